@@ -3,7 +3,17 @@
 //! Everything here is data in, data out. Time and identities arrive as values.
 //! Deliberately absent: IO, async, the clock, randomness, SQL, HTTP, file paths of this machine.
 #![warn(missing_docs)]
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
+pub mod access;
+pub mod check;
+pub mod config;
+pub mod facts;
+pub mod failure;
 pub mod git_name;
 pub mod id;
+pub mod issue;
+pub mod job;
+pub mod merge;
 pub mod transcript;
+pub mod trust;

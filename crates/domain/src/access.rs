@@ -1,0 +1,221 @@
+//! Who may do what: one pure function over a closed table.
+//!
+//! Everything not listed is refused. The whole table is a snapshot in `tests`, so that a stranger
+//! can audit it. Deliberately absent: how an actor proved who it is (that is a door's business).
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ProjectId, RunId, RunnerId, UserId};
+
+/// A person's role in one project. Later ones include the earlier ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Sees everything in the project, changes nothing.
+    Reader,
+    /// Files issues, decides on results, pushes branches.
+    Writer,
+    /// Manages members and the project's settings.
+    Maintainer,
+}
+
+impl Role {
+    /// The word used in tables, on the wire and in the command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reader => "reader",
+            Self::Writer => "writer",
+            Self::Maintainer => "maintainer",
+        }
+    }
+
+    /// Reads the word back.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Reader, Self::Writer, Self::Maintainer]
+            .into_iter()
+            .find(|role| role.as_str() == word)
+    }
+}
+
+/// Who acts. Recorded with every event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "actor", rename_all = "kebab-case")]
+pub enum Actor {
+    /// A signed-in person.
+    Person {
+        /// Their id.
+        user: UserId,
+        /// Their name when they acted.
+        name: String,
+    },
+    /// An agent inside a run, by the run's own token.
+    Run {
+        /// Its run.
+        run: RunId,
+        /// The project of the run.
+        project: ProjectId,
+    },
+    /// A runner process.
+    Runner {
+        /// Its id.
+        runner: RunnerId,
+    },
+    /// The platform itself (a reconciler).
+    System,
+}
+
+impl Actor {
+    /// A short name for logs and tables.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self {
+            Self::Person { name, .. } => name.clone(),
+            Self::Run { run, .. } => format!("run {run}"),
+            Self::Runner { runner } => format!("runner {runner}"),
+            Self::System => "nightshift".to_owned(),
+        }
+    }
+}
+
+/// How an actor stands towards the thing it wants to touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// Known, but not a member of this project.
+    Outsider,
+    /// A member with a role.
+    Member(Role),
+    /// An administrator of the server: may do whatever a maintainer may, and server matters.
+    Admin,
+    /// The agent of a run in this project, while the run lives.
+    Run,
+    /// A runner process.
+    Runner,
+    /// The platform itself.
+    System,
+}
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+        /// What can be done.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Action {
+            $($(#[$doc])* $name),+
+        }
+
+        impl Action {
+            /// Every action, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+        }
+    };
+}
+
+actions! {
+    /// See a project, its issues, pull requests, runs and logs; clone it.
+    ProjectRead,
+    /// Create a project.
+    ProjectCreate,
+    /// Change a project's settings, or remove it.
+    ProjectConfigure,
+    /// Add and remove members.
+    MemberManage,
+    /// File, edit, block, mark ready, cancel an issue.
+    IssueWrite,
+    /// Answer an agent's question.
+    IssueAnswer,
+    /// Approve or send back.
+    PullReview,
+    /// Cancel or retry a run.
+    RunControl,
+    /// Push branches other than protected ones; push to an issue's branch (take over).
+    PushBranch,
+    /// Push to the default branch where the project allows it, or while it has no commit.
+    PushDefault,
+    /// Push the run's own attempt ref.
+    PushAttempt,
+    /// Ask a question, report progress: from inside a run.
+    RunSpeak,
+    /// Claim jobs, beat, append logs, complete.
+    RunnerWork,
+    /// Make and revoke one's own tokens.
+    TokenOwn,
+    /// Make runner tokens, see runners, users and the audit log.
+    ServerAdmin,
+}
+
+/// Whether `standing` may do `action`.
+#[must_use]
+pub fn allowed(standing: Standing, action: Action) -> bool {
+    use Action as A;
+    let least_role = match action {
+        A::ProjectRead => Some(Role::Reader),
+        A::IssueWrite | A::IssueAnswer | A::PullReview | A::RunControl | A::PushBranch => {
+            Some(Role::Writer)
+        }
+        A::ProjectConfigure | A::MemberManage | A::PushDefault => Some(Role::Maintainer),
+        A::ProjectCreate
+        | A::PushAttempt
+        | A::RunSpeak
+        | A::RunnerWork
+        | A::TokenOwn
+        | A::ServerAdmin => None,
+    };
+    match standing {
+        Standing::Outsider => matches!(action, A::TokenOwn),
+        Standing::Member(role) => {
+            least_role.is_some_and(|least| role >= least) || matches!(action, A::TokenOwn)
+        }
+        Standing::Admin => {
+            least_role.is_some()
+                || matches!(action, A::ProjectCreate | A::TokenOwn | A::ServerAdmin)
+        }
+        Standing::Run => matches!(action, A::ProjectRead | A::PushAttempt | A::RunSpeak),
+        Standing::Runner => matches!(action, A::RunnerWork | A::ProjectRead),
+        Standing::System => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_table() {
+        let columns = [
+            ("outsider", Standing::Outsider),
+            ("reader", Standing::Member(Role::Reader)),
+            ("writer", Standing::Member(Role::Writer)),
+            ("maintainer", Standing::Member(Role::Maintainer)),
+            ("admin", Standing::Admin),
+            ("run", Standing::Run),
+            ("runner", Standing::Runner),
+        ];
+        let mut table = String::new();
+        for action in Action::ALL {
+            let who: Vec<_> = columns
+                .iter()
+                .filter(|(_, standing)| allowed(*standing, *action))
+                .map(|(name, _)| *name)
+                .collect();
+            table.push_str(&format!("{:<17}{}\n", format!("{action:?}"), who.join(" ")));
+        }
+        insta::assert_snapshot!(table, @r"
+        ProjectRead      reader writer maintainer admin run runner
+        ProjectCreate    admin
+        ProjectConfigure maintainer admin
+        MemberManage     maintainer admin
+        IssueWrite       writer maintainer admin
+        IssueAnswer      writer maintainer admin
+        PullReview       writer maintainer admin
+        RunControl       writer maintainer admin
+        PushBranch       writer maintainer admin
+        PushDefault      maintainer admin
+        PushAttempt      run
+        RunSpeak         run
+        RunnerWork       runner
+        TokenOwn         outsider reader writer maintainer admin
+        ServerAdmin      admin
+        ");
+    }
+}

@@ -1,0 +1,524 @@
+//! The project's settings file, `.nightshift/config.toml` on the default branch.
+//!
+//! Reading is strict: an unknown key is an error with its place, since a misspelt check that is
+//! silently ignored would be a green light that lies. Deliberately absent: secrets, model
+//! endpoints, anything about the sandbox's walls; a repository cannot choose those.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::check::Check;
+
+/// Where the file lives.
+pub const PATH: &str = ".nightshift/config.toml";
+/// The agent that exists without being configured.
+pub const DEFAULT_AGENT: &str = "script";
+/// The limit of a check that names none, in seconds.
+pub const DEFAULT_TIMEOUT_S: u64 = 600;
+
+/// A project's settings, checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// Set-up of the environment.
+    pub environment: Environment,
+    /// Required checks, in the order of the file.
+    pub checks: Vec<Check>,
+    /// Agents by name; `script` is always there.
+    pub agents: Vec<Agent>,
+    /// How changes land.
+    pub merge: Merge,
+    /// How often red results go back by themselves.
+    pub repair: Repair,
+}
+
+/// Set-up of the environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// The command line that prepares a tree, run by `sh -c` in its root.
+    pub setup: Option<String>,
+    /// Its limit, in seconds.
+    pub setup_timeout_s: u64,
+    /// Files whose content is the key of the set-up cache.
+    pub cache: Vec<String>,
+}
+
+/// An agent: an identity with a harness.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    /// Its name, unique in the project.
+    pub name: String,
+    /// The adapter that drives its program.
+    pub harness: Harness,
+    /// The model it asks for, where its program takes one.
+    pub model: Option<String>,
+    /// Standing instructions, put before every issue.
+    pub instructions: Option<String>,
+    /// For the `command` harness: the command line.
+    pub command: Option<String>,
+    /// For the `command` harness: how it takes the prompt.
+    pub prompt: PromptBy,
+    /// The limit of a run's wall-clock time, in seconds.
+    pub timeout_s: u64,
+}
+
+/// The adapters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Harness {
+    /// Runs the fenced shell blocks of the issue; needs no model.
+    Script,
+    /// Runs any program.
+    Command,
+    /// Claude Code.
+    ClaudeCode,
+    /// Codex.
+    Codex,
+}
+
+impl Harness {
+    /// The word used in settings and on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Script => "script",
+            Self::Command => "command",
+            Self::ClaudeCode => "claude-code",
+            Self::Codex => "codex",
+        }
+    }
+
+    /// Whether telling it what failed can lead to another result.
+    #[must_use]
+    pub fn can_repair(self) -> bool {
+        match self {
+            Self::Script => false,
+            Self::Command | Self::ClaudeCode | Self::Codex => true,
+        }
+    }
+}
+
+/// How the `command` harness hands the prompt over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PromptBy {
+    /// On standard input.
+    #[default]
+    Stdin,
+    /// As an argument, at `{prompt}`.
+    Argument,
+    /// As a file, whose path stands at `{prompt_file}`.
+    File,
+}
+
+/// How changes land.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merge {
+    /// The shape of the landed commit.
+    pub method: Method,
+    /// Paths whose change is flagged.
+    pub protect: Vec<String>,
+    /// Whether maintainers may push to the default branch past the queue.
+    pub direct_push: bool,
+    /// Whether the person who filed the issue may not approve its change.
+    pub four_eyes: bool,
+}
+
+/// The shape of the landed commit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// One commit with the whole change.
+    #[default]
+    Squash,
+    /// A merge commit.
+    Merge,
+    /// The change's own commits, put on top of the base.
+    Rebase,
+}
+
+/// How often red results go back by themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repair {
+    /// Within a run: resumes of the same session after red checks.
+    pub in_run: i64,
+    /// After a red verdict: new runs of the author in the same round.
+    pub after_verdict: i64,
+}
+
+/// Why a settings file is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{PATH}{place}: {message}", place = .line.map(|l| format!(", line {l}")).unwrap_or_default())]
+pub struct ConfigError {
+    /// The line, counted from 1, where it can be told.
+    pub line: Option<usize>,
+    /// What is wrong and what is expected.
+    pub message: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            environment: Environment {
+                setup: None,
+                setup_timeout_s: DEFAULT_TIMEOUT_S,
+                cache: Vec::new(),
+            },
+            checks: Vec::new(),
+            agents: vec![Agent::script()],
+            merge: Merge {
+                method: Method::Squash,
+                protect: vec![".nightshift/**".to_owned()],
+                direct_push: false,
+                four_eyes: false,
+            },
+            repair: Repair {
+                in_run: 2,
+                after_verdict: 1,
+            },
+        }
+    }
+}
+
+impl Agent {
+    /// The agent that is always there.
+    #[must_use]
+    pub fn script() -> Self {
+        Self {
+            name: DEFAULT_AGENT.to_owned(),
+            harness: Harness::Script,
+            model: None,
+            instructions: None,
+            command: None,
+            prompt: PromptBy::Stdin,
+            timeout_s: 3_600,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file's text.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its line where the reader knows it.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let file: File = toml::from_str(text).map_err(|error| ConfigError {
+            line: error.span().map(|span| line_of(text, span.start)),
+            message: error.message().to_owned(),
+        })?;
+        file.check(text)
+    }
+
+    /// The agent of this name.
+    #[must_use]
+    pub fn agent(&self, name: &str) -> Option<&Agent> {
+        self.agents.iter().find(|agent| agent.name == name)
+    }
+
+    /// The names of all agents, for an error that says what to choose from.
+    #[must_use]
+    pub fn agent_names(&self) -> String {
+        let names: Vec<_> = self
+            .agents
+            .iter()
+            .map(|agent| agent.name.as_str())
+            .collect();
+        names.join(", ")
+    }
+}
+
+fn line_of(text: &str, byte: usize) -> usize {
+    let end = byte.min(text.len());
+    text.as_bytes()[..end]
+        .iter()
+        .filter(|b| **b == b'\n')
+        .count()
+        + 1
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    environment: FileEnvironment,
+    #[serde(default)]
+    check: Vec<FileCheck>,
+    #[serde(default)]
+    agent: Vec<FileAgent>,
+    #[serde(default)]
+    merge: FileMerge,
+    #[serde(default)]
+    repair: FileRepair,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct FileEnvironment {
+    setup: Option<String>,
+    timeout: Option<Span>,
+    #[serde(default)]
+    cache: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileCheck {
+    name: toml::Spanned<String>,
+    run: String,
+    timeout: Option<Span>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileAgent {
+    name: toml::Spanned<String>,
+    harness: Harness,
+    model: Option<String>,
+    instructions: Option<String>,
+    command: Option<String>,
+    #[serde(default)]
+    prompt: PromptBy,
+    timeout: Option<Span>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct FileMerge {
+    method: Option<Method>,
+    protect: Option<Vec<String>>,
+    direct_push: Option<bool>,
+    four_eyes: Option<bool>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct FileRepair {
+    in_run: Option<u8>,
+    after_verdict: Option<u8>,
+}
+
+/// A duration such as `90s`, `10m`, `2h`.
+#[derive(Clone, Copy)]
+struct Span(u64);
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_span(&text).map(Self).ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "{text:?} is no duration between 1s and 24h: write it as \"90s\", \"10m\" or \"2h\""
+            ))
+        })
+    }
+}
+
+fn parse_span(text: &str) -> Option<u64> {
+    let unit = text.chars().next_back()?;
+    let factor = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        _ => return None,
+    };
+    let number: u64 = text[..text.len() - 1].parse().ok()?;
+    let seconds = number.checked_mul(factor)?;
+    (1..=86_400).contains(&seconds).then_some(seconds)
+}
+
+impl File {
+    fn check(self, text: &str) -> Result<Config, ConfigError> {
+        let defaults = Config::default();
+        let fail = |span: std::ops::Range<usize>, message: String| ConfigError {
+            line: Some(line_of(text, span.start)),
+            message,
+        };
+        let mut seen = BTreeSet::new();
+        for check in &self.check {
+            let name = check.name.get_ref();
+            if !is_name(name) || matches!(name.as_str(), "acceptance" | "setup") {
+                return Err(fail(check.name.span(), bad_name("check", name)));
+            }
+            if !seen.insert(name.clone()) {
+                let message =
+                    format!("check {name:?} is defined twice: give each check its own name");
+                return Err(fail(check.name.span(), message));
+            }
+        }
+        let mut agents = vec![Agent::script()];
+        for agent in self.agent {
+            let name = agent.name.get_ref().clone();
+            if !is_name(&name) {
+                return Err(fail(agent.name.span(), bad_name("agent", &name)));
+            }
+            if agents.iter().skip(1).any(|known| known.name == name) {
+                let message =
+                    format!("agent {name:?} is defined twice: give each agent its own name");
+                return Err(fail(agent.name.span(), message));
+            }
+            if (agent.harness == Harness::Command) != agent.command.is_some() {
+                let message = format!(
+                    "agent {name:?}: `command` belongs to harness \"command\" and is needed there"
+                );
+                return Err(fail(agent.name.span(), message));
+            }
+            agents.retain(|known| known.name != name);
+            agents.push(Agent {
+                name,
+                harness: agent.harness,
+                model: agent.model,
+                instructions: agent.instructions,
+                command: agent.command,
+                prompt: agent.prompt,
+                timeout_s: agent.timeout.map_or(3_600, |span| span.0),
+            });
+        }
+        Ok(Config {
+            environment: Environment {
+                setup: self
+                    .environment
+                    .setup
+                    .filter(|setup| !setup.trim().is_empty()),
+                setup_timeout_s: self
+                    .environment
+                    .timeout
+                    .map_or(DEFAULT_TIMEOUT_S, |span| span.0),
+                cache: self.environment.cache,
+            },
+            checks: self
+                .check
+                .into_iter()
+                .map(|check| Check {
+                    name: check.name.into_inner(),
+                    run: check.run,
+                    timeout_s: check.timeout.map_or(DEFAULT_TIMEOUT_S, |span| span.0),
+                })
+                .collect(),
+            agents,
+            merge: Merge {
+                method: self.merge.method.unwrap_or(defaults.merge.method),
+                protect: self.merge.protect.unwrap_or(defaults.merge.protect),
+                direct_push: self.merge.direct_push.unwrap_or(false),
+                four_eyes: self.merge.four_eyes.unwrap_or(false),
+            },
+            repair: Repair {
+                in_run: self.repair.in_run.map_or(defaults.repair.in_run, i64::from),
+                after_verdict: self
+                    .repair
+                    .after_verdict
+                    .map_or(defaults.repair.after_verdict, i64::from),
+            },
+        })
+    }
+}
+
+fn bad_name(what: &str, name: &str) -> String {
+    format!(
+        "{name:?} is no {what} name: use 1 to 40 letters, digits, `-`, `_` or `.`{}",
+        if what == "check" {
+            "; `acceptance` and `setup` are taken"
+        } else {
+            ""
+        }
+    )
+}
+
+/// Whether a text can name a check, an agent or a project.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    (1..=40).contains(&text.len())
+        && !text.starts_with(['-', '.'])
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        assert_eq!(Config::parse(""), Ok(Config::default()));
+    }
+
+    #[test]
+    fn a_full_file_is_read_whole() {
+        let config = Config::parse(
+            r#"
+[environment]
+setup = "npm ci"
+cache = ["package-lock.json"]
+[[check]]
+name = "test"
+run = "npm test"
+timeout = "2m"
+[[agent]]
+name = "claude"
+harness = "claude-code"
+timeout = "2h"
+[[agent]]
+name = "script"
+harness = "script"
+timeout = "5m"
+[merge]
+method = "rebase"
+protect = ["LICENSE"]
+[repair]
+in_run = 0
+"#,
+        )
+        .expect("a good file");
+        assert_eq!(config.checks[0].timeout_s, 120);
+        assert_eq!(config.agent("claude").map(|a| a.timeout_s), Some(7_200));
+        assert_eq!(config.agent("script").map(|a| a.timeout_s), Some(300));
+        assert_eq!(config.merge.method, Method::Rebase);
+        assert_eq!((config.repair.in_run, config.repair.after_verdict), (0, 1));
+    }
+
+    #[test]
+    fn each_error_names_its_line_and_the_way_out() {
+        let cases = [
+            (
+                "[[chek]]\nname = \"a\"\nrun = \"b\"",
+                1,
+                "unknown field `chek`",
+            ),
+            (
+                "\n[[check]]\nname = \"a\"\nrun = \"b\"\ntimeout = \"soon\"",
+                5,
+                "write it as",
+            ),
+            (
+                "[[check]]\nname = \"a\"\nrun = \"b\"\n[[check]]\nname = \"a\"\nrun = \"c\"",
+                5,
+                "defined twice",
+            ),
+            (
+                "[[check]]\nname = \"acceptance\"\nrun = \"b\"",
+                2,
+                "are taken",
+            ),
+            (
+                "[[agent]]\nname = \"x\"\nharness = \"command\"",
+                2,
+                "is needed there",
+            ),
+            (
+                "[[agent]]\nname = \"x\"\nharness = \"gpt\"",
+                3,
+                "unknown variant",
+            ),
+            ("[merge\nmethod = 1", 1, ""),
+        ];
+        for (text, line, message) in cases {
+            let error = Config::parse(text).expect_err(text);
+            assert_eq!(error.line, Some(line), "{text}: {error}");
+            assert!(error.message.contains(message), "{text}: {error}");
+        }
+        let shown = Config::parse("a = 1").expect_err("unknown").to_string();
+        assert!(
+            shown.starts_with(".nightshift/config.toml, line 1: "),
+            "{shown}"
+        );
+    }
+}

@@ -1,0 +1,168 @@
+//! Why a run ended without its result, as a closed list, and what follows from each reason.
+//!
+//! The policy is total: a new reason does not compile until it says whether it retries, parks or
+//! waits for a person. Deliberately absent: free text as a criterion; `detail` is for people only.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A run that did not bring its result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The reason, from the closed list.
+    pub reason: Reason,
+    /// What happened, in words: the thing, the cause, the next step.
+    pub detail: String,
+    /// When it is worth trying again, if somebody said so (a provider's reset time).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Timestamp>,
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $word:literal),+ $(,)?) => {
+        /// The closed list of reasons.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Reason {
+            $($(#[$doc])* $name),+
+        }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The word used in tables, on the wire and in the command line.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word),+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The runner fell silent and its lease ran out.
+    RunnerLost = "runner-lost",
+    /// The runner gave the job back, since it is shutting down.
+    Released = "released",
+    /// A part of the sandbox is missing or did not start.
+    SandboxUnavailable = "sandbox-unavailable",
+    /// The runner could not fetch the repository or make the workspace.
+    WorkspaceFailed = "workspace-failed",
+    /// The push of the result did not arrive.
+    PublishFailed = "publish-failed",
+    /// The model provider says: too many requests, or the session's limit is reached.
+    RateLimited = "rate-limited",
+    /// The model provider is overloaded or answers with server errors.
+    ModelUnavailable = "model-unavailable",
+    /// The model provider refuses the credential.
+    Unauthorized = "unauthorized",
+    /// The agent's program is not installed on the runner.
+    ProgramMissing = "program-missing",
+    /// The project's configuration does not define what the issue needs.
+    Misconfigured = "misconfigured",
+    /// The project's set-up command failed.
+    SetupFailed = "setup-failed",
+    /// The agent's program ended with a failure.
+    AgentFailed = "agent-failed",
+    /// The agent ended well and changed nothing.
+    NoChange = "no-change",
+    /// The run's time is used up.
+    TimeLimit = "time-limit",
+    /// The run wrote more log than it may.
+    LogLimit = "log-limit",
+    /// The run filled its disk.
+    DiskLimit = "disk-limit",
+    /// The run used more memory or processes than it may.
+    MemoryLimit = "memory-limit",
+    /// The run's budget is used up.
+    BudgetExhausted = "budget-exhausted",
+    /// What was pushed is not a change on top of what the run started from.
+    PublishRejected = "publish-rejected",
+}
+
+impl Reason {
+    /// Reads the word back.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|reason| reason.as_str() == word)
+    }
+}
+
+/// What follows from a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// Try again by itself.
+    Retry {
+        /// How long to wait first; doubled with every start.
+        after: Duration,
+        /// Whether the start counts towards the limit of starts.
+        counts: bool,
+    },
+    /// Wait until the time the provider named, or this long; the start does not count.
+    Park {
+        /// The wait when nobody named a time.
+        default: Duration,
+    },
+    /// A person must decide: nothing would change by trying again.
+    Gate,
+}
+
+impl Reason {
+    /// What follows from this reason.
+    #[must_use]
+    pub fn policy(self) -> Policy {
+        let retry = |seconds, counts| Policy::Retry {
+            after: Duration::from_secs(seconds),
+            counts,
+        };
+        match self {
+            Self::RunnerLost => retry(0, true),
+            Self::Released => retry(0, false),
+            Self::SandboxUnavailable | Self::WorkspaceFailed | Self::PublishFailed => {
+                retry(10, true)
+            }
+            Self::ModelUnavailable => retry(60, true),
+            Self::RateLimited => Policy::Park {
+                default: Duration::from_secs(15 * 60),
+            },
+            Self::Unauthorized
+            | Self::ProgramMissing
+            | Self::Misconfigured
+            | Self::SetupFailed
+            | Self::AgentFailed
+            | Self::NoChange
+            | Self::TimeLimit
+            | Self::LogLimit
+            | Self::DiskLimit
+            | Self::MemoryLimit
+            | Self::BudgetExhausted
+            | Self::PublishRejected => Policy::Gate,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_serialised_names_agree() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::parse(reason.as_str()), Some(*reason));
+            let wire = serde_json::to_string(reason).expect("a word");
+            assert_eq!(wire, format!("\"{}\"", reason.as_str()));
+        }
+    }
+
+    #[test]
+    fn quota_is_never_retried_as_a_generic_failure() {
+        assert!(matches!(Reason::RateLimited.policy(), Policy::Park { .. }));
+        assert_eq!(Reason::BudgetExhausted.policy(), Policy::Gate);
+    }
+}

@@ -1,0 +1,728 @@
+//! The issue: from draft to done.
+//!
+//! One issue has one branch and one pull request through all its rounds. A round lasts from one
+//! (re)start of the author to the next human decision. Approval binds to a head commit: whatever
+//! moves the head takes the issue out of `landing`. Deliberately absent: why an issue waits
+//! (derived in [`crate::waiting`]) and the text of the order.
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::git_name::ObjectId;
+use crate::id::RunId;
+
+/// How often the platform sends a red verdict back to the author by itself, per round.
+pub const DEFAULT_REPAIRS: i64 = 1;
+
+/// Where an issue stands, and what only that place knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "kebab-case")]
+pub enum Phase {
+    /// Being written; no agent starts.
+    Draft,
+    /// May start as soon as nothing blocks it.
+    Ready,
+    /// An agent works on it, or its result is being proved.
+    Working,
+    /// The agent asked and waits.
+    NeedsInput {
+        /// The question, Markdown.
+        question: String,
+        /// The run that asked.
+        run: RunId,
+    },
+    /// A result waits for a person.
+    InReview,
+    /// Approved; the merge queue has it.
+    Landing,
+    /// Its change is on the default branch.
+    Done {
+        /// The commit on the default branch.
+        commit: ObjectId,
+    },
+    /// Ended without a change.
+    Closed {
+        /// Why, in the person's words.
+        reason: String,
+    },
+}
+
+impl Phase {
+    /// Every word, in the order of life.
+    pub const WORDS: &'static [&'static str] = &[
+        "draft",
+        "ready",
+        "working",
+        "needs-input",
+        "in-review",
+        "landing",
+        "done",
+        "closed",
+    ];
+
+    /// The word used in tables, on the wire and in the command line.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Ready => "ready",
+            Self::Working => "working",
+            Self::NeedsInput { .. } => "needs-input",
+            Self::InReview => "in-review",
+            Self::Landing => "landing",
+            Self::Done { .. } => "done",
+            Self::Closed { .. } => "closed",
+        }
+    }
+
+    /// Whether the issue has ended.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Done { .. } | Self::Closed { .. } => true,
+            Self::Draft
+            | Self::Ready
+            | Self::Working
+            | Self::NeedsInput { .. }
+            | Self::InReview
+            | Self::Landing => false,
+        }
+    }
+}
+
+/// An issue's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issue {
+    /// Where it stands.
+    pub phase: Phase,
+    /// The current round, counted from 1.
+    pub round: i64,
+    /// Red verdicts of this round that went back to the author by themselves.
+    pub repairs: i64,
+    /// The failure that stopped the author and waits for a person, if any.
+    pub failed: Option<Failure>,
+}
+
+/// Why the author starts; decides what its prompt says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "cause", rename_all = "kebab-case")]
+pub enum Cause {
+    /// For the first time.
+    First,
+    /// A person answered the agent's question.
+    Answer,
+    /// A person sent the result back.
+    SentBack,
+    /// The platform's verdict was red.
+    RedVerdict,
+    /// The change no longer merges with the base.
+    Conflict {
+        /// The paths that conflict.
+        paths: Vec<String>,
+    },
+    /// A person asked to try again after a failure.
+    Retry,
+}
+
+/// What happens to an issue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A person says that it may start.
+    MarkReady,
+    /// A person takes it back to draft before anything ran.
+    MarkDraft,
+    /// A runner began an author run.
+    AuthorStarted,
+    /// The agent asked.
+    Asked {
+        /// The question.
+        question: String,
+        /// The run.
+        run: RunId,
+    },
+    /// A person answered.
+    Answered,
+    /// The author's result was adopted as the pull request's new head.
+    HeadAdopted,
+    /// A person pushed a new head to the issue's branch.
+    HeadPushed,
+    /// The verdict on the current head is in.
+    Judged {
+        /// Whether everything was proved.
+        green: bool,
+        /// Whether the agent can make use of the failure.
+        repairable: bool,
+        /// The project's limit of repairs in a round.
+        max_repairs: i64,
+    },
+    /// The proof itself could not be made.
+    ProofFailed {
+        /// Why.
+        failure: Failure,
+    },
+    /// The author's job ended without a result, finally.
+    AuthorFailed {
+        /// Why.
+        failure: Failure,
+    },
+    /// The author's job was stopped by a person.
+    AuthorStopped,
+    /// A person approved the current head.
+    Approved,
+    /// A person sent the result back.
+    SentBack,
+    /// The merge queue found a conflict with the base.
+    Conflicted {
+        /// The paths.
+        paths: Vec<String>,
+    },
+    /// The merged tree failed its trial, or the approval no longer fits: back to the person.
+    Unlanded,
+    /// The change is on the default branch.
+    Landed {
+        /// The commit there.
+        commit: ObjectId,
+    },
+    /// A person wants the failed author to try again.
+    Retried,
+    /// A person ends it.
+    Closed {
+        /// Why.
+        reason: String,
+    },
+    /// A person takes it up again.
+    Reopened,
+}
+
+/// What must be done in the same transaction as the new state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Queue an author job, as soon as nothing blocks the issue.
+    QueueAuthor(Cause),
+    /// Queue a verify job for the current head.
+    QueueVerify,
+    /// Enter the merge queue.
+    EnterQueue,
+    /// Leave the merge queue.
+    LeaveQueue,
+    /// Cancel every live job of the issue.
+    CancelJobs,
+    /// Tell people that something waits for them.
+    Notify(Notice),
+}
+
+/// What a person is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Notice {
+    /// A result waits for a decision.
+    ReviewWanted,
+    /// The agent asked.
+    InputWanted,
+    /// The author failed and a person must decide.
+    Failed,
+    /// The change landed.
+    Landed,
+}
+
+/// The new state and what goes with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The new state.
+    pub next: Issue,
+    /// What must be done with it.
+    pub effects: Vec<Effect>,
+}
+
+/// A rule that forbids the event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The event does not fit where the issue stands.
+    #[error("the issue is {phase}: {need}")]
+    WrongPhase {
+        /// Where it stands.
+        phase: &'static str,
+        /// What would be needed.
+        need: &'static str,
+    },
+}
+
+impl Issue {
+    /// A newly filed issue.
+    #[must_use]
+    pub fn filed(ready: bool) -> Change {
+        let next = Self {
+            phase: if ready { Phase::Ready } else { Phase::Draft },
+            round: 1,
+            repairs: 0,
+            failed: None,
+        };
+        let effects = if ready {
+            vec![Effect::QueueAuthor(Cause::First)]
+        } else {
+            Vec::new()
+        };
+        Change { next, effects }
+    }
+
+    /// Applies `event`, or says which rule forbids it.
+    ///
+    /// # Errors
+    /// The rule.
+    pub fn apply(self, event: Event) -> Result<Change, Refused> {
+        use Effect as E;
+        match event {
+            Event::MarkReady => self.mark_ready(),
+            Event::MarkDraft => match self.phase {
+                Phase::Ready => self.to(Phase::Draft, vec![E::CancelJobs]),
+                Phase::Draft
+                | Phase::Working
+                | Phase::NeedsInput { .. }
+                | Phase::InReview
+                | Phase::Landing
+                | Phase::Done { .. }
+                | Phase::Closed { .. } => self.refuse("only a ready issue goes back to draft"),
+            },
+            Event::AuthorStarted => match self.phase {
+                Phase::Ready | Phase::Working => {
+                    let mut next = self;
+                    next.failed = None;
+                    next.to(Phase::Working, vec![])
+                }
+                Phase::Draft
+                | Phase::NeedsInput { .. }
+                | Phase::InReview
+                | Phase::Landing
+                | Phase::Done { .. }
+                | Phase::Closed { .. } => self.refuse("only a ready issue starts an author"),
+            },
+            Event::Asked { question, run } => match self.phase {
+                Phase::Working => self.to(
+                    Phase::NeedsInput { question, run },
+                    vec![E::Notify(Notice::InputWanted)],
+                ),
+                Phase::Draft
+                | Phase::Ready
+                | Phase::NeedsInput { .. }
+                | Phase::InReview
+                | Phase::Landing
+                | Phase::Done { .. }
+                | Phase::Closed { .. } => self.refuse("only a working agent asks"),
+            },
+            Event::Answered => match self.phase {
+                Phase::NeedsInput { .. } => {
+                    self.to(Phase::Ready, vec![E::QueueAuthor(Cause::Answer)])
+                }
+                Phase::Draft
+                | Phase::Ready
+                | Phase::Working
+                | Phase::InReview
+                | Phase::Landing
+                | Phase::Done { .. }
+                | Phase::Closed { .. } => self.refuse("no question waits for an answer"),
+            },
+            Event::HeadAdopted => match self.phase {
+                Phase::Working => self.to(Phase::Working, vec![E::QueueVerify]),
+                Phase::Draft
+                | Phase::Ready
+                | Phase::NeedsInput { .. }
+                | Phase::InReview
+                | Phase::Landing
+                | Phase::Done { .. }
+                | Phase::Closed { .. } => self.refuse("no author is at work"),
+            },
+            Event::HeadPushed => self.head_pushed(),
+            Event::Judged {
+                green,
+                repairable,
+                max_repairs,
+            } => self.judged(green, repairable, max_repairs),
+            Event::ProofFailed { failure } => match self.phase {
+                Phase::Working => {
+                    let mut next = self;
+                    next.failed = Some(failure);
+                    next.to(Phase::InReview, vec![E::Notify(Notice::Failed)])
+                }
+                Phase::Draft
+                | Phase::Ready
+                | Phase::NeedsInput { .. }
+                | Phase::InReview
+                | Phase::Landing
+                | Phase::Done { .. }
+                | Phase::Closed { .. } => self.refuse("no result is being proved"),
+            },
+            Event::AuthorFailed { failure } => match self.phase {
+                Phase::Ready | Phase::Working => {
+                    let mut next = self;
+                    next.failed = Some(failure);
+                    next.to(Phase::Ready, vec![E::Notify(Notice::Failed)])
+                }
+                Phase::Draft
+                | Phase::NeedsInput { .. }
+                | Phase::InReview
+                | Phase::Landing
+                | Phase::Done { .. }
+                | Phase::Closed { .. } => self.refuse("no author is at work"),
+            },
+            Event::AuthorStopped => match self.phase {
+                Phase::Ready | Phase::Working => self.to(Phase::Draft, vec![]),
+                Phase::Draft
+                | Phase::NeedsInput { .. }
+                | Phase::InReview
+                | Phase::Landing
+                | Phase::Done { .. }
+                | Phase::Closed { .. } => self.refuse("no author is at work"),
+            },
+            Event::Approved => match self.phase {
+                Phase::InReview => self.to(Phase::Landing, vec![E::EnterQueue]),
+                Phase::Draft
+                | Phase::Ready
+                | Phase::Working
+                | Phase::NeedsInput { .. }
+                | Phase::Landing
+                | Phase::Done { .. }
+                | Phase::Closed { .. } => self.refuse("only a result in review can be approved"),
+            },
+            Event::SentBack => match self.phase {
+                Phase::InReview => self.new_round(vec![]),
+                Phase::Landing => self.new_round(vec![E::LeaveQueue]),
+                Phase::Draft
+                | Phase::Ready
+                | Phase::Working
+                | Phase::NeedsInput { .. }
+                | Phase::Done { .. }
+                | Phase::Closed { .. } => {
+                    self.refuse("only a result in review or landing can be sent back")
+                }
+            },
+            Event::Conflicted { paths } => match self.phase {
+                Phase::Landing => self.to(
+                    Phase::Ready,
+                    vec![E::LeaveQueue, E::QueueAuthor(Cause::Conflict { paths })],
+                ),
+                Phase::Draft
+                | Phase::Ready
+                | Phase::Working
+                | Phase::NeedsInput { .. }
+                | Phase::InReview
+                | Phase::Done { .. }
+                | Phase::Closed { .. } => self.refuse("the issue is not in the merge queue"),
+            },
+            Event::Unlanded => match self.phase {
+                Phase::Landing => self.to(
+                    Phase::InReview,
+                    vec![E::LeaveQueue, E::Notify(Notice::ReviewWanted)],
+                ),
+                Phase::Draft
+                | Phase::Ready
+                | Phase::Working
+                | Phase::NeedsInput { .. }
+                | Phase::InReview
+                | Phase::Done { .. }
+                | Phase::Closed { .. } => self.refuse("the issue is not in the merge queue"),
+            },
+            Event::Landed { commit } => match self.phase {
+                Phase::Landing => self.to(
+                    Phase::Done { commit },
+                    vec![E::LeaveQueue, E::Notify(Notice::Landed)],
+                ),
+                Phase::Draft
+                | Phase::Ready
+                | Phase::Working
+                | Phase::NeedsInput { .. }
+                | Phase::InReview
+                | Phase::Done { .. }
+                | Phase::Closed { .. } => self.refuse("the issue is not in the merge queue"),
+            },
+            Event::Retried => self.retried(),
+            Event::Closed { reason } => {
+                if self.phase.is_final() {
+                    return self.refuse("it has already ended");
+                }
+                let mut next = self;
+                next.failed = None;
+                next.to(Phase::Closed { reason }, vec![E::CancelJobs, E::LeaveQueue])
+            }
+            Event::Reopened => match self.phase {
+                Phase::Closed { .. } => self.to(Phase::Draft, vec![]),
+                Phase::Draft
+                | Phase::Ready
+                | Phase::Working
+                | Phase::NeedsInput { .. }
+                | Phase::InReview
+                | Phase::Landing
+                | Phase::Done { .. } => self.refuse("only a closed issue can be reopened"),
+            },
+        }
+    }
+
+    fn mark_ready(self) -> Result<Change, Refused> {
+        match self.phase {
+            Phase::Draft => {
+                let cause = if self.failed.is_some() || self.round > 1 {
+                    Cause::Retry
+                } else {
+                    Cause::First
+                };
+                self.to(Phase::Ready, vec![Effect::QueueAuthor(cause)])
+            }
+            Phase::Ready
+            | Phase::Working
+            | Phase::NeedsInput { .. }
+            | Phase::InReview
+            | Phase::Landing
+            | Phase::Done { .. }
+            | Phase::Closed { .. } => self.refuse("only a draft can be marked ready"),
+        }
+    }
+
+    /// A person's push wins over whatever the platform was doing with the old head.
+    fn head_pushed(self) -> Result<Change, Refused> {
+        use Effect as E;
+        let mut next = self;
+        next.failed = None;
+        match next.phase {
+            Phase::Draft | Phase::Ready | Phase::Working | Phase::NeedsInput { .. } => {
+                next.to(Phase::Working, vec![E::CancelJobs, E::QueueVerify])
+            }
+            Phase::InReview => next.to(Phase::Working, vec![E::CancelJobs, E::QueueVerify]),
+            Phase::Landing => next.to(
+                Phase::Working,
+                vec![E::LeaveQueue, E::CancelJobs, E::QueueVerify],
+            ),
+            Phase::Done { .. } | Phase::Closed { .. } => next.refuse("it has ended"),
+        }
+    }
+
+    fn judged(self, green: bool, repairable: bool, max_repairs: i64) -> Result<Change, Refused> {
+        match self.phase {
+            Phase::Working if !green && repairable && self.repairs < max_repairs => {
+                let mut next = self;
+                next.repairs += 1;
+                next.to(Phase::Ready, vec![Effect::QueueAuthor(Cause::RedVerdict)])
+            }
+            Phase::Working => self.to(Phase::InReview, vec![Effect::Notify(Notice::ReviewWanted)]),
+            Phase::Draft
+            | Phase::Ready
+            | Phase::NeedsInput { .. }
+            | Phase::InReview
+            | Phase::Landing
+            | Phase::Done { .. }
+            | Phase::Closed { .. } => self.refuse("no result is being proved"),
+        }
+    }
+
+    fn retried(self) -> Result<Change, Refused> {
+        if self.failed.is_none() {
+            return self.refuse("nothing failed that could be tried again");
+        }
+        let effect = match self.phase {
+            Phase::Ready => Effect::QueueAuthor(Cause::Retry),
+            Phase::InReview => Effect::QueueVerify,
+            Phase::Draft
+            | Phase::Working
+            | Phase::NeedsInput { .. }
+            | Phase::Landing
+            | Phase::Done { .. }
+            | Phase::Closed { .. } => {
+                return self.refuse("nothing failed that could be tried again");
+            }
+        };
+        let phase = match effect {
+            Effect::QueueVerify => Phase::Working,
+            _ => Phase::Ready,
+        };
+        let mut next = self;
+        next.failed = None;
+        next.to(phase, vec![effect])
+    }
+
+    fn new_round(self, mut effects: Vec<Effect>) -> Result<Change, Refused> {
+        effects.push(Effect::QueueAuthor(Cause::SentBack));
+        let mut next = self;
+        next.round += 1;
+        next.repairs = 0;
+        next.failed = None;
+        next.to(Phase::Ready, effects)
+    }
+
+    fn to(self, phase: Phase, effects: Vec<Effect>) -> Result<Change, Refused> {
+        Ok(Change {
+            next: Self { phase, ..self },
+            effects,
+        })
+    }
+
+    fn refuse(&self, need: &'static str) -> Result<Change, Refused> {
+        Err(Refused::WrongPhase {
+            phase: self.phase.as_str(),
+            need,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::failure::Reason;
+
+    fn failure() -> Failure {
+        Failure {
+            reason: Reason::SetupFailed,
+            detail: "setup failed".to_owned(),
+            retry_at: None,
+        }
+    }
+
+    fn every_event() -> Vec<Event> {
+        vec![
+            Event::MarkReady,
+            Event::MarkDraft,
+            Event::AuthorStarted,
+            Event::Asked {
+                question: "which?".to_owned(),
+                run: RunId(Uuid::nil()),
+            },
+            Event::Answered,
+            Event::HeadAdopted,
+            Event::HeadPushed,
+            Event::Judged {
+                green: true,
+                repairable: true,
+                max_repairs: 1,
+            },
+            Event::Judged {
+                green: false,
+                repairable: true,
+                max_repairs: 1,
+            },
+            Event::ProofFailed { failure: failure() },
+            Event::AuthorFailed { failure: failure() },
+            Event::AuthorStopped,
+            Event::Approved,
+            Event::SentBack,
+            Event::Conflicted {
+                paths: vec!["a".to_owned()],
+            },
+            Event::Unlanded,
+            Event::Landed {
+                commit: ObjectId::zero(),
+            },
+            Event::Retried,
+            Event::Closed {
+                reason: "no".to_owned(),
+            },
+            Event::Reopened,
+        ]
+    }
+
+    fn after(events: &[Event]) -> Issue {
+        let mut issue = Issue::filed(true).next;
+        for event in events {
+            issue = issue.apply(event.clone()).expect("an allowed event").next;
+        }
+        issue
+    }
+
+    const RED: Event = Event::Judged {
+        green: false,
+        repairable: true,
+        max_repairs: 1,
+    };
+    const GREEN: Event = Event::Judged {
+        green: true,
+        repairable: true,
+        max_repairs: 1,
+    };
+
+    #[test]
+    fn a_red_verdict_goes_back_to_the_author_once_and_then_to_the_person() {
+        let issue = after(&[Event::AuthorStarted, Event::HeadAdopted, RED]);
+        assert_eq!((issue.phase.as_str(), issue.repairs), ("ready", 1));
+        let issue = after(&[
+            Event::AuthorStarted,
+            Event::HeadAdopted,
+            RED,
+            Event::AuthorStarted,
+            Event::HeadAdopted,
+            RED,
+        ]);
+        assert_eq!(issue.phase, Phase::InReview);
+    }
+
+    #[test]
+    fn a_second_approval_is_refused_and_says_why() {
+        let issue = after(&[
+            Event::AuthorStarted,
+            Event::HeadAdopted,
+            GREEN,
+            Event::Approved,
+        ]);
+        let refused = issue.apply(Event::Approved).expect_err("refused");
+        assert_eq!(
+            refused.to_string(),
+            "the issue is landing: only a result in review can be approved"
+        );
+    }
+
+    #[test]
+    fn a_push_by_a_person_takes_an_approved_change_out_of_the_queue() {
+        let issue = after(&[
+            Event::AuthorStarted,
+            Event::HeadAdopted,
+            GREEN,
+            Event::Approved,
+        ]);
+        let change = issue.apply(Event::HeadPushed).expect("allowed");
+        assert_eq!(change.next.phase, Phase::Working);
+        assert!(change.effects.contains(&Effect::LeaveQueue));
+        assert!(change.effects.contains(&Effect::QueueVerify));
+    }
+
+    #[test]
+    fn sending_back_starts_a_round_with_its_repairs_unused() {
+        let issue = after(&[
+            Event::AuthorStarted,
+            Event::HeadAdopted,
+            RED,
+            Event::AuthorStarted,
+            Event::HeadAdopted,
+            GREEN,
+            Event::SentBack,
+        ]);
+        assert_eq!((issue.round, issue.repairs), (2, 0));
+    }
+
+    proptest! {
+        /// Whatever happens in whatever order: nothing leaves `done`, rounds never fall, only
+        /// `in-review` leads to `landing`, only `landing` to `done`, and whoever leaves `landing`
+        /// leaves the merge queue.
+        #[test]
+        fn invariants_hold_for_any_sequence(steps in prop::collection::vec(0usize..20, 0..80)) {
+            let events = every_event();
+            let mut issue = Issue::filed(false).next;
+            for step in steps {
+                let before = issue.clone();
+                let Ok(change) = issue.clone().apply(events[step].clone()) else { continue };
+                let next = change.next;
+                let was_done = matches!(before.phase, Phase::Done { .. });
+                prop_assert!(!was_done, "an issue left done");
+                prop_assert!(next.round >= before.round);
+                if next.phase == Phase::Landing {
+                    prop_assert_eq!(&before.phase, &Phase::InReview);
+                    prop_assert!(change.effects.contains(&Effect::EnterQueue));
+                }
+                if matches!(next.phase, Phase::Done { .. }) {
+                    prop_assert_eq!(&before.phase, &Phase::Landing);
+                }
+                if before.phase == Phase::Landing && next.phase != Phase::Landing {
+                    prop_assert!(change.effects.contains(&Effect::LeaveQueue));
+                }
+                issue = next;
+            }
+        }
+    }
+}
