@@ -1,0 +1,139 @@
+//! What a failed model call or a failed start means, whoever reports it.
+//!
+//! The words come from programs and providers and change with them; anything unknown stays
+//! [`AgentFailure::Crashed`] with the words in it, so that nothing is hidden by a wrong guess.
+
+use std::time::Duration;
+
+use super::outcome::{AgentFailure, Exit};
+
+/// The failure an HTTP status of the model's provider stands for, if it stands for one.
+pub(super) fn of_status(status: u64, detail: &str) -> Option<AgentFailure> {
+    let detail = detail.to_owned();
+    match status {
+        401 | 403 => Some(AgentFailure::Unauthorized { detail }),
+        402 => Some(AgentFailure::BudgetExhausted { detail }),
+        429 => Some(rate_limited(detail)),
+        408 | 500..=599 => Some(AgentFailure::Overloaded { detail }),
+        _ => None,
+    }
+}
+
+/// A rate limit that says in words when it ends, or does not.
+pub(super) fn rate_limited(detail: String) -> AgentFailure {
+    AgentFailure::RateLimited {
+        resets_at: None,
+        retry_after: wait_in(&detail),
+        detail,
+    }
+}
+
+/// The failure of a program that ended without a word of its protocol.
+pub(super) fn of_end(program: &str, exit: Exit, last_words: Option<&str>) -> Option<AgentFailure> {
+    let how = match exit {
+        Exit::Stopped | Exit::Code(0) => return None,
+        Exit::Code(code) => format!("it exited with code {code}"),
+        Exit::Signal(signal) => format!("signal {signal} ended it"),
+    };
+    if let Some(words) = last_words
+        && is_missing(words)
+    {
+        return Some(AgentFailure::ProgramMissing {
+            program: program.to_owned(),
+            install: format!(
+                "install it where the sandbox sees it, or correct the agent's settings ({words})"
+            ),
+        });
+    }
+    Some(AgentFailure::Crashed {
+        detail: match last_words {
+            Some(words) => format!("{how}: {words}"),
+            None => format!("{how} without a word"),
+        },
+    })
+}
+
+/// Whether these are the words of a sandbox or shell that found no program to execute.
+fn is_missing(words: &str) -> bool {
+    words.starts_with("bwrap: execvp ")
+}
+
+/// The wait in "try again in 2 hours 5 minutes", "in 11.054s", if there is one.
+fn wait_in(words: &str) -> Option<Duration> {
+    let lower = words.to_lowercase();
+    let (_, rest) = lower.split_once("again in ")?;
+    let mut seconds = 0.0;
+    let mut found = false;
+    let mut rest = rest.trim_start();
+    loop {
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(rest.len());
+        let Ok(number) = rest[..digits].trim_end_matches('.').parse::<f64>() else {
+            break;
+        };
+        let after = rest[digits..].trim_start();
+        let letters = after
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(after.len());
+        let unit = match &after[..letters] {
+            "ms" => 0.001,
+            "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
+            "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
+            "h" | "hr" | "hrs" | "hour" | "hours" => 3600.0,
+            "d" | "day" | "days" => 86400.0,
+            _ => break,
+        };
+        seconds += number * unit;
+        found = true;
+        rest = after[letters..].trim_start_matches([' ', ',']);
+        rest = rest.strip_prefix("and ").unwrap_or(rest);
+    }
+    found
+        .then(|| Duration::try_from_secs_f64(seconds).ok())
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_read_from_words() {
+        let seconds = |words| wait_in(words).map(|wait| wait.as_millis());
+        for (words, expected) in [
+            ("Please try again in 11.054s. Visit", Some(11_054)),
+            ("Try again in 3 days 4 hours 5 minutes.", Some(273_900_000)),
+            ("try again in 2 hours, and 1 minute", Some(7_260_000)),
+            ("try again in 250ms", Some(250)),
+            ("try again in a while", None),
+            ("try again at 8:20 PM", None),
+            ("try again in 99999999999999999999999999 days", None),
+            ("again in ", None),
+        ] {
+            assert_eq!(seconds(words), expected, "{words}");
+        }
+    }
+
+    #[test]
+    fn an_end_without_protocol_says_how_it_ended() {
+        assert_eq!(of_end("x", Exit::Code(0), None), None);
+        assert_eq!(of_end("x", Exit::Stopped, Some("bye")), None);
+        let told = |exit, words| of_end("x", exit, words).expect("a failure").to_string();
+        assert_eq!(
+            told(Exit::Code(3), Some("disk full")),
+            "the agent program failed: it exited with code 3: disk full"
+        );
+        assert_eq!(
+            told(Exit::Signal(9), None),
+            "the agent program failed: signal 9 ended it without a word"
+        );
+        assert!(
+            told(
+                Exit::Code(1),
+                Some("bwrap: execvp x: No such file or directory")
+            )
+            .starts_with("the program \"x\" cannot be executed in the sandbox")
+        );
+    }
+}
