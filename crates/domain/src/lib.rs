@@ -15,5 +15,7 @@ pub mod id;
 pub mod issue;
 pub mod job;
 pub mod merge;
+pub mod prompt;
 pub mod transcript;
 pub mod trust;
+pub mod waiting;
