@@ -1,0 +1,13 @@
+//! The workspace's own tools: `tidy` proves the walls of `docs/ARCHITECTURE.md`, `generate` writes
+//! the generated files, `ci` does what CI does.
+//!
+//! Invariant: nothing here is built into the product, and `tidy` reads only (files that git knows,
+//! and `cargo metadata`), so it answers the same on every machine, with and without a network.
+//! Deliberately absent: what rustc, clippy and rustfmt check already.
+
+pub mod checkout;
+pub mod ci;
+pub mod generate;
+pub mod program;
+pub mod rust;
+pub mod tidy;
