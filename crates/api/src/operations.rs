@@ -1,0 +1,174 @@
+//! Every operation of the server, in the order of the document.
+
+use crate::issue::{EditIssue, Issue, IssueLine, IssuePath, IssueQuery, NewIssue, Words};
+use crate::operation::RawOperation;
+use crate::project::{
+    CreatedToken, Event, EventQuery, Health, Me, Member, MemberPath, NewProject, NewToken, NewUser,
+    Notification, NotificationPath, NotificationQuery, Project, ProjectPath, SetMember, Token,
+    TokenPath, User,
+};
+use crate::pull::{NewReview, Pull, PullLine, QueueLine};
+use crate::run::{Run, RunPath, RunQuery};
+use crate::runner::{
+    ClaimAnswer, ClaimRequest, Complete, Completed, Heartbeat, HeartbeatAnswer, RunnerLine,
+};
+use crate::{Method, Needs, Nothing, Page, PageQuery};
+
+crate::operations! {
+    /// Says whether the server is well.
+    HealthGet = "health.get" Get "/api/v1/health" Nobody (Nothing, Nothing, Nothing) -> Health;
+    /// Says whose token this is.
+    MeGet = "me.get" Get "/api/v1/me" Person (Nothing, Nothing, Nothing) -> Me;
+    /// Makes a person known to the server.
+    UserCreate = "user.create" Post "/api/v1/users" Person (Nothing, Nothing, NewUser) -> User;
+    /// Lists people.
+    UserList = "user.list" Get "/api/v1/users" Person (Nothing, Nothing, Nothing) -> Page<User>;
+    /// Makes a token; its secret is shown this once.
+    TokenCreate = "token.create" Post "/api/v1/tokens" Person (Nothing, Nothing, NewToken) -> CreatedToken;
+    /// Lists one's own tokens.
+    TokenList = "token.list" Get "/api/v1/tokens" Person (Nothing, Nothing, Nothing) -> Page<Token>;
+    /// Revokes one of one's own tokens.
+    TokenRevoke = "token.revoke" Delete "/api/v1/tokens/{token}" Person (TokenPath, Nothing, Nothing) -> Nothing;
+    /// Makes a project with an empty repository.
+    ProjectCreate = "project.create" Post "/api/v1/projects" Person (Nothing, Nothing, NewProject) -> Project;
+    /// Lists the projects one may see, by name.
+    ProjectList = "project.list" Get "/api/v1/projects" Person (Nothing, Nothing, Nothing) -> Page<Project>;
+    /// Shows a project.
+    ProjectGet = "project.get" Get "/api/v1/projects/{project}" Person (ProjectPath, Nothing, Nothing) -> Project;
+    /// Lists a project's members.
+    MemberList = "member.list" Get "/api/v1/projects/{project}/members" Person (ProjectPath, Nothing, Nothing) -> Page<Member>;
+    /// Gives a person a role in a project.
+    MemberSet = "member.set" Put "/api/v1/projects/{project}/members/{user}" Person (MemberPath, Nothing, SetMember) -> Member;
+    /// Takes a person out of a project.
+    MemberRemove = "member.remove" Delete "/api/v1/projects/{project}/members/{user}" Person (MemberPath, Nothing, Nothing) -> Nothing;
+    /// Files an issue.
+    IssueCreate = "issue.create" Post "/api/v1/projects/{project}/issues" Person (ProjectPath, Nothing, NewIssue) -> Issue;
+    /// Lists a project's issues, newest first.
+    IssueList = "issue.list" Get "/api/v1/projects/{project}/issues" Person (ProjectPath, IssueQuery, Nothing) -> Page<IssueLine>;
+    /// Shows an issue.
+    IssueGet = "issue.get" Get "/api/v1/projects/{project}/issues/{number}" Person (IssuePath, Nothing, Nothing) -> Issue;
+    /// Changes an issue that no agent works on.
+    IssueEdit = "issue.edit" Patch "/api/v1/projects/{project}/issues/{number}" Person (IssuePath, Nothing, EditIssue) -> Issue;
+    /// Says that an issue may start.
+    IssueReady = "issue.ready" Post "/api/v1/projects/{project}/issues/{number}/ready" Person (IssuePath, Nothing, Nothing) -> Issue;
+    /// Takes an issue back to draft before its agent starts.
+    IssueDraft = "issue.draft" Post "/api/v1/projects/{project}/issues/{number}/draft" Person (IssuePath, Nothing, Nothing) -> Issue;
+    /// Answers the agent's question.
+    IssueAnswer = "issue.answer" Post "/api/v1/projects/{project}/issues/{number}/answer" Person (IssuePath, Nothing, Words) -> Issue;
+    /// Adds a note for people.
+    IssueNote = "issue.note" Post "/api/v1/projects/{project}/issues/{number}/notes" Person (IssuePath, Nothing, Words) -> Issue;
+    /// Tries again after a failure.
+    IssueRetry = "issue.retry" Post "/api/v1/projects/{project}/issues/{number}/retry" Person (IssuePath, Nothing, Nothing) -> Issue;
+    /// Ends an issue without a change; stops what runs for it.
+    IssueClose = "issue.close" Post "/api/v1/projects/{project}/issues/{number}/close" Person (IssuePath, Nothing, Words) -> Issue;
+    /// Takes a closed issue up again, as a draft.
+    IssueReopen = "issue.reopen" Post "/api/v1/projects/{project}/issues/{number}/reopen" Person (IssuePath, Nothing, Nothing) -> Issue;
+    /// Lists a project's pull requests, newest first.
+    PullList = "pull.list" Get "/api/v1/projects/{project}/pulls" Person (ProjectPath, PageQuery, Nothing) -> Page<PullLine>;
+    /// Shows a pull request.
+    PullGet = "pull.get" Get "/api/v1/projects/{project}/pulls/{number}" Person (IssuePath, Nothing, Nothing) -> Pull;
+    /// Decides on a head: approve, or send back.
+    PullReview = "pull.review" Post "/api/v1/projects/{project}/pulls/{number}/reviews" Person (IssuePath, Nothing, NewReview) -> Pull;
+    /// Shows a project's merge queue, first to land first.
+    QueueGet = "queue.get" Get "/api/v1/projects/{project}/queue" Person (ProjectPath, Nothing, Nothing) -> Page<QueueLine>;
+    /// Lists runs, newest first.
+    RunList = "run.list" Get "/api/v1/runs" Person (Nothing, RunQuery, Nothing) -> Page<Run>;
+    /// Shows a run.
+    RunGet = "run.get" Get "/api/v1/runs/{run}" Person (RunPath, Nothing, Nothing) -> Run;
+    /// Stops a run.
+    RunCancel = "run.cancel" Post "/api/v1/runs/{run}/cancel" Person (RunPath, Nothing, Nothing) -> Run;
+    /// Lists what happened, oldest first.
+    EventList = "event.list" Get "/api/v1/events" Person (Nothing, EventQuery, Nothing) -> Page<Event>;
+    /// Lists what waits for one, newest first.
+    NotificationList = "notification.list" Get "/api/v1/notifications" Person (Nothing, NotificationQuery, Nothing) -> Page<Notification>;
+    /// Marks a notification read.
+    NotificationRead = "notification.read" Post "/api/v1/notifications/{notification}/read" Person (NotificationPath, Nothing, Nothing) -> Nothing;
+    /// Lists runners.
+    RunnerList = "runner.list" Get "/api/v1/runners" Person (Nothing, Nothing, Nothing) -> Page<RunnerLine>;
+    /// An agent asks the person; the run ends and is resumed with the answer.
+    RunAsk = "run.ask" Post "/api/v1/runs/{run}/ask" Run (RunPath, Nothing, Words) -> Nothing;
+    /// An agent says how far it is.
+    RunProgress = "run.progress" Post "/api/v1/runs/{run}/progress" Run (RunPath, Nothing, Words) -> Nothing;
+    /// A runner asks for work, and waits for it.
+    RunnerClaim = "runner.claim" Post "/api/v1/runner/claim" Runner (Nothing, Nothing, ClaimRequest) -> ClaimAnswer;
+    /// A runner says that a run is alive.
+    RunnerHeartbeat = "runner.heartbeat" Post "/api/v1/runner/runs/{run}/heartbeat" Runner (RunPath, Nothing, Heartbeat) -> HeartbeatAnswer;
+    /// A runner brings the end of a run; twice gives the same answer.
+    RunnerComplete = "runner.complete" Post "/api/v1/runner/runs/{run}/complete" Runner (RunPath, Nothing, Complete) -> Completed;
+}
+
+/// A runner appends to a run's log: newline-delimited JSON, from a byte offset.
+pub const LOG_APPEND: RawOperation = RawOperation {
+    id: "runner.log.append",
+    method: Method::Post,
+    path: "/api/v1/runner/runs/{run}/log",
+    needs: Needs::Runner,
+    summary: "Appends to a run's log; answers where it stands.",
+    query: &["epoch", "offset"],
+    answers: "application/json",
+};
+
+/// A window of a run's log.
+pub const LOG_READ: RawOperation = RawOperation {
+    id: "run.log",
+    method: Method::Get,
+    path: "/api/v1/runs/{run}/log",
+    needs: Needs::Person,
+    summary: "Reads a window of a run's log: newline-delimited JSON from a byte offset.",
+    query: &["offset", "limit"],
+    answers: "application/x-ndjson",
+};
+
+/// A run's log as it grows; event ids are byte offsets, so that a reader can go on.
+pub const LOG_STREAM: RawOperation = RawOperation {
+    id: "run.log.stream",
+    method: Method::Get,
+    path: "/api/v1/runs/{run}/log/stream",
+    needs: Needs::Person,
+    summary: "Streams a run's log; resumes at Last-Event-ID, a byte offset.",
+    query: &["offset"],
+    answers: "text/event-stream",
+};
+
+/// What happens, as it happens; event ids are places in the event log.
+pub const EVENT_STREAM: RawOperation = RawOperation {
+    id: "event.stream",
+    method: Method::Get,
+    path: "/api/v1/events/stream",
+    needs: Needs::Person,
+    summary: "Streams what happens; resumes at Last-Event-ID.",
+    query: &["project", "after"],
+    answers: "text/event-stream",
+};
+
+/// A pull request's diff as text.
+pub const PULL_DIFF: RawOperation = RawOperation {
+    id: "pull.diff",
+    method: Method::Get,
+    path: "/api/v1/projects/{project}/pulls/{number}/diff",
+    needs: Needs::Person,
+    summary: "Shows the change as a unified diff; `from` and `to` choose heads of other rounds.",
+    query: &["from", "to"],
+    answers: "text/x-diff",
+};
+
+/// This document.
+pub const OPENAPI_GET: RawOperation = RawOperation {
+    id: "openapi.get",
+    method: Method::Get,
+    path: "/api/v1/openapi.json",
+    needs: Needs::Nobody,
+    summary: "This document.",
+    query: &[],
+    answers: "application/json",
+};
+
+/// Every operation with bytes or a stream.
+pub const RAW: &[RawOperation] = &[
+    LOG_APPEND,
+    LOG_READ,
+    LOG_STREAM,
+    EVENT_STREAM,
+    PULL_DIFF,
+    OPENAPI_GET,
+];

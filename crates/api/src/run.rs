@@ -1,0 +1,77 @@
+//! Wire types of runs.
+
+use jiff::Timestamp;
+use nightshift_domain::failure::Failure;
+use nightshift_domain::transcript::Usage;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Run {
+    /// Its id.
+    pub id: Uuid,
+    /// The project's name.
+    pub project: String,
+    /// The issue's number.
+    pub number: i64,
+    /// `author`, `verify` or `trial`.
+    pub kind: String,
+    /// The round.
+    pub round: i64,
+    /// The fence of its job.
+    pub epoch: i64,
+    /// The agent; `nightshift` where the platform proves something.
+    pub agent: String,
+    /// The runner's name.
+    pub runner: String,
+    /// `running`, `succeeded`, `failed`, `stopped` or `asked`.
+    pub state: String,
+    /// Why it failed.
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub failure: Option<Failure>,
+    /// What it last said about its progress.
+    pub progress: Option<String>,
+    /// The commit it started from, or proves.
+    pub start: String,
+    /// The commit it pushed, also where it failed.
+    pub attempt: Option<String>,
+    /// What its program says it used.
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub usage: Option<Usage>,
+    /// The session of the agent's program, for resume and take-over.
+    pub session: Option<String>,
+    /// The size of its log, in bytes.
+    pub log_bytes: i64,
+    /// When it began.
+    #[schemars(with = "String")]
+    pub started_at: Timestamp,
+    /// When it ended.
+    #[schemars(with = "Option<String>")]
+    pub ended_at: Option<Timestamp>,
+}
+
+/// A run in a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunPath {
+    /// The run's id.
+    pub run: Uuid,
+}
+
+/// Which runs; newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunQuery {
+    /// Only those of this project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Only those of this issue; needs `project`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<i64>,
+    /// Where the last page ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// How many, 1 to 200; 50 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i64>,
+}

@@ -1,0 +1,233 @@
+//! The runner protocol: claim, beat, append, complete. Runners pull; the server never calls in.
+//!
+//! Every write names the run, and the run's epoch fences it: after a lease was lost, each of these
+//! answers `409 stale-epoch` and changes nothing. Completing twice gives the same answer.
+
+use jiff::Timestamp;
+use nightshift_domain::check::{Acceptance, Check, CheckResult, ProofReport};
+use nightshift_domain::config::{Agent, Environment};
+use nightshift_domain::failure::Failure;
+use nightshift_domain::git_name::{ObjectId, RefName};
+use nightshift_domain::id::{Epoch, JobId, Number, ProjectId, RunId};
+use nightshift_domain::job::Kind;
+use nightshift_domain::transcript::Usage;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A runner asks for work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClaimRequest {
+    /// Kinds of jobs it takes.
+    #[schemars(with = "Vec<String>")]
+    pub kinds: Vec<Kind>,
+    /// All its slots, for the list of runners.
+    pub slots: i64,
+    /// Its version.
+    pub version: String,
+    /// How long to wait for work, in seconds; at most 30.
+    pub wait_s: u64,
+}
+
+/// Work, or none within the wait.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClaimAnswer {
+    /// The work.
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub order: Option<Box<WorkOrder>>,
+}
+
+/// Everything a runner needs for one run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkOrder {
+    /// The run.
+    pub run: RunId,
+    /// Its job.
+    pub job: JobId,
+    /// The fence.
+    pub epoch: Epoch,
+    /// What kind of work.
+    pub kind: Kind,
+    /// The project's id: the key of the runner's caches.
+    pub project_id: ProjectId,
+    /// The project's name.
+    pub project: String,
+    /// The number.
+    pub number: Number,
+    /// The round.
+    pub round: i64,
+    /// The path of the repository on the server.
+    pub git_path: String,
+    /// A token that reads this project and writes one ref; it may be shown to the sandbox.
+    pub token: String,
+    /// The tip of the default branch: whose definitions are used, and where sealed tests must be red.
+    pub base: ObjectId,
+    /// The commit to start from (author), or to prove (verify, trial).
+    pub start: ObjectId,
+    /// The environment's set-up.
+    pub environment: Environment,
+    /// Required checks.
+    pub checks: Vec<Check>,
+    /// Sealed tests.
+    pub acceptance: Option<Acceptance>,
+    /// For an author.
+    pub author: Option<AuthorOrder>,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// What an author run needs besides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuthorOrder {
+    /// The agent.
+    pub agent: Agent,
+    /// For a session that knows nothing.
+    pub prompt: String,
+    /// For the session that did the last round.
+    pub resumed_prompt: String,
+    /// Markdown whose fenced shell blocks the `script` harness runs in this round.
+    pub script: String,
+    /// The session to resume, if this runner has it.
+    pub session: Option<SessionState>,
+    /// The one ref the token may write.
+    pub attempt_ref: RefName,
+    /// How often red checks go back to the same session.
+    pub repair_in_run: i64,
+    /// Who the commit is by, and what it says.
+    pub commit: CommitOrder,
+}
+
+/// Who a commit is by, and what it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitOrder {
+    /// The agent's name.
+    pub author_name: String,
+    /// The agent's address.
+    pub author_email: String,
+    /// The whole message, with trailers.
+    pub message: String,
+}
+
+/// What a harness must remember to resume.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SessionState {
+    /// The program's id of the session.
+    pub id: String,
+    /// The agent's name.
+    pub agent: String,
+    /// Totals the program counts cumulatively, to tell one run's share.
+    pub totals: serde_json::Value,
+}
+
+/// Caps of one run; hitting one ends that run only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Wall-clock time of the whole run, in seconds.
+    pub wall_s: u64,
+    /// Log, in bytes.
+    pub log_bytes: u64,
+    /// Bytes written to the workspace.
+    pub disk_bytes: u64,
+    /// Memory, in bytes.
+    pub memory_bytes: u64,
+    /// Processes and threads.
+    pub processes: u64,
+}
+
+/// A runner says that a run is alive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Heartbeat {
+    /// The fence.
+    pub epoch: i64,
+}
+
+/// What the server wants of the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeartbeatAnswer {
+    /// Stop now: a person cancelled it.
+    pub stop: bool,
+    /// Until when the lease holds.
+    #[schemars(with = "String")]
+    pub lease_until: Timestamp,
+}
+
+/// Where the log stands after an append.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LogAppended {
+    /// The log's size in bytes; the next append must begin there.
+    pub size: i64,
+}
+
+/// The end of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Complete {
+    /// The fence.
+    pub epoch: i64,
+    /// How it ended.
+    #[schemars(with = "serde_json::Value")]
+    pub end: End,
+    /// What an author's program used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub usage: Option<Usage>,
+    /// What to remember to resume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub session: Option<SessionState>,
+    /// What was pushed to the attempt's ref, also where the run failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub attempt: Option<ObjectId>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "kebab-case")]
+pub enum End {
+    /// An author brought a change; it is pushed.
+    Authored {
+        /// The agent's summary, Markdown.
+        summary: String,
+        /// Checks the runner ran in the agent's own sandbox: for the record, never for a verdict.
+        self_checks: Vec<CheckResult>,
+    },
+    /// An author asked and stopped.
+    Asked {
+        /// The question, Markdown.
+        question: String,
+    },
+    /// A verify or trial run has its results.
+    Proved {
+        /// The raw results.
+        report: ProofReport,
+    },
+    /// A person stopped it.
+    Stopped,
+    /// It failed.
+    Failed {
+        /// Why.
+        failure: Failure,
+    },
+}
+
+/// The server's answer to a completion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Completed {
+    /// The run's state from now on.
+    pub state: String,
+}
+
+/// A runner in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunnerLine {
+    /// Its name.
+    pub name: String,
+    /// Its slots.
+    pub slots: i64,
+    /// Its version.
+    pub version: String,
+    /// Whether it was heard of within the last lease.
+    pub alive: bool,
+    /// When it was last heard of.
+    #[schemars(with = "String")]
+    pub last_seen_at: Timestamp,
+}
