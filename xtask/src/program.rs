@@ -42,6 +42,11 @@ impl Line<'_> {
             .args(arguments)
             .current_dir(root)
             .stdin(Stdio::null());
+        for name in std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()) {
+            if is_of_this_package(&name) {
+                command.env_remove(name);
+            }
+        }
         command.envs(self.env.iter().copied());
         Ok(command)
     }
@@ -88,5 +93,39 @@ impl Line<'_> {
             .with_context(|| format!("cannot wait for {self}"))?;
         ensure!(status.success(), "{self}\nended with {status}");
         Ok(kept)
+    }
+}
+
+/// Whether `cargo run` set the variable for xtask itself. Some build scripts (ring's) are run
+/// again when they see it, and with them half of the workspace is built again.
+fn is_of_this_package(name: &str) -> bool {
+    const OTHERS: &[&str] = &[
+        "CARGO_BIN_NAME",
+        "CARGO_CRATE_NAME",
+        "CARGO_MANIFEST_DIR",
+        "CARGO_MANIFEST_PATH",
+        "CARGO_PRIMARY_PACKAGE",
+    ];
+    name.starts_with("CARGO_PKG_") || OTHERS.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_does_not_see_which_package_started_it() {
+        let root = crate::checkout::root();
+        let env = Line {
+            env: &[("CARGO_PROFILE", "x")],
+            words: &["env"],
+        };
+        let text = env.output(&root).expect("env prints");
+        assert!(
+            std::env::var_os("CARGO_PKG_NAME").is_some(),
+            "cargo runs the tests"
+        );
+        assert!(!text.contains("CARGO_PKG_NAME=") && !text.contains("CARGO_MANIFEST_DIR="));
+        assert!(text.contains("CARGO_PROFILE=x") && text.contains("PATH="));
     }
 }
