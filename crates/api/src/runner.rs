@@ -84,8 +84,10 @@ pub struct AuthorOrder {
     pub prompt: String,
     /// For the session that did the last round.
     pub resumed_prompt: String,
-    /// Markdown whose fenced shell blocks the `script` harness runs in this round.
-    pub script: String,
+    /// The issue's body alone, Markdown; the `script` harness runs its shell blocks.
+    pub issue_body: String,
+    /// What a person wrote when sending back, Markdown; absent in the first round.
+    pub feedback: Option<String>,
     /// The session to resume, if this runner has it.
     pub session: Option<SessionState>,
     /// The one ref the token may write.
