@@ -1,4 +1,4 @@
-//! Answers as OpenAI Chat Completions.
+//! Answers as `OpenAI` Chat Completions.
 
 use axum::body::Body;
 use axum::http::Response;

@@ -1,6 +1,6 @@
 //! A model server that plays from a script: the upstream for real agent programs in tests.
 //!
-//! It speaks Anthropic Messages, OpenAI Responses and OpenAI Chat Completions, streamed or not.
+//! It speaks Anthropic Messages, `OpenAI` Responses and `OpenAI` Chat Completions, streamed or not.
 //! The answer is chosen from the request alone (the rule its last prompt matches, the assistant
 //! turns since that prompt), so runs in parallel and resumed sessions all work; only faults
 //! count how often they struck. Every request is kept and can be asked about. Deliberately

@@ -9,9 +9,9 @@ use serde_json::Value;
 pub enum Protocol {
     /// Anthropic Messages.
     Anthropic,
-    /// OpenAI Responses.
+    /// `OpenAI` Responses.
     Responses,
-    /// OpenAI Chat Completions.
+    /// `OpenAI` Chat Completions.
     Chat,
     /// Anthropic's count of tokens.
     CountTokens,

@@ -1,4 +1,4 @@
-//! Answers as OpenAI Responses.
+//! Answers as `OpenAI` Responses.
 
 use axum::body::Body;
 use axum::http::Response;
