@@ -1,3 +1,11 @@
-//! placeholder
+//! Where agents work: the harness that drives an agent program, the workspace it works on, the
+//! sandbox around it, and the forwarder that is its only way out.
+//!
+//! Invariant: the runner reaches the server over HTTP only, also on one machine; nothing of a
+//! project's tree decides how a sandbox is built. Deliberately absent: the database, and rules
+//! about what may happen next.
 
 pub mod harness;
+pub mod sandbox;
+pub mod secret;
+pub mod workspace;

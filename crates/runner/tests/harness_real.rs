@@ -418,6 +418,25 @@ async fn a_bound_of_turns_or_money_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bound_of_money_is_for_one_start() {
+    let server = ModelServer::start(fix()).await;
+    let place = Place::new("claude-code");
+    let mut order = place.order("Fix it.", &server.base_url());
+    order.limits.max_cost_micro_usd = Some(6000);
+    let first = tokio::task::block_in_place(|| place.start(&order)).outcome;
+    assert_eq!(
+        (first.failure, first.usage.cost_micro_usd),
+        (None, Some(5040))
+    );
+    order.session = first.session;
+    let second = tokio::task::block_in_place(|| place.start(&order)).outcome;
+    assert_eq!(
+        (second.failure, second.usage.cost_micro_usd),
+        (None, Some(5040))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_tree_configures_nothing() {
     for harness in BOTH {
         let server = ModelServer::start(fix()).await;

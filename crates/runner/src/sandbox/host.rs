@@ -1,0 +1,297 @@
+//! What the runner's machine offers for sandboxes, found out once at the start by running one.
+//!
+//! Invariant: a [`SandboxHost`] exists only when a real sandbox came up and every wall was seen from
+//! inside; one runner process owns a data directory. Deliberately absent: weaker modes. The only
+//! thing that may be missing is the overlay, which costs speed and no safety.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use tokio::io::AsyncReadExt as _;
+
+use super::Sandbox;
+use super::cgroup::Cgroups;
+use super::error::{Part, SandboxError};
+use super::plan::OWN_ETC;
+use super::run_dir::{self, RunDir};
+use super::spawner::Spawner;
+use super::spec::{self, Bind, Exit, Limits, SandboxProgram, Spec, Stdin, Step, Tree};
+
+/// As whom sandboxes run when the runner is root: an id in a range that neither packages nor
+/// systemd nor container engines hand out.
+const IDENTITY: u32 = 60_700;
+
+/// What the operator decides.
+#[derive(Debug, Clone)]
+pub struct HostConfig {
+    /// Our own program.
+    pub program: SandboxProgram,
+    /// The program bubblewrap.
+    pub bwrap: PathBuf,
+    /// The runner's data directory.
+    pub data: PathBuf,
+    /// Visible in every sandbox, read-only: tool chains outside `/usr`.
+    pub read_only: Vec<Bind>,
+}
+
+/// What was found; for `doctor`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Support {
+    /// Why there is no overlay, if there is none.
+    pub no_overlay: Option<String>,
+    /// How memory and processes are limited.
+    pub caps: &'static str,
+    /// The user on the host as whom sandboxes run, when it is not the runner's own.
+    pub identity: Option<u32>,
+    /// Run directories and control groups that an earlier runner left and that were removed.
+    pub swept: usize,
+}
+
+/// A machine on which sandboxes are known to work.
+#[derive(Debug)]
+pub struct SandboxHost {
+    pub(super) config: HostConfig,
+    pub(super) identity: Option<(u32, u32)>,
+    pub(super) cgroups: Cgroups,
+    pub(super) spawner: Arc<Spawner>,
+    support: Support,
+    _lock: File,
+}
+
+impl SandboxHost {
+    /// Takes the data directory, removes what an earlier runner left, and proves the sandbox.
+    ///
+    /// # Errors
+    /// A part is missing or does not hold: no sandbox may be started on this machine.
+    pub async fn open(config: HostConfig) -> Result<Arc<Self>, SandboxError> {
+        executable(&config.bwrap, Part::Bubblewrap)?;
+        executable(&config.program.path, Part::Program)?;
+        let lock = take(&config.data)?;
+        let identity = identity();
+        let cgroups = cgroups(&config.data);
+        let mut swept = cgroups.sweep();
+        let runs = config.data.join("runs");
+        swept += run_dir::sweep(&runs)
+            .map_err(|e| SandboxError::host(format!("reading {}", runs.display()), e))?;
+        let spawner = Spawner::start().map_err(|e| SandboxError::host("starting a thread", e))?;
+        let support = Support {
+            no_overlay: None,
+            caps: cgroups.describe(),
+            identity: identity.map(|(uid, _)| uid),
+            swept,
+        };
+        let host = Self {
+            config,
+            identity,
+            cgroups,
+            spawner: Arc::new(spawner),
+            support,
+            _lock: lock,
+        };
+        host.proved().await
+    }
+
+    /// What was found.
+    #[must_use]
+    pub fn support(&self) -> &Support {
+        &self.support
+    }
+
+    /// The runner's data directory.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.config.data
+    }
+
+    /// Makes the directory of a run, owned by this process until it is dropped or removed.
+    ///
+    /// # Errors
+    /// The run has one already, or the file system refuses.
+    pub fn run_dir(&self, name: &str) -> Result<RunDir, SandboxError> {
+        RunDir::create(&self.config.data.join("runs"), name, self.identity)
+    }
+
+    /// Makes a directory for the use of sandboxes (a harness's session directory) if it is not
+    /// there, and gives it to their user. Its parents must exist and be the runner's.
+    ///
+    /// # Errors
+    /// The file system refuses, or something else has the name.
+    pub fn shared_dir(&self, path: &Path) -> Result<(), SandboxError> {
+        let made = match run_dir::directory(path, self.identity) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                match fs::symlink_metadata(path) {
+                    Ok(found) if found.is_dir() => Ok(()),
+                    Ok(_) => Err(e),
+                    Err(e) => Err(e),
+                }
+            }
+            other => other,
+        };
+        made.map_err(|e| SandboxError::host(format!("making {}", path.display()), e))
+    }
+
+    /// Gives a file of the runner (a socket) to the user of the sandboxes.
+    pub(crate) fn give(&self, path: &Path) -> io::Result<()> {
+        run_dir::give(path, self.identity)
+    }
+
+    /// As whom sandboxes run, when it is not the runner's own user.
+    pub(crate) fn identity(&self) -> Option<(u32, u32)> {
+        self.identity
+    }
+
+    async fn proved(self) -> Result<Arc<Self>, SandboxError> {
+        let mut host = Arc::new(self);
+        let overlay = probe(&host, true).await;
+        let no_overlay = match overlay {
+            Err(SandboxError::Part {
+                part: Part::Overlay,
+                cause,
+            }) => {
+                probe(&host, false).await?;
+                Some(cause)
+            }
+            other => {
+                other?;
+                None
+            }
+        };
+        if let Some(only) = Arc::get_mut(&mut host) {
+            only.support.no_overlay = no_overlay;
+            return Ok(host);
+        }
+        Err(SandboxError::host(
+            "proving the sandbox",
+            "the probe is still under way",
+        ))
+    }
+}
+
+/// Brings one sandbox up and lets it look at its own walls.
+async fn probe(host: &Arc<SandboxHost>, overlay: bool) -> Result<(), SandboxError> {
+    let run = host.run_dir(if overlay { "probe-overlay" } else { "probe" })?;
+    let lower = run.path().join("steps/lower");
+    let tree = if overlay {
+        lower.clone()
+    } else {
+        run.path().join("tree")
+    };
+    let failed = |e: io::Error| SandboxError::host(format!("writing {}", tree.display()), e);
+    if overlay {
+        run_dir::directory(&tree, host.identity).map_err(failed)?;
+    }
+    fs::write(tree.join("seen"), "below").map_err(failed)?;
+    host.give(&tree.join("seen")).map_err(failed)?;
+    let sandbox = Sandbox::new(
+        Arc::clone(host),
+        Spec {
+            run_dir: run.path().to_owned(),
+            tree: if overlay {
+                Tree::Overlay { lower }
+            } else {
+                Tree::Plain
+            },
+            read_only: Vec::new(),
+            writable: Vec::new(),
+            relays: Vec::new(),
+            limits: Limits {
+                memory_bytes: 1 << 30,
+                host_free_bytes: 0,
+                ..Limits::default()
+            },
+        },
+    );
+    let mut command = vec![spec::PROGRAM.to_owned()];
+    command.extend_from_slice(&host.config.program.prefix_args);
+    command.extend(["sandbox-init", "--probe"].map(str::to_owned));
+    let step = Step {
+        command,
+        env: Vec::new(),
+        stdin: Stdin::Closed,
+        timeout: Duration::from_secs(20),
+    };
+    let mut running = sandbox.spawn(&step).await?;
+    let mut said = String::new();
+    if let Some(mut errors) = running.stderr.take() {
+        // What cannot be read is not in the message; the outcome tells.
+        errors.read_to_string(&mut said).await.ok();
+    }
+    let outcome = running.wait().await;
+    drop((running, sandbox));
+    run.remove()?;
+    match outcome {
+        Ok(Exit::Exited { code: 0 }) => Ok(()),
+        Ok(exit) => Err(SandboxError::part(
+            Part::Namespaces,
+            format!("the probe ended with {exit:?}: {}", said.trim()),
+        )),
+        Err(SandboxError::Part {
+            part: Part::Bubblewrap,
+            ..
+        }) if !said.trim().is_empty() => Err(SandboxError::part(Part::Bubblewrap, said.trim())),
+        Err(error) => Err(error),
+    }
+}
+
+fn executable(path: &Path, part: Part) -> Result<(), SandboxError> {
+    let found = fs::metadata(path)
+        .map_err(|e| SandboxError::part(part, format!("{}: {e}", path.display())))?;
+    if found.is_file() && found.permissions().mode() & 0o111 != 0 {
+        Ok(())
+    } else {
+        Err(SandboxError::part(
+            part,
+            format!("{} is not a program", path.display()),
+        ))
+    }
+}
+
+/// Makes the data directory with its parts, and locks it.
+fn take(data: &Path) -> Result<File, SandboxError> {
+    let failed = |e: io::Error| SandboxError::host(format!("making {}", data.display()), e);
+    let mut private = DirBuilder::new();
+    private.recursive(true).mode(0o700);
+    for part in ["", "runs", "projects", "etc"] {
+        private.create(data.join(part)).map_err(failed)?;
+    }
+    let lock = File::create(data.join("lock")).map_err(failed)?;
+    lock.try_lock()
+        .map_err(|_| SandboxError::DataInUse(data.to_owned()))?;
+    for (name, text) in OWN_ETC {
+        let path = data.join("etc").join(name);
+        fs::write(&path, text).map_err(failed)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).map_err(failed)?;
+    }
+    Ok(lock)
+}
+
+/// A user of its own for sandboxes, where the runner is root and that user exists in its namespace.
+fn identity() -> Option<(u32, u32)> {
+    let mapped = |file: &str| {
+        fs::read_to_string(file).is_ok_and(|map| {
+            map.lines().any(|line| {
+                let fields: Vec<u64> = line
+                    .split_whitespace()
+                    .filter_map(|f| f.parse().ok())
+                    .collect();
+                matches!(fields[..], [first, _, count]
+                    if (first..first.saturating_add(count)).contains(&u64::from(IDENTITY)))
+            })
+        })
+    };
+    let root = nix::unistd::geteuid().is_root();
+    (root && mapped("/proc/self/uid_map") && mapped("/proc/self/gid_map"))
+        .then_some((IDENTITY, IDENTITY))
+}
+
+fn cgroups(data: &Path) -> Cgroups {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let hash = Sha256::digest(data.as_os_str().as_encoded_bytes());
+    let name = format!("nightshift-{}", hex::encode(&hash[..8]));
+    Cgroups::detect(Path::new("/sys/fs/cgroup"), &own, &name)
+}

@@ -1,0 +1,111 @@
+//! What the sandbox tests share: a runner's machine in a temporary directory, and a way to run a
+//! shell script as a captured agent would.
+//!
+//! Invariant: the real bubblewrap; where it is missing the tests fail.
+#![expect(dead_code, reason = "each test program uses its own part of the kit")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nightshift_runner::sandbox::{
+    Exit, HostConfig, Limits, RunDir, Running, Sandbox, SandboxError, SandboxHost, SandboxProgram,
+    Spec, Stdin, Step, Tree,
+};
+use tokio::io::AsyncReadExt as _;
+
+/// A machine with one run.
+pub struct Machine {
+    pub host: Arc<SandboxHost>,
+    pub run: RunDir,
+    pub spec: Spec,
+    pub dir: tempfile::TempDir,
+}
+
+/// How a script ended and what it printed.
+#[derive(Debug)]
+pub struct Ran {
+    pub exit: Result<Exit, SandboxError>,
+    pub out: String,
+    pub err: String,
+}
+
+pub fn config(dir: &std::path::Path) -> HostConfig {
+    HostConfig {
+        program: SandboxProgram {
+            path: PathBuf::from(env!("CARGO_BIN_EXE_nightshift-sandbox")),
+            prefix_args: Vec::new(),
+        },
+        bwrap: PathBuf::from("/usr/bin/bwrap"),
+        data: dir.join("data"),
+        read_only: Vec::new(),
+    }
+}
+
+impl Machine {
+    pub async fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let host = SandboxHost::open(config(dir.path())).await;
+        let host = host.expect("a machine on which sandboxes work");
+        let run = host.run_dir("run").expect("a run directory");
+        let lower = dir.path().join("lower");
+        host.shared_dir(&lower).expect("a lower directory");
+        let tree = if host.support().no_overlay.is_some() {
+            Tree::Plain
+        } else {
+            Tree::Overlay { lower }
+        };
+        let spec = Spec {
+            run_dir: run.path().to_owned(),
+            tree,
+            read_only: Vec::new(),
+            writable: Vec::new(),
+            relays: Vec::new(),
+            limits: Limits {
+                host_free_bytes: 0,
+                ..Limits::default()
+            },
+        };
+        Self {
+            host,
+            run,
+            spec,
+            dir,
+        }
+    }
+
+    pub fn sandbox(&self) -> Sandbox {
+        Sandbox::new(Arc::clone(&self.host), self.spec.clone())
+    }
+
+    pub async fn sh(&self, script: &str) -> Ran {
+        finish(self.sandbox().spawn(&step(script)).await.expect("a start")).await
+    }
+}
+
+pub fn step(script: &str) -> Step {
+    Step {
+        command: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
+        env: Vec::new(),
+        stdin: Stdin::Closed,
+        timeout: Duration::from_secs(60),
+    }
+}
+
+pub async fn finish(mut running: Running) -> Ran {
+    let mut stdout = running.stdout.take().expect("output");
+    let mut stderr = running.stderr.take().expect("error output");
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let (exit, _, _) = tokio::join!(
+        running.wait(),
+        stdout.read_to_end(&mut out),
+        stderr.read_to_end(&mut err)
+    );
+    Ran {
+        exit,
+        out: String::from_utf8_lossy(&out).into_owned(),
+        err: String::from_utf8_lossy(&err).into_owned(),
+    }
+}
+
+pub const DONE: Result<Exit, SandboxError> = Ok(Exit::Exited { code: 0 });

@@ -1,0 +1,193 @@
+//! Nothing of a step survives its end, whatever it does; and each cap ends the step with its reason.
+
+mod kit;
+
+use std::time::{Duration, Instant};
+
+use kit::{DONE, Machine, finish, step};
+use nightshift_runner::sandbox::{Cap, Exit, SandboxError};
+use tokio::io::AsyncReadExt as _;
+
+/// Processes on this host whose command line holds `mark`.
+fn alive(mark: &str) -> Vec<String> {
+    let entries = std::fs::read_dir("/proc").expect("processes");
+    entries
+        .flatten()
+        .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok())
+        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+        .filter(|line| line.contains(mark) && line.starts_with("sleep"))
+        .collect()
+}
+
+/// Starts `script`, waits for the line `ready`, and hands the step over.
+async fn ready(machine: &Machine, script: &str) -> nightshift_runner::sandbox::Running {
+    let mut running = machine
+        .sandbox()
+        .spawn(&step(script))
+        .await
+        .expect("a start");
+    let stdout = running.stdout.as_mut().expect("output");
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"ready\n") {
+        assert_ne!(
+            stdout.read_buf(&mut seen).await.expect("output"),
+            0,
+            "{seen:?}"
+        );
+    }
+    running
+}
+
+#[tokio::test]
+async fn daemons_end_with_the_command() {
+    let machine = Machine::new().await;
+    let ran = machine
+        .sh("(setsid sh -c 'setsid sleep 86411.1 & setsid nohup sleep 86411.2 &' &) ; sleep 86411.3 & sleep 0.2; echo started")
+        .await;
+    assert_eq!((ran.exit, ran.out.as_str()), (DONE, "started\n"));
+    assert_eq!(alive("86411."), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_command_that_ignores_signals_is_killed_with_its_children() {
+    let machine = Machine::new().await;
+    let script = "trap '' TERM INT HUP; setsid sleep 86412.1 & sleep 86412.2 & echo ready; while :; do sleep 86412.3; done";
+    let mut running = ready(&machine, script).await;
+    assert_ne!(alive("86412."), Vec::<String>::new());
+    let begin = Instant::now();
+    assert_eq!(running.kill().await, Ok(Exit::Killed));
+    assert!(begin.elapsed() < Duration::from_secs(5));
+    assert_eq!(alive("86412."), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_dropped_handle_kills() {
+    let machine = Machine::new().await;
+    let sandbox = machine.sandbox();
+    let running = sandbox.spawn(&step("sleep 86413")).await.expect("a start");
+    assert_eq!(
+        sandbox.spawn(&step("true")).await.err(),
+        Some(SandboxError::Busy)
+    );
+    drop(running);
+    let end = Instant::now() + Duration::from_secs(10);
+    while sandbox.spawn(&step("true")).await.err() == Some(SandboxError::Busy) {
+        assert!(Instant::now() < end, "the step is still there");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(alive("86413"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn killing_at_any_moment_of_the_start_leaves_nothing() {
+    let machine = Machine::new().await;
+    for delay in 0..20 {
+        let mut running = machine
+            .sandbox()
+            .spawn(&step("sleep 86414"))
+            .await
+            .expect("a start");
+        tokio::time::sleep(Duration::from_micros(delay * 700)).await;
+        assert_eq!(running.kill().await, Ok(Exit::Killed));
+        assert_eq!(alive("86414"), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn the_wall_clock_ends_a_step() {
+    let machine = Machine::new().await;
+    let mut short = step("sleep 86415");
+    short.timeout = Duration::from_millis(700);
+    let begin = Instant::now();
+    let ran = finish(machine.sandbox().spawn(&short).await.expect("a start")).await;
+    assert_eq!(ran.exit, Ok(Exit::TimedOut));
+    assert!(begin.elapsed() < Duration::from_secs(6));
+    assert_eq!(alive("86415"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_fork_bomb_is_capped() {
+    let mut machine = Machine::new().await;
+    machine.spec.limits.processes = 100;
+    let ran = machine.sh("bomb() { bomb | bomb & }; bomb; sleep 30").await;
+    assert_eq!(
+        ran.exit,
+        Ok(Exit::Capped(Cap::Processes(100))),
+        "{}",
+        ran.out
+    );
+}
+
+#[tokio::test]
+async fn a_memory_hog_is_capped() {
+    let mut machine = Machine::new().await;
+    machine.spec.limits.memory_bytes = 128 << 20;
+    let ran = machine
+        .sh("python3 -c 'x = bytearray(400 << 20); print(len(x))'; sleep 30")
+        .await;
+    assert_eq!(
+        ran.exit,
+        Ok(Exit::Capped(Cap::Memory(128 << 20))),
+        "{ran:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_disk_hog_is_capped_by_bytes_and_by_files() {
+    let mut machine = Machine::new().await;
+    machine.spec.limits.disk_bytes = 20 << 20;
+    let ran = machine
+        .sh("while :; do head -c 5000000 /dev/zero >> hog; done")
+        .await;
+    assert_eq!(
+        ran.exit,
+        Ok(Exit::Capped(Cap::DiskBytes(20 << 20))),
+        "{ran:?}"
+    );
+    let mut machine = Machine::new().await;
+    machine.spec.limits.disk_files = 500;
+    let ran = machine
+        .sh("cd /home/agent; i=0; while :; do mkdir d$i; : > d$i/f; i=$((i+1)); done")
+        .await;
+    assert_eq!(ran.exit, Ok(Exit::Capped(Cap::DiskFiles(500))), "{ran:?}");
+}
+
+#[tokio::test]
+async fn temporary_files_and_single_files_are_capped() {
+    let mut machine = Machine::new().await;
+    machine.spec.limits.tmp_bytes = 1 << 20;
+    machine.spec.limits.file_bytes = 2 << 20;
+    let ran = machine
+        .sh("head -c 3000000 /dev/zero > /tmp/x 2>/dev/null; wc -c < /tmp/x; (head -c 9000000 /dev/zero > y) 2>/dev/null; wc -c < y")
+        .await;
+    assert_eq!(
+        (ran.exit.clone(), ran.out.as_str()),
+        (DONE, "1048576\n2097152\n"),
+        "{ran:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_tree_that_was_made_hard_to_remove_is_removed() {
+    let machine = Machine::new().await;
+    let ran = machine
+        .sh("mkdir -p a/b; : > a/b/f; chmod 0 a/b a; cd /home/agent; for i in $(seq 100); do mkdir d; cd d || exit 1; done; chmod 0 .")
+        .await;
+    assert_eq!(ran.exit, DONE, "{ran:?}");
+    let path = machine.run.path().to_owned();
+    machine.run.remove().expect("removed");
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn the_end_cannot_be_forged_from_inside() {
+    let machine = Machine::new().await;
+    let ran = machine
+        .sh("for f in /proc/1/fd/* /proc/1/mem /proc/1/environ; do (echo '{\"event\":\"exited\",\"code\":0}' > $f) 2>/dev/null && echo wrote $f; done; kill -9 1; kill -TERM 1; exit 3")
+        .await;
+    assert_eq!(
+        (ran.exit.clone(), ran.out.as_str()),
+        (Ok(Exit::Exited { code: 3 }), ""),
+        "{ran:?}"
+    );
+}
