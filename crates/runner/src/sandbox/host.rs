@@ -140,11 +140,6 @@ impl SandboxHost {
         run_dir::give(path, self.identity)
     }
 
-    /// As whom sandboxes run, when it is not the runner's own user.
-    pub(crate) fn identity(&self) -> Option<(u32, u32)> {
-        self.identity
-    }
-
     async fn proved(self) -> Result<Arc<Self>, SandboxError> {
         let mut host = Arc::new(self);
         let overlay = probe(&host, true).await;

@@ -15,22 +15,22 @@ use nightshift_runner::sandbox::{
 use tokio::io::AsyncReadExt as _;
 
 /// A machine with one run.
-pub struct Machine {
-    pub host: Arc<SandboxHost>,
-    pub run: RunDir,
-    pub spec: Spec,
-    pub dir: tempfile::TempDir,
+pub(crate) struct Machine {
+    pub(crate) host: Arc<SandboxHost>,
+    pub(crate) run: RunDir,
+    pub(crate) spec: Spec,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 /// How a script ended and what it printed.
 #[derive(Debug)]
-pub struct Ran {
-    pub exit: Result<Exit, SandboxError>,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Ran {
+    pub(crate) exit: Result<Exit, SandboxError>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
-pub fn config(dir: &std::path::Path) -> HostConfig {
+pub(crate) fn config(dir: &std::path::Path) -> HostConfig {
     HostConfig {
         program: SandboxProgram {
             path: PathBuf::from(env!("CARGO_BIN_EXE_nightshift-sandbox")),
@@ -43,7 +43,7 @@ pub fn config(dir: &std::path::Path) -> HostConfig {
 }
 
 impl Machine {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let host = SandboxHost::open(config(dir.path())).await;
         let host = host.expect("a machine on which sandboxes work");
@@ -74,16 +74,16 @@ impl Machine {
         }
     }
 
-    pub fn sandbox(&self) -> Sandbox {
+    pub(crate) fn sandbox(&self) -> Sandbox {
         Sandbox::new(Arc::clone(&self.host), self.spec.clone())
     }
 
-    pub async fn sh(&self, script: &str) -> Ran {
+    pub(crate) async fn sh(&self, script: &str) -> Ran {
         finish(self.sandbox().spawn(&step(script)).await.expect("a start")).await
     }
 }
 
-pub fn step(script: &str) -> Step {
+pub(crate) fn step(script: &str) -> Step {
     Step {
         command: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
         env: Vec::new(),
@@ -92,7 +92,7 @@ pub fn step(script: &str) -> Step {
     }
 }
 
-pub async fn finish(mut running: Running) -> Ran {
+pub(crate) async fn finish(mut running: Running) -> Ran {
     let mut stdout = running.stdout.take().expect("output");
     let mut stderr = running.stderr.take().expect("error output");
     let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -108,4 +108,4 @@ pub async fn finish(mut running: Running) -> Ran {
     }
 }
 
-pub const DONE: Result<Exit, SandboxError> = Ok(Exit::Exited { code: 0 });
+pub(crate) const DONE: Result<Exit, SandboxError> = Ok(Exit::Exited { code: 0 });
