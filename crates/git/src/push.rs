@@ -5,7 +5,7 @@
 //! when sent), belief in the client's shallow marks.
 
 use bytes::Bytes;
-use nightshift_domain::git_name::{ObjectId, RefName};
+use nightshift_domain::git_name::{BranchName, ObjectId, RefName};
 use tokio::io::AsyncRead;
 
 use crate::error::{GitError, clean};
@@ -184,15 +184,23 @@ fn parse_command(line: &Bytes) -> Result<Command, GitError> {
             "the name of a ref is empty or holds a control character",
         ));
     }
-    let name = std::str::from_utf8(&sent_name)
-        .ok()
-        .and_then(|n| n.parse().ok());
+    let name = usable_name(&sent_name);
     Ok(Command {
         sent_name,
         name,
         old,
         new,
     })
+}
+
+/// The name if it is one that people can type: a branch by the rules for new branches.
+fn usable_name(sent: &[u8]) -> Option<RefName> {
+    let name: RefName = std::str::from_utf8(sent).ok()?.parse().ok()?;
+    let usable = match name.branch() {
+        Some(branch) => branch.parse::<BranchName>().is_ok(),
+        None => !name.as_str().contains("/-"),
+    };
+    usable.then_some(name)
 }
 
 fn one_line(text: &str) -> String {
