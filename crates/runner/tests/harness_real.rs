@@ -19,8 +19,8 @@ use std::thread;
 
 use nightshift_domain::transcript::{Entry, Stream, Usage};
 use nightshift_runner::harness::{
-    AgentFailure, AgentOrder, AgentOutcome, Exit, LineSplitter, Paths, Program, Programs, Session,
-    Stdin, by_name,
+    AgentFailure, AgentOrder, AgentOutcome, Exit, LineSplitter, PLACEHOLDER_KEY, Paths, Program,
+    Programs, Session, Stdin, by_name,
 };
 use nightshift_testkit::model::{Exchange, Fault, ModelServer, Script, Step};
 
@@ -286,7 +286,7 @@ fn kind(entry: &Entry) -> &'static str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn claude_code_works_and_resumes() {
-    let server = ModelServer::start(fix().key("nightshift-adds-the-key-outside")).await;
+    let server = ModelServer::start(fix().key(PLACEHOLDER_KEY)).await;
     tokio::task::block_in_place(|| works_and_resumes("claude-code", &server));
     let git = |e: &Exchange| e.body.to_string().contains("Co-Authored-By");
     assert!(
@@ -297,7 +297,7 @@ async fn claude_code_works_and_resumes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn codex_works_and_resumes() {
-    let server = ModelServer::start(fix().key("nightshift-adds-the-key-outside")).await;
+    let server = ModelServer::start(fix().key(PLACEHOLDER_KEY)).await;
     tokio::task::block_in_place(|| works_and_resumes("codex", &server));
 }
 

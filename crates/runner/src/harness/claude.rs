@@ -10,12 +10,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::claude_event::ClaudeParser;
-use super::invocation::{HomeFile, Invocation, PlanError, Stdin};
+use super::invocation::{HomeFile, Invocation, PLACEHOLDER_KEY, PlanError, Stdin};
 use super::order::AgentOrder;
 use super::{EventParser, Harness};
-
-/// What stands where a key is required. The forwarder outside replaces it.
-pub(super) const PLACEHOLDER_KEY: &str = "nightshift-adds-the-key-outside";
 
 /// The harness `claude-code`.
 #[derive(Debug, Clone, Copy)]

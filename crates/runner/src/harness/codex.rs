@@ -11,9 +11,8 @@ use std::path::PathBuf;
 
 use toml::{Table, Value};
 
-use super::claude::PLACEHOLDER_KEY;
 use super::codex_event::CodexParser;
-use super::invocation::{HomeFile, Invocation, PlanError, Stdin};
+use super::invocation::{HomeFile, Invocation, PLACEHOLDER_KEY, PlanError, Stdin};
 use super::order::AgentOrder;
 use super::{EventParser, Harness};
 

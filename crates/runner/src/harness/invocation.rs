@@ -6,6 +6,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+/// What stands in the sandbox where a program wants a model key. The real one is put in its place
+/// outside.
+pub const PLACEHOLDER_KEY: &str = "nightshift-adds-the-key-outside";
+
 /// One start of an agent program, in the sandbox, in the working tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invocation {

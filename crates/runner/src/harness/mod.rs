@@ -27,7 +27,7 @@ mod script_block;
 pub use self::claude::ClaudeCode;
 pub use self::codex::Codex;
 pub use self::command::Command;
-pub use self::invocation::{Bind, HomeFile, Invocation, PlanError, Stdin};
+pub use self::invocation::{Bind, HomeFile, Invocation, PLACEHOLDER_KEY, PlanError, Stdin};
 pub use self::line::{Line, LineSplitter, MAX_LINE_BYTES, output};
 pub use self::order::{AgentLimits, AgentOrder, Paths, Session};
 pub use self::outcome::{AgentFailure, AgentOutcome, Exit};

@@ -166,3 +166,82 @@ fn is_native(file: &Path) -> bool {
         .and_then(|mut file| file.read_exact(&mut magic))
         .is_ok_and(|()| magic == *b"\x7fELF")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    const ELF: &[u8] = b"\x7fELF...";
+
+    /// A directory as npm fills it, with the platform packages beside their wrappers.
+    fn installed() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().expect("a directory");
+        let modules = dir.path().join("node_modules");
+        for (path, contents) in [
+            (
+                "@anthropic-ai/claude-code/bin/claude.exe",
+                &b"echo wrapper"[..],
+            ),
+            ("@anthropic-ai/claude-code-linux-x64/claude", ELF),
+            ("@openai/codex/bin/codex.js", b"#!/usr/bin/env node"),
+            ("@openai/codex-linux-x64/vendor/x/bin/codex", ELF),
+            ("@openai/codex-linux-x64/vendor/x/codex-resources/a", b""),
+        ] {
+            let file = modules.join(path);
+            fs::create_dir_all(file.parent().expect("a parent")).expect("directories");
+            fs::write(file, contents).expect("a file");
+        }
+        let bin = modules.join(".bin");
+        fs::create_dir(&bin).expect("a directory");
+        symlink(
+            "../@anthropic-ai/claude-code/bin/claude.exe",
+            bin.join("claude"),
+        )
+        .expect("a link");
+        symlink("../@openai/codex/bin/codex.js", bin.join("codex")).expect("a link");
+        dir
+    }
+
+    #[test]
+    fn the_native_program_behind_a_wrapper_is_found() {
+        let dir = installed();
+        let root = dir
+            .path()
+            .canonicalize()
+            .expect("a path")
+            .join("node_modules");
+        let found = Programs::find(Some(dir.path()), None);
+        let claude = found.claude.expect("claude");
+        assert_eq!(claude.path, Path::new("/agents/claude-code/claude"));
+        assert_eq!(
+            claude.host_path(),
+            root.join("@anthropic-ai/claude-code-linux-x64/claude")
+        );
+        let codex = found.codex.expect("codex");
+        let target = root.join("@openai/codex-linux-x64/vendor/x");
+        assert_eq!(codex.path, Path::new("/agents/codex/bin/codex"));
+        assert_eq!(codex.host_path(), target.join("bin/codex"));
+        assert_eq!(
+            codex.bind,
+            Some(Bind {
+                host: target,
+                inside: PathBuf::from("/agents/codex")
+            })
+        );
+    }
+
+    #[test]
+    fn a_native_program_on_the_path_is_taken_as_it_is_and_a_lone_wrapper_is_not() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().canonicalize().expect("a path").join("codex");
+        fs::write(&file, ELF).expect("a file");
+        fs::write(dir.path().join("claude"), "#!/bin/sh").expect("a file");
+        let found = Programs::find(None, Some(dir.path().as_os_str()));
+        assert_eq!(found.claude, None);
+        let codex = found.codex.expect("codex");
+        assert_eq!(codex.path, Path::new("/agents/codex/codex"));
+        assert_eq!(codex.host_path(), file);
+    }
+}
