@@ -1,1 +1,112 @@
-//! placeholder
+//! What is remembered: all SQL, for SQLite and PostgreSQL, one module per table.
+//!
+//! Every function takes a transaction and does one thing; `now` and ids come in as values.
+//! Functions are named noun_verb and are found here as well as in their module. Deliberately
+//! absent: rules of the business, retries, and anything that outlives a transaction.
+
+mod column;
+mod engine;
+mod error;
+mod lock;
+mod migration;
+mod statement;
+
+pub mod acceptance;
+pub mod block;
+pub mod event;
+pub mod idempotency;
+pub mod issue;
+pub mod job;
+pub mod member;
+pub mod message;
+pub mod notification;
+pub mod outbox;
+pub mod project;
+pub mod pull;
+pub mod pull_head;
+pub mod queue;
+pub mod review;
+pub mod run;
+pub mod runner;
+pub mod token;
+pub mod user;
+pub mod verdict;
+
+pub use acceptance::*;
+pub use block::*;
+pub use engine::{Db, Engine, Location, Tx};
+pub use error::Error;
+pub use event::*;
+pub use idempotency::*;
+pub use issue::*;
+pub use job::*;
+pub use member::*;
+pub use message::*;
+pub use notification::*;
+pub use outbox::*;
+pub use project::*;
+pub use pull::*;
+pub use pull_head::*;
+pub use queue::*;
+pub use review::*;
+pub use run::*;
+pub use runner::*;
+pub use token::*;
+pub use user::*;
+pub use verdict::*;
+
+/// Every statement of every table, for the check that they fit the schema.
+fn statements() -> impl Iterator<Item = &'static statement::Statement> {
+    REGISTRY.iter().flat_map(|table| table.iter().copied())
+}
+
+static REGISTRY: &[&[&statement::Statement]] = &[
+    acceptance::STATEMENTS,
+    block::STATEMENTS,
+    event::STATEMENTS,
+    idempotency::STATEMENTS,
+    issue::STATEMENTS,
+    job::STATEMENTS,
+    member::STATEMENTS,
+    message::STATEMENTS,
+    migration::STATEMENTS,
+    notification::STATEMENTS,
+    outbox::STATEMENTS,
+    project::STATEMENTS,
+    pull::STATEMENTS,
+    pull_head::STATEMENTS,
+    queue::STATEMENTS,
+    review::STATEMENTS,
+    run::STATEMENTS,
+    runner::STATEMENTS,
+    token::STATEMENTS,
+    user::STATEMENTS,
+    verdict::STATEMENTS,
+];
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_module_with_statements_is_registered() {
+        let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut seen = 0;
+        for entry in std::fs::read_dir(source).expect("the sources") {
+            let path = entry.expect("an entry").path();
+            let text = std::fs::read_to_string(&path).expect("a source file");
+            if text.contains("\nsql! {") {
+                let name = path.file_stem().expect("a name").to_string_lossy();
+                let line = format!("    {name}::STATEMENTS,");
+                assert!(
+                    include_str!("lib.rs").contains(&line),
+                    "{name} is not registered"
+                );
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, super::REGISTRY.len());
+        let empty: Vec<_> = super::statements()
+            .filter(|s| s.sqlite.is_empty() || s.postgres.is_empty())
+            .collect();
+        assert!(empty.is_empty(), "{empty:?}");
+    }
+}

@@ -1,0 +1,55 @@
+//! Table `blocks`: which issue waits for which.
+//!
+//! No issue blocks itself. Deliberately absent: whether a blocker still counts (a landed one does
+//! not; that is a rule) and the guard against two transactions closing a circle together: hold
+//! [`crate::project_lock`] between [`block_would_cycle`] and [`block_set`].
+
+use nightshift_domain::id::IssueId;
+use uuid::Uuid;
+
+use crate::column::id_list;
+use crate::engine::Tx;
+use crate::error::Error;
+use crate::issue::{Issue, Row, columns};
+use crate::statement::{sql, values};
+
+sql! { "block";
+    CLEAR = both("DELETE FROM blocks WHERE issue_id = $1");
+    ADD = both("INSERT INTO blocks (issue_id, blocker_id) VALUES ($1, $2) ON CONFLICT (issue_id, blocker_id) DO NOTHING");
+    BLOCKERS = both(concat!("SELECT ", columns!(), " FROM issues WHERE id IN (SELECT blocker_id FROM blocks WHERE issue_id = $1) ORDER BY created_at, id"));
+    BLOCKED = both("SELECT issue_id FROM blocks WHERE blocker_id = $1 ORDER BY issue_id");
+    // Ids come as a JSON list of hexadecimal digits; the engines read it differently.
+    WOULD_CYCLE = sqlite("WITH RECURSIVE ahead (id) AS (SELECT unhex(value) FROM json_each($2) UNION SELECT b.blocker_id FROM blocks b JOIN ahead ON b.issue_id = ahead.id) SELECT COUNT(*) FROM ahead WHERE id = $1"),
+        postgres("WITH RECURSIVE ahead (id) AS (SELECT CAST(value AS UUID) FROM jsonb_array_elements_text(CAST($2 AS JSONB)) AS given (value) UNION SELECT b.blocker_id FROM blocks b JOIN ahead ON b.issue_id = ahead.id) SELECT COUNT(*) FROM ahead WHERE id = $1");
+}
+
+/// Replaces the blockers of an issue.
+pub async fn block_set(tx: &mut Tx, issue: IssueId, blockers: &[IssueId]) -> Result<(), Error> {
+    tx.run(&CLEAR, values![issue]).await?;
+    for blocker in blockers {
+        tx.run(&ADD, values![issue, *blocker]).await?;
+    }
+    Ok(())
+}
+
+/// The issues that stand before this one, oldest first, whatever their phase.
+pub async fn blockers(tx: &mut Tx, issue: IssueId) -> Result<Vec<Issue>, Error> {
+    let rows: Vec<Row> = tx.all(&BLOCKERS, values![issue]).await?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// The issues that wait for this one.
+pub async fn blocked_by_me(tx: &mut Tx, issue: IssueId) -> Result<Vec<IssueId>, Error> {
+    let rows: Vec<(Uuid,)> = tx.all(&BLOCKED, values![issue]).await?;
+    Ok(rows.into_iter().map(|(id,)| IssueId(id)).collect())
+}
+
+/// Whether `issue` would wait for itself if `blockers` stood before it.
+pub async fn block_would_cycle(
+    tx: &mut Tx,
+    issue: IssueId,
+    blockers: &[IssueId],
+) -> Result<bool, Error> {
+    let list = id_list(blockers.iter().map(|id| id.0));
+    Ok(tx.number(&WOULD_CYCLE, values![issue, list]).await? > 0)
+}

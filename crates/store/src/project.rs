@@ -1,0 +1,147 @@
+//! Table `projects`: a repository with its settings, and the counter of its issue numbers.
+//!
+//! Numbers have neither gaps (a rolled-back number is given again) nor doubles. `config` is the
+//! last good one. Deliberately absent: how a configuration is read.
+
+use jiff::Timestamp;
+use nightshift_domain::config::{Config, ConfigError};
+use nightshift_domain::git_name::{BranchName, ObjectId};
+use nightshift_domain::id::{Number, ProjectId};
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use crate::column::Columns;
+use crate::engine::Tx;
+use crate::error::Error;
+use crate::statement::{sql, values};
+
+/// A project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// Its id.
+    pub id: ProjectId,
+    /// Its unique name.
+    pub name: String,
+    /// The branch that changes land on.
+    pub default_branch: BranchName,
+    /// The last good configuration.
+    pub config: Config,
+    /// The tip of the default branch at which the configuration was last read.
+    pub config_commit: Option<ObjectId>,
+    /// Why the configuration there is not the one in force, if it is broken.
+    pub config_error: Option<ConfigError>,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+const COLUMNS: Columns = Columns("project");
+
+macro_rules! columns {
+    () => {
+        "id, name, default_branch, config, config_commit, config_error, created_at"
+    };
+}
+
+sql! { "project";
+    INSERT = both(concat!("INSERT INTO projects (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7)"));
+    GET = both(concat!("SELECT ", columns!(), " FROM projects WHERE id = $1"));
+    BY_NAME = both(concat!("SELECT ", columns!(), " FROM projects WHERE name = $1"));
+    LIST = both(concat!("SELECT ", columns!(), " FROM projects ORDER BY name"));
+    LIST_OF_USER = both(concat!("SELECT ", columns!(), " FROM projects WHERE id IN (SELECT project_id FROM members WHERE user_id = $1) ORDER BY name"));
+    SET_CONFIG = both("UPDATE projects SET config = $2, config_error = $3, config_commit = $4 WHERE id = $1");
+    NEXT_NUMBER = both("UPDATE projects SET next_number = next_number + 1 WHERE id = $1 RETURNING next_number - 1");
+    // SQLite's one writer is the lock. NO KEY: rows that refer to the project stay insertable.
+    LOCK = sqlite("SELECT 1 WHERE EXISTS (SELECT 1 FROM projects WHERE id = $1)"),
+        postgres("SELECT CAST(1 AS BIGINT) FROM projects WHERE id = $1 FOR NO KEY UPDATE");
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: Uuid,
+    name: String,
+    default_branch: String,
+    config: String,
+    config_commit: Option<String>,
+    config_error: Option<String>,
+    created_at: i64,
+}
+
+impl Row {
+    fn read(self) -> Result<Project, Error> {
+        Ok(Project {
+            id: ProjectId(self.id),
+            name: self.name,
+            default_branch: COLUMNS.parse("default_branch", &self.default_branch)?,
+            config: COLUMNS.json("config", &self.config)?,
+            config_commit: COLUMNS.parse_option("config_commit", self.config_commit.as_deref())?,
+            config_error: COLUMNS.json_option("config_error", self.config_error.as_deref())?,
+            created_at: COLUMNS.time("created_at", self.created_at)?,
+        })
+    }
+}
+
+/// Adds a project; [`Error::Duplicate`] when the name is taken.
+pub async fn project_insert(tx: &mut Tx, project: &Project) -> Result<(), Error> {
+    let values = values![
+        project.id,
+        &project.name,
+        &project.default_branch,
+        COLUMNS.to_json(&project.config)?,
+        project.config_commit.as_ref(),
+        COLUMNS.to_json_option(project.config_error.as_ref())?,
+        project.created_at
+    ];
+    tx.run(&INSERT, values).await.map(|_| ())
+}
+
+/// By id.
+pub async fn project_get(tx: &mut Tx, id: ProjectId) -> Result<Option<Project>, Error> {
+    let row: Option<Row> = tx.one(&GET, values![id]).await?;
+    row.map(Row::read).transpose()
+}
+
+/// By name, exactly as written.
+pub async fn project_by_name(tx: &mut Tx, name: &str) -> Result<Option<Project>, Error> {
+    let row: Option<Row> = tx.one(&BY_NAME, values![name]).await?;
+    row.map(Row::read).transpose()
+}
+
+/// All of them, by name.
+pub async fn project_list(tx: &mut Tx) -> Result<Vec<Project>, Error> {
+    let rows: Vec<Row> = tx.all(&LIST, values![]).await?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// Those a person is a member of, by name. Public as `member_projects`.
+pub(crate) async fn list_of_user(tx: &mut Tx, user: Uuid) -> Result<Vec<Project>, Error> {
+    let rows: Vec<Row> = tx.all(&LIST_OF_USER, values![user]).await?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// Notes what was read at `commit`: the configuration in force, and what is wrong with the one
+/// that stands there, if anything.
+pub async fn project_set_config(
+    tx: &mut Tx,
+    id: ProjectId,
+    config: &Config,
+    error: Option<&ConfigError>,
+    commit: Option<&ObjectId>,
+) -> Result<(), Error> {
+    let values = values![
+        id,
+        COLUMNS.to_json(config)?,
+        COLUMNS.to_json_option(error)?,
+        commit
+    ];
+    tx.must_run(&SET_CONFIG, values).await
+}
+
+/// Takes the next number of an issue; concurrent takers wait for each other.
+pub async fn project_next_number(tx: &mut Tx, id: ProjectId) -> Result<Number, Error> {
+    tx.number(&NEXT_NUMBER, values![id]).await
+}
+
+/// Locks the project until the transaction ends: one merge queue step of a project at a time.
+pub async fn project_lock(tx: &mut Tx, id: ProjectId) -> Result<(), Error> {
+    tx.number(&LOCK, values![id]).await.map(|_| ())
+}

@@ -1,0 +1,118 @@
+//! Table `runners`: processes that claim jobs.
+//!
+//! A name is unique. Deliberately absent: what a runner works on; that is the leased jobs.
+
+use jiff::Timestamp;
+use nightshift_domain::id::RunnerId;
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use crate::column::Columns;
+use crate::engine::Tx;
+use crate::error::Error;
+use crate::statement::{sql, values};
+
+/// A process that claims jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Runner {
+    /// Its id.
+    pub id: RunnerId,
+    /// Its unique name.
+    pub name: String,
+    /// How many runs at once.
+    pub slots: i64,
+    /// The version of its program.
+    pub version: String,
+    /// Whether it takes no more work.
+    pub draining: bool,
+    /// When it last called.
+    pub last_seen_at: Timestamp,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+const COLUMNS: Columns = Columns("runner");
+
+macro_rules! columns {
+    () => {
+        "id, name, slots, version, draining, last_seen_at, created_at"
+    };
+}
+
+sql! { "runner";
+    INSERT = both(concat!("INSERT INTO runners (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7)"));
+    GET = both(concat!("SELECT ", columns!(), " FROM runners WHERE id = $1"));
+    BY_NAME = both(concat!("SELECT ", columns!(), " FROM runners WHERE name = $1"));
+    LIST = both(concat!("SELECT ", columns!(), " FROM runners ORDER BY name"));
+    SEEN = both("UPDATE runners SET slots = $2, version = $3, draining = $4, last_seen_at = $5 WHERE id = $1");
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: Uuid,
+    name: String,
+    slots: i64,
+    version: String,
+    draining: i64,
+    last_seen_at: i64,
+    created_at: i64,
+}
+
+impl Row {
+    fn read(self) -> Result<Runner, Error> {
+        Ok(Runner {
+            id: RunnerId(self.id),
+            name: self.name,
+            slots: self.slots,
+            version: self.version,
+            draining: self.draining != 0,
+            last_seen_at: COLUMNS.time("last_seen_at", self.last_seen_at)?,
+            created_at: COLUMNS.time("created_at", self.created_at)?,
+        })
+    }
+}
+
+/// Adds a runner; [`Error::Duplicate`] when the name is taken.
+pub async fn runner_insert(tx: &mut Tx, runner: &Runner) -> Result<(), Error> {
+    let values = values![
+        runner.id,
+        &runner.name,
+        runner.slots,
+        &runner.version,
+        runner.draining,
+        runner.last_seen_at,
+        runner.created_at
+    ];
+    tx.run(&INSERT, values).await.map(|_| ())
+}
+
+/// By id.
+pub async fn runner_get(tx: &mut Tx, id: RunnerId) -> Result<Option<Runner>, Error> {
+    let row: Option<Row> = tx.one(&GET, values![id]).await?;
+    row.map(Row::read).transpose()
+}
+
+/// By name, exactly as written.
+pub async fn runner_by_name(tx: &mut Tx, name: &str) -> Result<Option<Runner>, Error> {
+    let row: Option<Row> = tx.one(&BY_NAME, values![name]).await?;
+    row.map(Row::read).transpose()
+}
+
+/// Notes that a runner called and what it said of itself; [`Error::NotFound`] when unknown.
+pub async fn runner_seen(
+    tx: &mut Tx,
+    id: RunnerId,
+    slots: i64,
+    version: &str,
+    draining: bool,
+    at: Timestamp,
+) -> Result<(), Error> {
+    tx.must_run(&SEEN, values![id, slots, version, draining, at])
+        .await
+}
+
+/// All of them, by name.
+pub async fn runner_list(tx: &mut Tx) -> Result<Vec<Runner>, Error> {
+    let rows: Vec<Row> = tx.all(&LIST, values![]).await?;
+    rows.into_iter().map(Row::read).collect()
+}

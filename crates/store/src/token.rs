@@ -1,0 +1,147 @@
+//! Table `tokens`: bearer tokens, of which only the SHA-256 is kept.
+//!
+//! A token belongs to exactly one holder. Deliberately absent: the secret, and whether an expired
+//! or revoked token still counts (the caller compares with its clock).
+
+use jiff::Timestamp;
+use nightshift_domain::id::{ProjectId, RunId, RunnerId, TokenId, UserId};
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use crate::column::Columns;
+use crate::engine::Tx;
+use crate::error::Error;
+use crate::statement::{sql, values};
+
+/// Whose token it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Holder {
+    /// A person's.
+    Person(UserId),
+    /// A runner's.
+    Runner(RunnerId),
+    /// A run's own, good for its project.
+    Run {
+        /// The run.
+        run: RunId,
+        /// Its project.
+        project: ProjectId,
+    },
+}
+
+/// The record of a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Its id.
+    pub id: TokenId,
+    /// Whose it is.
+    pub holder: Holder,
+    /// What it is for, in its holder's words.
+    pub label: String,
+    /// From when on it no longer counts.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+const COLUMNS: Columns = Columns("token");
+
+macro_rules! columns {
+    () => {
+        "id, holder, user_id, runner_id, run_id, project_id, label, expires_at, revoked_at, created_at"
+    };
+}
+
+sql! { "token";
+    INSERT = both(concat!("INSERT INTO tokens (", columns!(), ", hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"));
+    BY_HASH = both(concat!("SELECT ", columns!(), " FROM tokens WHERE hash = $1"));
+    LIST_OF_USER = both(concat!("SELECT ", columns!(), " FROM tokens WHERE user_id = $1 ORDER BY created_at, id"));
+    REVOKE = both("UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL");
+    REVOKE_RUN = both("UPDATE tokens SET revoked_at = $2 WHERE run_id = $1 AND revoked_at IS NULL");
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: Uuid,
+    holder: String,
+    user_id: Option<Uuid>,
+    runner_id: Option<Uuid>,
+    run_id: Option<Uuid>,
+    project_id: Option<Uuid>,
+    label: String,
+    expires_at: Option<i64>,
+    revoked_at: Option<i64>,
+    created_at: i64,
+}
+
+impl Row {
+    fn read(self) -> Result<Token, Error> {
+        let ids = (self.user_id, self.runner_id, self.run_id, self.project_id);
+        let holder = match (self.holder.as_str(), ids) {
+            ("person", (Some(user), None, None, None)) => Holder::Person(UserId(user)),
+            ("runner", (None, Some(runner), None, None)) => Holder::Runner(RunnerId(runner)),
+            ("run", (None, None, Some(run), Some(project))) => Holder::Run {
+                run: RunId(run),
+                project: ProjectId(project),
+            },
+            (word, _) => {
+                return Err(COLUMNS.corrupt("holder", format!("{word} and its ids disagree")));
+            }
+        };
+        Ok(Token {
+            id: TokenId(self.id),
+            holder,
+            label: self.label,
+            expires_at: COLUMNS.time_option("expires_at", self.expires_at)?,
+            revoked_at: COLUMNS.time_option("revoked_at", self.revoked_at)?,
+            created_at: COLUMNS.time("created_at", self.created_at)?,
+        })
+    }
+}
+
+/// Adds a token under the SHA-256 of its secret.
+pub async fn token_insert(tx: &mut Tx, token: &Token, hash: &[u8; 32]) -> Result<(), Error> {
+    let (word, user, runner, run, project) = match token.holder {
+        Holder::Person(user) => ("person", Some(user), None, None, None),
+        Holder::Runner(runner) => ("runner", None, Some(runner), None, None),
+        Holder::Run { run, project } => ("run", None, None, Some(run), Some(project)),
+    };
+    let values = values![
+        token.id,
+        word,
+        user,
+        runner,
+        run,
+        project,
+        &token.label,
+        token.expires_at,
+        token.revoked_at,
+        token.created_at,
+        hash
+    ];
+    tx.run(&INSERT, values).await.map(|_| ())
+}
+
+/// By the SHA-256 of its secret, whether it still counts or not.
+pub async fn token_by_hash(tx: &mut Tx, hash: &[u8; 32]) -> Result<Option<Token>, Error> {
+    let row: Option<Row> = tx.one(&BY_HASH, values![hash]).await?;
+    row.map(Row::read).transpose()
+}
+
+/// All tokens of a person, oldest first.
+pub async fn token_list_of_user(tx: &mut Tx, user: UserId) -> Result<Vec<Token>, Error> {
+    let rows: Vec<Row> = tx.all(&LIST_OF_USER, values![user]).await?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// Revokes a token; false when there is none, or it was revoked before.
+pub async fn token_revoke(tx: &mut Tx, id: TokenId, at: Timestamp) -> Result<bool, Error> {
+    Ok(tx.run(&REVOKE, values![id, at]).await? > 0)
+}
+
+/// Revokes every token of a run.
+pub async fn token_revoke_run(tx: &mut Tx, run: RunId, at: Timestamp) -> Result<(), Error> {
+    tx.run(&REVOKE_RUN, values![run, at]).await.map(|_| ())
+}
