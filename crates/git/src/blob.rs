@@ -143,6 +143,25 @@ impl Repository {
         Ok(contents)
     }
 
+    /// The entries at exactly these paths, directories included.
+    pub(crate) async fn entries(
+        &self,
+        tree: &ObjectId,
+        paths: &[GitPath],
+    ) -> Result<Vec<TreeEntry>, GitError> {
+        use std::os::unix::ffi::OsStrExt as _;
+        let call = self
+            .call("ls-tree")
+            .args(["-z", "--full-tree", "--long", "-t"]);
+        let call = call.arg("--end-of-options").arg(tree.as_str()).arg("--");
+        let paths = paths
+            .iter()
+            .map(|path| std::ffi::OsStr::from_bytes(path.as_bytes()));
+        let said = call.args(paths).run().await?;
+        let records = said.stdout.split(|b| *b == 0).filter(|r| !r.is_empty());
+        records.map(parse_entry).collect()
+    }
+
     async fn ls_tree(
         &self,
         commit: &ObjectId,
@@ -150,7 +169,10 @@ impl Repository {
         recursive: bool,
     ) -> Result<Vec<TreeEntry>, GitError> {
         use std::os::unix::ffi::OsStrExt as _;
-        if path.as_bytes().contains(&0) {
+        let part_is_odd = |part: &[u8]| matches!(part, b"." | b"..");
+        let odd = path.as_bytes().split(|b| *b == b'/').any(part_is_odd);
+        if odd || path.as_bytes().starts_with(b"/") || path.as_bytes().contains(&0) {
+            // No tree has it; git would take it for a path of the file system.
             return Ok(Vec::new());
         }
         let call = self

@@ -71,6 +71,8 @@ pub struct Limits {
     pub transport: Duration,
     /// Longest silence of a pushing client.
     pub idle: Duration,
+    /// How often a pushing client that waits for its checks is kept alive.
+    pub heartbeat: Duration,
     /// Largest answer of one local command that is held in memory.
     pub output: u64,
     /// Largest pack that one push may send.
@@ -89,6 +91,7 @@ impl Default for Limits {
             command: Duration::from_secs(120),
             transport: Duration::from_secs(60 * 60),
             idle: Duration::from_secs(60),
+            heartbeat: Duration::from_secs(5),
             output: 64 << 20,
             push_bytes: 4 << 30,
             push_objects: 5_000_000,

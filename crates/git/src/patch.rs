@@ -165,9 +165,12 @@ impl Parser {
                     }
                 }
             }
+            if cut && self.peek().is_none() {
+                // No header follows, so it cannot be known whether this was all.
+                return Ok(None);
+            }
         }
-        let complete = !cut || self.at < self.text.len();
-        Ok(complete.then_some(hunks))
+        Ok(Some(hunks))
     }
 
     /// Whether the section belongs to this file: git leaves out files whose only changes are
@@ -194,8 +197,8 @@ impl Parser {
             }
         }
         // Pure renames and changes of mode have no index line.
-        let path = file.path().as_bytes();
-        header.ends_with(path) || header.ends_with(b"\"")
+        let end = [b" b/", file.path().as_bytes()].concat();
+        header.ends_with(&end) || header.ends_with(b"\"")
     }
 
     /// The hunk after its header line, `None` when it is not complete.

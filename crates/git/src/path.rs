@@ -31,6 +31,14 @@ impl GitPath {
         String::from_utf8_lossy(&self.0)
     }
 
+    /// The directories above it, the outermost first.
+    pub(crate) fn ancestors(&self) -> Vec<Self> {
+        let slashes = self.0.iter().enumerate().filter(|(_, b)| **b == b'/');
+        slashes
+            .map(|(end, _)| Self(self.0[..end].to_vec()))
+            .collect()
+    }
+
     /// Refuses what must never enter a tree: `.git` in any disguise that git knows is left to git,
     /// the plain rules are here so that the message names the rule.
     pub fn check(&self) -> Result<(), GitError> {

@@ -57,8 +57,6 @@ pub struct Received {
 
 /// The packet that keeps a waiting client's connection alive.
 const HEARTBEAT: &[u8] = b"0005\x01";
-/// How often it is sent.
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 
 impl Repository {
     /// The body of `GET …/info/refs?service=git-receive-pack`, with the refs that `visible` lets
@@ -129,13 +127,15 @@ impl Repository {
         }
         let finish = async {
             let inside = quarantine.as_ref().map(|place| place.inside(self));
+            let brought = inside.is_some();
             let inside = inside.as_ref().unwrap_or(self);
-            match inside.check_push(&updates, policy).await? {
+            match inside.check_push(&updates, policy, brought).await? {
                 Ok(()) => self.move_in(quarantine, updates.clone(), reason).await,
                 Err(refusal) => Ok(Err(refusal)),
             }
         };
-        let outcome = with_heartbeat(finish, request.side_band.then_some(heartbeat)).await?;
+        let beat = request.side_band.then_some(heartbeat);
+        let outcome = with_heartbeat(limits.heartbeat, finish, beat).await?;
         match outcome {
             Ok(()) => Ok(Received {
                 response: request.report(Ok(()), &vec![None; updates.len()], None),
@@ -188,6 +188,7 @@ impl Repository {
         &self,
         updates: &[RefUpdate],
         policy: &dyn PushPolicy,
+        brought: bool,
     ) -> Result<Result<(), Refusal>, GitError> {
         let news: Vec<&ObjectId> = updates
             .iter()
@@ -202,8 +203,11 @@ impl Repository {
         if !connected {
             return Ok(Err(Refusal::of_pack("objects are missing from the push")));
         }
-        if let Some(reason) = self.bad_modules(&news).await? {
-            return Ok(Err(Refusal::of_pack(&reason)));
+        // Only a push that brought objects brings a new .gitmodules.
+        if brought {
+            if let Some(reason) = self.bad_modules(&news).await? {
+                return Ok(Err(Refusal::of_pack(&reason)));
+            }
         }
         let mut refusal = Refusal::default();
         let mut kinds = kinds.into_iter();
@@ -473,12 +477,13 @@ async fn within<T>(idle: Duration, wait: impl Future<Output = T>) -> Result<T, G
 
 /// Awaits `work` and beats now and then.
 async fn with_heartbeat<T>(
+    every: Duration,
     work: impl Future<Output = T>,
     beat: Option<&(dyn Fn(Bytes) + Send + Sync)>,
 ) -> T {
     tokio::pin!(work);
     loop {
-        match tokio::time::timeout(HEARTBEAT_EVERY, &mut work).await {
+        match tokio::time::timeout(every, &mut work).await {
             Ok(done) => return done,
             Err(_elapsed) => {
                 if let Some(beat) = beat {

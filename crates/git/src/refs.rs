@@ -151,8 +151,10 @@ impl Repository {
 
     /// Finds out which of the updates could not be made, from the refs themselves.
     async fn explain(&self, updates: &[RefUpdate], said: GitError) -> Result<GitError, GitError> {
+        let current = self.list_named(updates).await?;
         for update in updates {
-            let found = self.resolve(&update.name).await?;
+            let found = current.iter().find(|found| found.name == update.name);
+            let found = found.map(|found| found.target.clone());
             let expected = (!update.old.is_zero()).then(|| update.old.clone());
             if found != expected {
                 let name = update.name.clone();
@@ -198,12 +200,15 @@ impl Prepared {
         })
     }
 
-    /// Writes the refs.
+    /// Writes the refs. A caller that goes away does not stop it between two refs.
     pub(crate) async fn commit(mut self) -> Result<(), GitError> {
-        self.say(b"commit\0", "commit: ok").await?;
-        self.running.stdin = None;
-        self.running.wait().await?;
-        Ok(())
+        let task = tokio::spawn(async move {
+            self.say(b"commit\0", "commit: ok").await?;
+            self.running.stdin = None;
+            self.running.wait().await.map(|_code| ())
+        });
+        task.await
+            .unwrap_or_else(|panic| Err(io_error("write refs")(std::io::Error::other(panic))))
     }
 
     /// Sends commands and reads answers up to `wanted`.

@@ -3,6 +3,7 @@
 //! Files are written as objects only; a path that goes through a link or a file of the base tree
 //! is refused and never followed. Deliberately absent: filters, attributes, line-end conversion.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt as _;
 
 use nightshift_domain::git_name::ObjectId;
@@ -14,6 +15,11 @@ use crate::repository::Repository;
 
 /// The tree without entries, the same in every repository.
 const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+
+/// Paths given to git on one command line.
+const PATHS_PER_CALL: usize = 200;
+/// Why a path that is fine by itself cannot be written.
+const IN_THE_WAY: &str = "a file, link or directory of the tree is in its way";
 
 /// What a path gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,14 +49,9 @@ impl Repository {
         base: Option<&ObjectId>,
         changes: &[FileChange],
     ) -> Result<ObjectId, GitError> {
-        for change in changes {
-            change.path.check()?;
-            if let FileContent::Bytes(Mode::Tree | Mode::Submodule, _) = change.content {
-                return Err(GitError::BadPath {
-                    path: change.path.to_string(),
-                    why: "a directory or submodule has no bytes",
-                });
-            }
+        check_changes(changes)?;
+        if let Some(base) = base {
+            self.check_against(base, changes).await?;
         }
         let desk = tempfile::Builder::new()
             .prefix("tmp_index-")
@@ -58,8 +59,12 @@ impl Repository {
             .map_err(io_error("make a temporary index"))?;
         let index = desk.path().join("index");
         let mut written = self.write_blobs(desk.path(), changes).await?.into_iter();
-        let mut script = Vec::new();
+        let (mut script, mut additions) = (Vec::new(), Vec::new());
         for change in changes {
+            let part = match change.content {
+                FileContent::Gone => &mut script,
+                FileContent::Bytes(..) | FileContent::Object(..) => &mut additions,
+            };
             let (mode, id) = match &change.content {
                 FileContent::Bytes(mode, _) => {
                     let id = written
@@ -70,10 +75,11 @@ impl Repository {
                 FileContent::Object(mode, id) => (mode.as_str(), id.clone()),
                 FileContent::Gone => ("0", ObjectId::zero()),
             };
-            script.extend_from_slice(format!("{mode} {id}\t").as_bytes());
-            script.extend_from_slice(change.path.as_bytes());
-            script.push(0);
+            part.extend_from_slice(format!("{mode} {id}\t").as_bytes());
+            part.extend_from_slice(change.path.as_bytes());
+            part.push(0);
         }
+        script.extend_from_slice(&additions);
         let read = self.call("read-tree").env("GIT_INDEX_FILE", &index);
         match base {
             Some(base) => {
@@ -89,8 +95,7 @@ impl Repository {
             .args(["-z", "--index-info"])
             .input(script)
             .run()
-            .await
-            .map_err(|error| explain(error, changes))?;
+            .await?;
         let write = self.call("write-tree").env("GIT_INDEX_FILE", &index);
         let said = write.run().await?;
         parse_id("write-tree", said.stdout.trim_ascii())
@@ -112,6 +117,37 @@ impl Repository {
         let id = parse_id("hash-object", said.stdout.trim_ascii())?;
         debug_assert_eq!(id.as_str(), EMPTY_TREE, "git has one empty tree");
         Ok(id)
+    }
+
+    /// Git would let a new file silently replace a link, file or directory that is in its way.
+    async fn check_against(&self, base: &ObjectId, changes: &[FileChange]) -> Result<(), GitError> {
+        let gone: HashSet<&GitPath> = changes
+            .iter()
+            .filter(|change| change.content == FileContent::Gone)
+            .map(|change| &change.path)
+            .collect();
+        let mut asked = BTreeSet::new();
+        for change in changes.iter().filter(|change| !gone.contains(&change.path)) {
+            asked.insert(change.path.clone());
+            asked.extend(change.path.ancestors());
+        }
+        let asked: Vec<GitPath> = asked.into_iter().collect();
+        let mut modes = HashMap::new();
+        for some in asked.chunks(PATHS_PER_CALL) {
+            for entry in self.entries(base, some).await? {
+                modes.insert(entry.path, entry.mode);
+            }
+        }
+        for change in changes.iter().filter(|change| !gone.contains(&change.path)) {
+            let blocked = change.path.ancestors().into_iter().any(|path| {
+                let mode = modes.get(&path);
+                mode.is_some_and(|mode| *mode != Mode::Tree) && !gone.contains(&path)
+            });
+            if blocked || modes.get(&change.path) == Some(&Mode::Tree) {
+                return bad(&change.path, IN_THE_WAY);
+            }
+        }
+        Ok(())
     }
 
     /// Writes the new objects of all changes with one process, in their order.
@@ -147,21 +183,37 @@ impl Repository {
     }
 }
 
-/// A file where a directory is needed, or the other way round, is the caller's to know.
-fn explain(error: GitError, changes: &[FileChange]) -> GitError {
-    let GitError::Failed { message, .. } = &error else {
-        return error;
-    };
-    // The longest path named wins: `a` is also part of the message about `a/b`.
-    let named = changes
-        .iter()
-        .filter(|change| message.contains(&*change.path.to_text()))
-        .max_by_key(|change| change.path.as_bytes().len());
-    match named {
-        Some(change) => GitError::BadPath {
-            path: change.path.to_string(),
-            why: "a file, link or directory of the tree is in its way",
-        },
-        None => error,
+/// What can be said about the changes alone.
+fn check_changes(changes: &[FileChange]) -> Result<(), GitError> {
+    let mut paths = HashSet::new();
+    for change in changes {
+        change.path.check()?;
+        if let FileContent::Bytes(Mode::Tree | Mode::Submodule, _) = change.content {
+            return bad(&change.path, "a directory or submodule has no bytes");
+        }
+        if !paths.insert(&change.path) {
+            return bad(&change.path, "it is named twice");
+        }
     }
+    let added = |path: &GitPath| {
+        let content = changes.iter().find(|change| change.path == *path);
+        content.is_some_and(|change| change.content != FileContent::Gone)
+    };
+    for change in changes {
+        let above = change.path.ancestors().into_iter();
+        let file_above = above
+            .filter(|path| paths.contains(path))
+            .any(|path| added(&path));
+        if file_above && change.content != FileContent::Gone {
+            return bad(&change.path, IN_THE_WAY);
+        }
+    }
+    Ok(())
+}
+
+fn bad(path: &GitPath, why: &'static str) -> Result<(), GitError> {
+    Err(GitError::BadPath {
+        path: path.to_string(),
+        why,
+    })
 }

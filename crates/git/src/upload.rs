@@ -103,7 +103,8 @@ impl Repository {
         Ok(Bytes::from(body))
     }
 
-    /// Answers `POST …/git-upload-pack`; `body` is decompressed already.
+    /// Answers `POST …/git-upload-pack`; `body` is decompressed already. In protocol v2 a client
+    /// may ask for any object by its id, so whoever may read a repository may read all of it.
     pub fn upload_pack(
         &self,
         protocol: Protocol,

@@ -191,11 +191,14 @@ async fn a_path_cannot_leave_the_tree_or_go_through_a_link() {
             &[
                 change("link", Mode::Symlink, b"/tmp"),
                 change("file", Mode::File, b"x"),
+                change("dir/deep/x", Mode::File, b"x"),
             ],
         )
         .await
         .expect("a tree");
     for path in [
+        "dir",
+        "dir/deep",
         "link/x",
         "file/x",
         "../x",
@@ -212,6 +215,36 @@ async fn a_path_cannot_leave_the_tree_or_go_through_a_link() {
         assert!(
             matches!(written, Err(GitError::BadPath { .. })),
             "{path}: {written:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_link_can_be_replaced_when_that_is_said() {
+    let world = World::new().await;
+    let repo = &world.repo;
+    let link = [change("link", Mode::Symlink, b"/tmp")];
+    let base = repo.write_tree_with(None, &link).await.expect("a tree");
+    let gone = FileChange {
+        path: "link".into(),
+        content: FileContent::Gone,
+    };
+    let new = change("link/x", Mode::File, b"x");
+    let written = repo
+        .write_tree_with(Some(&base), &[new.clone(), gone])
+        .await
+        .expect("a tree");
+    let (files, _) = repo.list_tree(&written, "", true, 9).await.expect("list");
+    assert_eq!(files.len(), 1);
+    assert_eq!(files[0].path, "link/x");
+    for clash in [
+        [new.clone(), new.clone()],
+        [new, change("link", Mode::File, b"y")],
+    ] {
+        let written = repo.write_tree_with(None, &clash).await;
+        assert!(
+            matches!(written, Err(GitError::BadPath { .. })),
+            "{written:?}"
         );
     }
 }

@@ -9,8 +9,11 @@ use crate::world::{
     Below, World, client_with, commit, commit_of, pack, push_body, receive, update,
 };
 
+/// Mode, name, object.
+type Entry<'a> = (&'a str, &'a str, &'a ObjectId);
+
 /// A tree object out of raw entries, whatever they say.
-async fn raw_tree(source: &Repository, entries: &[(&str, &str, &ObjectId)]) -> ObjectId {
+async fn raw_tree(source: &Repository, entries: &[Entry<'_>]) -> ObjectId {
     let mut bytes = Vec::new();
     for (mode, name, id) in entries {
         bytes.extend_from_slice(format!("{mode} {name}\0").as_bytes());
@@ -50,7 +53,7 @@ async fn trees_that_attack_a_checkout_are_refused_with_all_their_objects() {
     let newline = modules(b"[submodule \"a\"]\n\tpath = a\n\turl = \"https://h/\\nx\"\n")
         .await
         .expect("a blob");
-    let cases: &[(&str, &[(&str, &str, &ObjectId)])] = &[
+    let cases: &[(&str, &[Entry<'_>])] = &[
         (".git", &[("40000", ".git", &inner)]),
         (".GIT", &[("40000", ".GIT", &inner)]),
         ("git~1", &[("40000", "git~1", &inner)]),

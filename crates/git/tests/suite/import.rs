@@ -23,7 +23,7 @@ async fn a_worktree_is_taken_with_its_branches_and_tags() {
     let source: ImportSource = path.to_str().expect("text").parse().expect("a source");
     let place = world.path("imported.git");
     let made = Repository::import(&world.git, &source, &place, None, |line| {
-        lines.push(line.to_owned())
+        lines.push(line.to_owned());
     })
     .await;
     let made = made.expect("imported");

@@ -7,6 +7,7 @@
     reason = "the tests find git by PATH and run a client beside the crate"
 )]
 
+mod crash;
 mod diff;
 mod history;
 mod hostile;

@@ -1,9 +1,10 @@
 //! Pushes as bytes: what the protocol allows and what it must not.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use nightshift_domain::git_name::ObjectId;
-use nightshift_git::{GitError, Limits, Repository};
+use nightshift_git::{Git, GitError, Limits, Repository, Settings};
 use tokio::io::AsyncReadExt as _;
 
 use crate::world::{Below, World, commit, pack, push_body, receive};
@@ -409,4 +410,58 @@ async fn a_client_that_goes_away_leaves_nothing() {
     }
     assert_eq!(world.repo.fsck().await.expect("fsck"), Vec::<String>::new());
     assert_eq!(world.tip("refs/heads/x").await, Some(tip));
+}
+
+#[tokio::test]
+async fn a_waiting_client_is_kept_alive() {
+    let world = World::new().await;
+    let source = source(&world).await;
+    let tip = commit(&source, &[], &[("a", "1")]).await;
+    let program = world.path("slow-git");
+    let script = "#!/bin/sh\ncase \"$*\" in *rev-list*) sleep 0.3;; esac\nexec git \"$@\"\n";
+    std::fs::write(&program, script).expect("a script");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    let slow = Git::new(Settings {
+        program,
+        path: std::env::var_os("PATH").expect("PATH"),
+        proxy: None,
+        ca_file: None,
+        limits: Limits {
+            heartbeat: Duration::from_millis(20),
+            ..Limits::default()
+        },
+    });
+    let repo = Repository::open(&slow, world.repo.path()).expect("open");
+    let zero = ObjectId::zero();
+    let pack = pack(source.path(), &tip, &[], &[]);
+    let body = push_body(&[("refs/heads/x", &zero, &tip)], &pack);
+    let beats = std::sync::Mutex::new(Vec::new());
+    let beat = |bytes| beats.lock().expect("lock").push(bytes);
+    let body = std::io::Cursor::new(body);
+    let received = repo
+        .receive_pack(body, &Below::ANY, "x", &beat)
+        .await
+        .expect("an answer");
+    assert_eq!(received.updates.len(), 1);
+    let beats = beats.into_inner().expect("lock");
+    assert!(beats.len() > 1, "{beats:?}");
+    assert!(beats.iter().all(|bytes| &bytes[..] == b"0005\x01"));
+}
+
+#[tokio::test]
+async fn a_small_pack_cannot_take_much_memory() {
+    let limits = Limits {
+        push_memory: 4 << 20,
+        ..Limits::default()
+    };
+    let world = World::with_limits(limits).await;
+    let source = source(&world).await;
+    let zeros = "0".repeat(32 << 20);
+    let tip = commit(&source, &[], &[("a", &zeros)]).await;
+    let pack = pack(source.path(), &tip, &[], &[]);
+    assert!(pack.len() < 1 << 20, "it packs well");
+    let body = push_body(&[("refs/heads/x", &ObjectId::zero(), &tip)], &pack);
+    let received = receive(&world.repo, body, Below::ANY).await;
+    assert!(received.updates.is_empty(), "{received:?}");
+    assert!(world.object_files().is_empty());
 }

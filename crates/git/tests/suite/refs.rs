@@ -15,7 +15,7 @@ async fn a_ref_moves_only_from_the_value_named() {
     let create = update(name, None, Some(&one));
     world
         .repo
-        .update_refs(&[create.clone()], "made")
+        .update_refs(std::slice::from_ref(&create), "made")
         .await
         .expect("created");
     let again = world.repo.update_refs(&[create], "made").await;

@@ -1,8 +1,10 @@
 //! Making, opening, sweeping and keeping a repository.
 
-use std::time::{Duration, SystemTime};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
 
-use nightshift_git::{GitError, Limits, Repository, Upkeep};
+use nightshift_git::{Git, GitError, Limits, Repository, Settings, Upkeep};
 
 use crate::world::{World, git_with};
 
@@ -110,11 +112,40 @@ async fn time_and_output_are_bounded() {
     let repo = Repository::open(&tight, world.repo.path()).expect("open");
     let cut = repo.commit(&tip).await;
     assert!(matches!(cut, Err(GitError::TooLarge { .. })), "{cut:?}");
-    let hasty = git_with(Limits {
-        command: Duration::ZERO,
-        ..Limits::default()
+}
+
+#[tokio::test]
+async fn a_program_over_its_time_is_ended_with_its_children() {
+    let world = World::new().await;
+    let pids = world.path("pids");
+    let program = world.path("slow-git");
+    let script = format!(
+        "#!/bin/sh\nsleep 600 &\necho $! > '{0}.new'\nmv '{0}.new' '{0}'\nwait\n",
+        pids.display()
+    );
+    std::fs::write(&program, script).expect("a script");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    let slow = Git::new(Settings {
+        program,
+        path: std::env::var_os("PATH").expect("PATH"),
+        proxy: None,
+        ca_file: None,
+        limits: Limits {
+            command: Duration::from_secs(1),
+            ..Limits::default()
+        },
     });
-    let repo = Repository::open(&hasty, world.repo.path()).expect("open");
-    let late = repo.commit(&tip).await;
+    let late = slow.check_version().await;
     assert!(matches!(late, Err(GitError::TimedOut { .. })), "{late:?}");
+    let child = std::fs::read_to_string(&pids).expect("it had started");
+    let proc = PathBuf::from("/proc").join(child.trim()).join("stat");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    // Gone, or dead and not yet collected by whoever adopted it.
+    while std::fs::read_to_string(&proc).is_ok_and(|stat| !stat.contains(") Z")) {
+        assert!(
+            Instant::now() < deadline,
+            "the child of the program lives on"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
