@@ -5,6 +5,7 @@
 //! project's tree decides how a sandbox is built. Deliberately absent: the database, and rules
 //! about what may happen next.
 
+pub mod forward;
 pub mod harness;
 pub mod sandbox;
 pub mod secret;

@@ -1,0 +1,356 @@
+//! One request out and its answer back, streamed both ways.
+//!
+//! Invariant: what a caller sent as credential to the model endpoint never leaves, and the real one
+//! is in no answer, error or log. When the other side cannot be reached the answer is 502 within
+//! seconds; there is no second way. Deliberately absent: redirects, cookies, protocol upgrades.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyDataStream, BodyExt as _, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::{Request, Response, StatusCode};
+
+use super::rule::{self, Refusal, Rule};
+use super::{Budget, Credential, Traffic};
+
+/// An answer on its way back.
+pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+/// Never passed on, by either side.
+const HOP_BY_HOP: &[&str] = &[
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "expect",
+    "host",
+    "cookie",
+    "set-cookie",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+];
+/// How callers present credentials to model endpoints; replaced by the real one.
+const CREDENTIALS: &[&str] = &["authorization", "x-api-key", "x-goog-api-key", "api-key"];
+/// The same, in a query.
+const CREDENTIAL_PARAMETERS: &[&str] = &["key", "api_key", "api-key", "access_token", "token"];
+/// An error answer is looked through for the credential up to this size and cut after it.
+const ERROR_BODY: usize = 256 << 10;
+
+/// Where requests go, and what may go.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    pub(super) client: reqwest::Client,
+    pub(super) base: reqwest::Url,
+    pub(super) rules: Vec<Rule>,
+    pub(super) auth: Auth,
+    pub(super) budget: Budget,
+    pub(super) counts: Counts,
+}
+
+/// Whose credential goes out.
+#[derive(Debug)]
+pub(super) enum Auth {
+    /// The caller's own.
+    Callers,
+    /// Ours if there is one; the caller's is removed in any case.
+    Ours(Option<Credential>),
+}
+
+impl Auth {
+    fn credential(&self) -> Option<&Credential> {
+        match self {
+            Self::Callers => None,
+            Self::Ours(credential) => credential.as_ref(),
+        }
+    }
+
+    /// `text` without the credential.
+    fn clean(&self, text: String) -> String {
+        match self.credential() {
+            Some(credential) if !credential.value.expose().is_empty() => {
+                text.replace(credential.value.expose(), "***")
+            }
+            _ => text,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    requests: AtomicU64,
+    refused: AtomicU64,
+    failed: AtomicU64,
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+impl Counts {
+    pub(super) fn traffic(&self) -> Traffic {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Traffic {
+            requests: read(&self.requests),
+            refused: read(&self.refused),
+            failed: read(&self.failed),
+            bytes_sent: read(&self.sent),
+            bytes_received: read(&self.received),
+        }
+    }
+}
+
+/// Answers one request from inside.
+pub(super) async fn answer(
+    upstream: Arc<Upstream>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let path = match rule::check(&upstream.rules, request.method(), request.uri(), host) {
+        Ok(path) => path.to_owned(),
+        Err(refusal) => {
+            upstream.counts.refused.fetch_add(1, Ordering::Relaxed);
+            tracing::info!(method = %request.method(), path = request.uri().path(), %refusal, "refused a request of a run");
+            let status = match refusal {
+                Refusal::Target => StatusCode::BAD_REQUEST,
+                Refusal::Host => StatusCode::MISDIRECTED_REQUEST,
+                Refusal::Rule => StatusCode::FORBIDDEN,
+            };
+            return Ok(problem(status, "refused", &refusal.to_string()));
+        }
+    };
+    let earlier = upstream.counts.requests.fetch_add(1, Ordering::Relaxed);
+    if let Some(text) = upstream.over_budget(earlier) {
+        upstream.counts.refused.fetch_add(1, Ordering::Relaxed);
+        return Ok(problem(
+            StatusCode::TOO_MANY_REQUESTS,
+            "budget_exhausted",
+            text,
+        ));
+    }
+    Ok(match upstream.send(&path, request).await {
+        Ok(response) => upstream.give_back(response).await,
+        Err(cause) => {
+            upstream.counts.failed.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(base = %upstream.base, %cause, "a request of a run got no answer");
+            problem(StatusCode::BAD_GATEWAY, "unavailable", &cause)
+        }
+    })
+}
+
+impl Upstream {
+    fn over_budget(&self, earlier: u64) -> Option<&'static str> {
+        let Traffic {
+            bytes_sent,
+            bytes_received,
+            ..
+        } = self.counts.traffic();
+        if earlier >= self.budget.requests {
+            Some("this run has made all the requests it may make")
+        } else if bytes_sent >= self.budget.bytes_sent {
+            Some("this run has sent all the bytes it may send")
+        } else if bytes_received >= self.budget.bytes_received {
+            Some("this run has received all the bytes it may receive")
+        } else {
+            None
+        }
+    }
+
+    async fn send(
+        self: &Arc<Self>,
+        path: &str,
+        request: Request<Incoming>,
+    ) -> Result<reqwest::Response, String> {
+        let url = self.url(path, request.uri().query())?;
+        let (parts, body) = request.into_parts();
+        let mut headers = passed_on(&parts.headers);
+        if matches!(self.auth, Auth::Ours(_)) {
+            for name in CREDENTIALS {
+                headers.remove(*name);
+            }
+        }
+        if let Some(credential) = self.auth.credential() {
+            headers.insert(credential.name()?, credential.header_value()?);
+        }
+        let has_body = parts.headers.contains_key(header::TRANSFER_ENCODING)
+            || parts
+                .headers
+                .get(header::CONTENT_LENGTH)
+                .is_some_and(|length| length != "0");
+        let mut out = self.client.request(parts.method, url).headers(headers);
+        if has_body {
+            let upstream = Arc::clone(self);
+            let stream = BodyDataStream::new(body)
+                .map_err(io::Error::other)
+                .and_then(move |chunk| {
+                    let sent = count(&upstream.counts.sent, &chunk);
+                    let fits = sent <= upstream.budget.bytes_sent;
+                    let over = || io::Error::other("the run's budget of sent bytes is used up");
+                    std::future::ready(if fits { Ok(chunk) } else { Err(over()) })
+                });
+            out = out.body(reqwest::Body::wrap_stream(stream));
+        }
+        out.send().await.map_err(|error| self.explain(error))
+    }
+
+    /// The address outside. Parsing must neither change the host nor lead above the base's path.
+    fn url(&self, path: &str, query: Option<&str>) -> Result<reqwest::Url, String> {
+        let mut url = self.base.clone();
+        let prefix = self.base.path().trim_end_matches('/');
+        let whole = format!("{prefix}{path}");
+        url.set_path(&whole);
+        url.set_query(query);
+        if matches!(self.auth, Auth::Ours(_)) && query.is_some() {
+            let kept: Vec<(String, String)> = url
+                .query_pairs()
+                .filter(|(name, _)| {
+                    !CREDENTIAL_PARAMETERS.contains(&name.to_ascii_lowercase().as_str())
+                })
+                .map(|(name, value)| (name.into_owned(), value.into_owned()))
+                .collect();
+            url.set_query(None);
+            if !kept.is_empty() {
+                url.query_pairs_mut().extend_pairs(kept);
+            }
+        }
+        let same = url.origin() == self.base.origin() && url.path().starts_with(prefix);
+        if same {
+            Ok(url)
+        } else {
+            Err("the path leads out of the endpoint".to_owned())
+        }
+    }
+
+    async fn give_back(self: &Arc<Self>, response: reqwest::Response) -> Response<Body> {
+        let status = response.status();
+        let mut headers = passed_on(response.headers());
+        if let Some(credential) = self.auth.credential() {
+            let secret = credential.value.expose();
+            headers = headers
+                .into_iter()
+                .filter_map(|(name, value)| Some((name?, value)))
+                .filter(|(_, value)| !String::from_utf8_lossy(value.as_bytes()).contains(secret))
+                .collect();
+            if status.is_client_error() || status.is_server_error() {
+                return self.scrubbed(status, headers, response).await;
+            }
+        }
+        let upstream = Arc::clone(self);
+        let stream = response.bytes_stream().map(move |chunk| {
+            let chunk = chunk.map_err(|error| io::Error::other(upstream.explain(error)))?;
+            let received = count(&upstream.counts.received, &chunk);
+            if received > upstream.budget.bytes_received {
+                return Err(io::Error::other(
+                    "the run's budget of received bytes is used up",
+                ));
+            }
+            Ok(Frame::data(chunk))
+        });
+        whole(
+            status,
+            headers,
+            StreamBody::new(stream).boxed_unsync(),
+        )
+    }
+
+    /// An error answer without the credential, which some endpoints repeat in it.
+    async fn scrubbed(
+        &self,
+        status: StatusCode,
+        mut headers: HeaderMap,
+        response: reqwest::Response,
+    ) -> Response<Body> {
+        let mut stream = response.bytes_stream();
+        let mut bytes = Vec::new();
+        while let Some(Ok(chunk)) = stream.next().await {
+            count(&self.counts.received, &chunk);
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > ERROR_BODY {
+                break;
+            }
+        }
+        let clean = self
+            .auth
+            .clean(String::from_utf8_lossy(&bytes).into_owned());
+        headers.remove(header::CONTENT_LENGTH);
+        whole(status, headers, full(clean))
+    }
+
+    /// What went wrong, with all causes, without addresses and without the credential.
+    fn explain(&self, error: reqwest::Error) -> String {
+        let error = error.without_url();
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        self.auth.clean(text)
+    }
+}
+
+fn count(counter: &AtomicU64, chunk: &Bytes) -> u64 {
+    let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+    counter
+        .fetch_add(length, Ordering::Relaxed)
+        .saturating_add(length)
+}
+
+/// Headers without those between two neighbours, also those that `Connection` names.
+fn passed_on(headers: &HeaderMap) -> HeaderMap {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    headers
+        .iter()
+        .filter(|(name, _)| !HOP_BY_HOP.contains(&name.as_str()) && !named.contains(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+fn whole(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+fn full(text: String) -> Body {
+    Full::new(Bytes::from(text))
+        .map_err(|never| match never {})
+        .boxed_unsync()
+}
+
+/// An answer of our own: a problem document that model clients can read as well.
+fn problem(status: StatusCode, kind: &str, detail: &str) -> Response<Body> {
+    let document = serde_json::json!({
+        "title": status.canonical_reason(),
+        "status": status.as_u16(),
+        "detail": detail,
+        "type": "error",
+        "error": { "type": kind, "message": detail },
+    });
+    let mut response = whole(status, HeaderMap::new(), full(document.to_string()));
+    let kind = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}

@@ -1,0 +1,381 @@
+//! The ways out: what the real sandbox reaches through relay, socket and forwarder, and what not.
+
+mod kit;
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use kit::{DONE, Machine, Ran, finish, step};
+use nightshift_runner::forward::{
+    Budget, Credential, ForwardClient, Forwarder, ModelWay, PlatformWay, Rule, Traffic, rule,
+};
+use nightshift_runner::secret::Secret;
+use tokio::net::TcpListener;
+
+const KEY: &str = "sk-real-CANARY-5519";
+
+/// One request as the upstream saw it.
+#[derive(Debug, Clone)]
+struct Seen {
+    line: String,
+    headers: String,
+    body: usize,
+}
+
+/// A server of one's own on the host's loopback.
+struct Upstream {
+    base: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    _task: tokio::task::JoinSet<()>,
+}
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+async fn upstream() -> Upstream {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let base = format!(
+        "http://{}/prefix",
+        listener.local_addr().expect("an address")
+    );
+    let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+    let record = Arc::clone(&seen);
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let record = Arc::clone(&record);
+            tokio::spawn(async move {
+                let service = service_fn(move |request| reply(Arc::clone(&record), request));
+                let http = hyper::server::conn::http1::Builder::new();
+                http.serve_connection(TokioIo::new(stream), service)
+                    .await
+                    .ok();
+            });
+        }
+    });
+    Upstream {
+        base,
+        seen,
+        _task: tasks,
+    }
+}
+
+async fn reply(
+    seen: Arc<Mutex<Vec<Seen>>>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let line = format!("{} {}", request.method(), request.uri());
+    let headers = format!("{:?}", request.headers());
+    let given = request
+        .headers()
+        .get("x-api-key")
+        .map(|v| v.to_str().unwrap_or("").to_owned());
+    let body = request
+        .into_body()
+        .collect()
+        .await
+        .map_or(0, |body| body.to_bytes().len());
+    seen.lock().expect("a lock").push(Seen {
+        line: line.clone(),
+        headers,
+        body,
+    });
+    let full = |text: String| Full::new(Bytes::from(text)).boxed_unsync();
+    let mut response = if line.contains("stream") {
+        // Two events, the second one a while after the first.
+        let events = futures_util::stream::iter([0, 1]).then(|number| async move {
+            tokio::time::sleep(Duration::from_millis(300 * number)).await;
+            Ok(Frame::data(Bytes::from(format!("data: {number}\n\n"))))
+        });
+        Response::new(StreamBody::new(events).boxed_unsync())
+    } else if line.contains("models") {
+        let mut bad = Response::new(full(format!("invalid key {}", given.unwrap_or_default())));
+        *bad.status_mut() = StatusCode::UNAUTHORIZED;
+        bad
+    } else if line.contains("away") {
+        let mut moved = Response::new(full(String::new()));
+        *moved.status_mut() = StatusCode::FOUND;
+        moved
+            .headers_mut()
+            .insert("location", "http://127.0.0.1:1/".parse().expect("a value"));
+        moved
+    } else {
+        Response::new(full("fine".to_owned()))
+    };
+    response
+        .headers_mut()
+        .insert("set-cookie", "a=b".parse().expect("a value"));
+    Ok(response)
+}
+
+struct Setting {
+    machine: Machine,
+    forwarder: Forwarder,
+}
+
+impl Setting {
+    async fn new(platform: &str, model: &str, budget: Budget) -> Self {
+        let mut machine = Machine::new().await;
+        let mut rules = rule::git("/git/p1.git");
+        rules.push(Rule::new(
+            "POST".parse().expect("a method"),
+            "/api/v1/runs/r1/ask",
+        ));
+        rules.push(Rule::new(
+            "GET".parse().expect("a method"),
+            "/api/v1/runs/r1/away",
+        ));
+        let forwarder = Forwarder::start(
+            &ForwardClient::new().expect("a client"),
+            &machine.host,
+            &machine.run,
+            PlatformWay {
+                base: platform.to_owned(),
+                rules,
+                budget,
+            },
+            Some(ModelWay {
+                base: model.to_owned(),
+                rules: rule::model(),
+                credential: Some(Credential {
+                    header: "x-api-key".to_owned(),
+                    prefix: String::new(),
+                    value: Secret::new(KEY),
+                }),
+                budget,
+            }),
+        );
+        let forwarder = forwarder.expect("a forwarder");
+        machine.spec.relays = forwarder.relays();
+        Self { machine, forwarder }
+    }
+
+    /// Runs a Python script that has `call(port, method, path, headers, body)`.
+    async fn python(&self, script: &str) -> Ran {
+        let script = format!("{CALL}\n{script}");
+        let mut python = step("");
+        python.command = ["/usr/bin/python3", "-c", &script]
+            .map(str::to_owned)
+            .to_vec();
+        finish(
+            self.machine
+                .sandbox()
+                .spawn(&python)
+                .await
+                .expect("a start"),
+        )
+        .await
+    }
+}
+
+const CALL: &str = r#"
+import http.client, time, sys
+def call(port, method, path, headers={}, body=None):
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    c.request(method, path, body, headers)
+    r = c.getresponse()
+    text = r.read().decode()
+    print(r.status, text if r.status < 400 else "", dict(r.getheaders()).get("set-cookie", ""))
+    return r.status, text
+"#;
+
+#[tokio::test]
+async fn the_model_gets_the_real_credential_and_the_agent_never_sees_it() {
+    let upstream = upstream().await;
+    let setting = Setting::new(&upstream.base, &upstream.base, Budget::default()).await;
+    let ran = setting
+        .python(
+            "h = {'x-api-key': 'sent-from-inside', 'Authorization': 'Bearer sent-from-inside', 'Cookie': 'sent-from-inside', 'X-Keep': 'kept'}
+call(7071, 'POST', '/v1/messages?beta=true&key=sent-from-inside', h, 'x' * 100000)
+status, text = call(7071, 'GET', '/v1/models', h)
+print(text)",
+        )
+        .await;
+    assert_eq!(ran.exit, DONE, "{ran:?}");
+    assert_eq!(ran.out, "200 fine \n401  \ninvalid key ***\n", "{ran:?}");
+    let seen = upstream.seen.lock().expect("a lock").clone();
+    assert_eq!(seen[0].line, "POST /prefix/v1/messages?beta=true");
+    assert_eq!(seen[0].body, 100_000);
+    assert!(
+        seen[0].headers.contains(KEY) && seen[0].headers.contains("kept"),
+        "{seen:?}"
+    );
+    assert!(
+        !format!("{seen:?}").contains("sent-from-inside"),
+        "{seen:?}"
+    );
+    let debug = format!("{:?}", setting.forwarder);
+    assert!(!debug.contains(KEY), "{debug}");
+    let traffic = setting.forwarder.model_traffic();
+    assert_eq!(
+        (traffic.requests, traffic.bytes_sent, traffic.refused),
+        (2, 100_000, 0)
+    );
+    assert!(traffic.bytes_received >= 4);
+}
+
+#[tokio::test]
+async fn the_platform_gets_the_runs_own_token_and_only_what_a_rule_names() {
+    let upstream = upstream().await;
+    let setting = Setting::new(&upstream.base, &upstream.base, Budget::default()).await;
+    let ran = setting
+        .python(
+            "h = {'Authorization': 'Bearer run-token'}
+call(7070, 'POST', '/api/v1/runs/r1/ask', h, 'question')
+call(7070, 'GET', '/git/p1.git/info/refs?service=git-upload-pack', h)
+for method, path in [('GET', '/git/p2.git/info/refs'), ('GET', '/git/p1.git/../p2.git/info/refs'),
+                     ('POST', '/api/v1/runs/r2/ask'), ('GET', '/api/v1/tokens'), ('CONNECT', 'evil.test:443'),
+                     ('GET', 'http://evil.test/git/p1.git/info/refs'), ('DELETE', '/git/p1.git/info/refs')]:
+    status, text = call(7070, method, path, h)
+    if status < 400: print('open:', method, path)
+call(7070, 'POST', '/api/v1/runs/r1/ask', {'Host': 'evil.test'})
+call(7070, 'GET', '/api/v1/runs/r1/away', h)",
+        )
+        .await;
+    assert_eq!(ran.exit, DONE, "{ran:?}");
+    let statuses: Vec<&str> = ran.out.lines().map(|line| &line[..3]).collect();
+    assert_eq!(
+        statuses,
+        [
+            "200", "200", "403", "400", "403", "403", "400", "400", "403", "421", "302"
+        ],
+        "{ran:?}"
+    );
+    let seen = upstream.seen.lock().expect("a lock").clone();
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    assert!(
+        seen[0].headers.contains("run-token") && !seen[0].headers.contains(KEY),
+        "{seen:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_is_streamed_as_it_comes() {
+    let upstream = upstream().await;
+    let setting = Setting::new(&upstream.base, &upstream.base, Budget::default()).await;
+    let ran = setting
+        .python(
+            "c = http.client.HTTPConnection('127.0.0.1', 7071); c.request('POST', '/v1beta/models/m:streamGenerateContent', '{}')
+r = c.getresponse(); a = r.read1(100); t = time.monotonic(); b = r.read1(100)
+print(a, b, time.monotonic() - t > 0.1)",
+        )
+        .await;
+    assert_eq!(
+        (ran.exit.clone(), ran.out.as_str()),
+        (DONE, "b'data: 0\\n\\n' b'data: 1\\n\\n' True\n"),
+        "{ran:?}"
+    );
+}
+
+#[tokio::test]
+async fn without_an_upstream_the_answer_comes_within_five_seconds() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let dead = format!("http://{}", closed.local_addr().expect("an address"));
+    drop(closed);
+    // An address that answers nothing at all.
+    let setting = Setting::new(&dead, "http://192.0.2.1:81", Budget::default()).await;
+    let begin = Instant::now();
+    let ran = setting
+        .python("call(7070, 'POST', '/api/v1/runs/r1/ask'); print(call(7071, 'POST', '/v1/messages', {}, '{}')[1])")
+        .await;
+    assert_eq!(ran.exit, DONE, "{ran:?}");
+    assert!(
+        ran.out.starts_with("502") && ran.out.contains("\"unavailable\""),
+        "{ran:?}"
+    );
+    assert!(!ran.out.contains(KEY), "{ran:?}");
+    assert!(
+        begin.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        begin.elapsed()
+    );
+    assert_eq!(setting.forwarder.model_traffic().failed, 1);
+}
+
+#[tokio::test]
+async fn budgets_end_what_a_run_may_send() {
+    let upstream = upstream().await;
+    let budget = Budget {
+        requests: 3,
+        bytes_sent: 1 << 20,
+        bytes_received: 1 << 20,
+    };
+    let setting = Setting::new(&upstream.base, &upstream.base, budget).await;
+    let ran = setting
+        .python(
+            "for i in range(5): call(7070, 'POST', '/api/v1/runs/r1/ask')
+try: call(7071, 'POST', '/v1/messages', {}, 'x' * 50000000)
+except OSError as error: print('cut')
+try: call(7071, 'POST', '/v1/messages', {}, 'x')
+except OSError as error: print('cut')",
+        )
+        .await;
+    assert_eq!(ran.exit, DONE, "{ran:?}");
+    let starts: Vec<&str> = ran.out.lines().map(|line| &line[..3]).collect();
+    assert_eq!(starts[..5], ["200", "200", "200", "429", "429"], "{ran:?}");
+    assert_eq!(starts.last(), Some(&"429"), "{ran:?}");
+    let seen = upstream.seen.lock().expect("a lock").clone();
+    assert!(seen.iter().all(|seen| seen.body <= 2 << 20), "{seen:?}");
+}
+
+#[tokio::test]
+async fn when_the_run_ends_every_connection_is_cut() {
+    let upstream = upstream().await;
+    let Setting { machine, forwarder } =
+        Setting::new(&upstream.base, &upstream.base, Budget::default()).await;
+    let script = "import socket
+s = socket.create_connection(('127.0.0.1', 7070)); s.sendall(b'POST /api'); print('ready', flush=True)
+def ended(act):
+    try: print(act())
+    except ConnectionError: print(b'')
+s.settimeout(10); ended(lambda: s.recv(10))
+n = socket.create_connection(('127.0.0.1', 7070)); n.settimeout(10)
+ended(lambda: (n.sendall(b'GET / HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n'), n.recv(10))[1])";
+    let mut python = step("");
+    python.command = ["/usr/bin/python3", "-c", script]
+        .map(str::to_owned)
+        .to_vec();
+    let mut running = machine.sandbox().spawn(&python).await.expect("a start");
+    let mut seen = Vec::new();
+    let stdout = running.stdout.as_mut().expect("output");
+    while !seen.ends_with(b"ready\n") {
+        let read = tokio::io::AsyncReadExt::read_buf(stdout, &mut seen).await;
+        assert_ne!(read.expect("output"), 0, "{seen:?}");
+    }
+    drop(forwarder);
+    let ran = finish(running).await;
+    assert_eq!(
+        (ran.exit.clone(), ran.out.as_str()),
+        (DONE, "b''\nb''\n"),
+        "{ran:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_base_address_that_is_none_is_told() {
+    let machine = Machine::new().await;
+    for bad in [
+        "ftp://x",
+        "not an address",
+        "http://user:pass@x/",
+        "http://",
+    ] {
+        let way = PlatformWay {
+            base: bad.to_owned(),
+            rules: Vec::new(),
+            budget: Budget::default(),
+        };
+        let client = ForwardClient::new().expect("a client");
+        let started = Forwarder::start(&client, &machine.host, &machine.run, way, None);
+        assert!(started.is_err(), "{bad}");
+    }
+    assert_eq!(Traffic::default().requests, 0);
+}
