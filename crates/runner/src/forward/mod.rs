@@ -245,6 +245,13 @@ impl Forwarder {
         self.platform.counts.traffic()
     }
 
+    /// How often the server answered a `POST` of the run to this path with success: whether the
+    /// agent asked.
+    #[must_use]
+    pub fn platform_posts(&self, path: &str) -> u64 {
+        self.platform.counts.posts(path)
+    }
+
     /// What went to and from the model.
     #[must_use]
     pub fn model_traffic(&self) -> Traffic {

@@ -4,10 +4,11 @@
 //! is in no answer, error or log. When the other side cannot be reached the answer is 502 within
 //! seconds; there is no second way. Deliberately absent: redirects, cookies, protocol upgrades.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -97,9 +98,27 @@ pub(super) struct Counts {
     failed: AtomicU64,
     sent: AtomicU64,
     received: AtomicU64,
+    /// How often a `POST` to a path was answered well.
+    posts: Mutex<HashMap<String, u64>>,
 }
 
+/// Paths whose answers are counted at most; the rules of the platform name fewer.
+const MOST_PATHS: usize = 64;
+
 impl Counts {
+    /// How often a `POST` to this path was answered well.
+    pub(super) fn posts(&self, path: &str) -> u64 {
+        let posts = self.posts.lock().unwrap_or_else(PoisonError::into_inner);
+        posts.get(path).copied().unwrap_or(0)
+    }
+
+    fn posted(&self, path: &str) {
+        let mut posts = self.posts.lock().unwrap_or_else(PoisonError::into_inner);
+        if posts.len() < MOST_PATHS || posts.contains_key(path) {
+            *posts.entry(path.to_owned()).or_default() += 1;
+        }
+    }
+
     pub(super) fn traffic(&self) -> Traffic {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Traffic {
@@ -143,8 +162,14 @@ pub(super) async fn answer(
             text,
         ));
     }
+    let posts = request.method() == hyper::http::Method::POST;
     Ok(match upstream.send(&path, request).await {
-        Ok(response) => upstream.give_back(response).await,
+        Ok(response) => {
+            if posts && response.status().is_success() {
+                upstream.counts.posted(&path);
+            }
+            upstream.give_back(response).await
+        }
         Err(cause) => {
             upstream.counts.failed.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(base = %upstream.base, %cause, "a request of a run got no answer");
@@ -261,11 +286,7 @@ impl Upstream {
             }
             Ok(Frame::data(chunk))
         });
-        whole(
-            status,
-            headers,
-            StreamBody::new(stream).boxed_unsync(),
-        )
+        whole(status, headers, StreamBody::new(stream).boxed_unsync())
     }
 
     /// An error answer without the credential, which some endpoints repeat in it.
