@@ -1,0 +1,140 @@
+//! What the operator decides about a runner; made by the command line and passed down whole.
+//!
+//! Invariant: nothing here comes from a repository or from the server, and secrets have neither
+//! `Display` nor a telling `Debug`. Deliberately absent: reading files and the environment.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nightshift_domain::config::Harness;
+use nightshift_domain::job::{HEARTBEAT, Kind, LEASE};
+
+use crate::harness::Programs;
+use crate::sandbox::{Bind, SandboxProgram};
+use crate::secret::Secret;
+
+/// A runner's configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The server's address, `http://host:port`.
+    pub server: String,
+    /// The runner's token.
+    pub token: Secret,
+    /// Where workspaces, sessions and spools are kept; one runner process at a time.
+    pub data: PathBuf,
+    /// How many runs at one time.
+    pub slots: usize,
+    /// Kinds of jobs it takes.
+    pub kinds: Vec<Kind>,
+    /// Its version, told to the server.
+    pub version: String,
+    /// Our own program, started outside and inside of sandboxes.
+    pub program: SandboxProgram,
+    /// The program bubblewrap.
+    pub bwrap: PathBuf,
+    /// The program git, used for the runner's own copies of repositories.
+    pub git: PathBuf,
+    /// Visible in every sandbox, read-only: tool chains outside `/usr`.
+    pub read_only: Vec<Bind>,
+    /// The agent programs of this machine.
+    pub programs: Programs,
+    /// Where models are.
+    pub endpoints: Endpoints,
+    /// How long things take.
+    pub timing: Timing,
+}
+
+/// A model endpoint, and the credential that is added outside of the sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its address without `/v1` and without a slash at the end. Claude Code speaks Anthropic's
+    /// protocol to `<url>/v1/messages`, Codex OpenAI's to `<url>/v1/responses`.
+    pub url: String,
+    /// The header that carries the credential, such as `x-api-key` or `authorization`.
+    pub header: String,
+    /// Before the credential: `Bearer ` for `authorization`, else empty.
+    pub prefix: String,
+    /// The credential; none for a model that wants none.
+    pub secret: Option<Secret>,
+}
+
+/// Model endpoints by name, and which one a harness uses.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// By name.
+    pub by_name: BTreeMap<String, Endpoint>,
+    /// The name that agents of a harness use.
+    pub default: Vec<(Harness, String)>,
+}
+
+impl Endpoints {
+    /// The endpoint that agents of this harness use.
+    ///
+    /// # Errors
+    /// The message says which setting is missing.
+    pub fn of(&self, harness: Harness) -> Result<Option<&Endpoint>, String> {
+        let named = self.default.iter().find(|(of, _)| *of == harness);
+        match (named, harness) {
+            (Some((_, name)), _) => match self.by_name.get(name) {
+                Some(endpoint) => Ok(Some(endpoint)),
+                None => Err(format!(
+                    "the runner uses the model endpoint {name:?} for {} but does not define it: add [endpoint.{name}] with its url and credential to the runner's settings",
+                    harness.as_str()
+                )),
+            },
+            (None, Harness::Script | Harness::Command) => Ok(None),
+            (None, Harness::ClaudeCode | Harness::Codex) => Err(format!(
+                "the runner has no model endpoint for {}: define one with its url and credential in the runner's settings and start the runner again",
+                harness.as_str()
+            )),
+        }
+    }
+}
+
+/// How long things take. The defaults follow from the lease; tests shorten them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// How often a live run beats.
+    pub heartbeat: Duration,
+    /// From the last acknowledged beat to the end of a run whose server is out of reach: the
+    /// lease's time to live less a margin in which everything is killed.
+    pub cut_off: Duration,
+    /// How long the server may hold a claim while there is no work.
+    pub claim_wait: Duration,
+    /// How long running jobs may go on after a drain began.
+    pub grace: Duration,
+    /// How long what a stopped run has may take to be pushed for rescue.
+    pub rescue: Duration,
+    /// How long a push that does not get through is tried again.
+    pub publish: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            heartbeat: HEARTBEAT,
+            cut_off: LEASE.saturating_sub(Duration::from_secs(10)),
+            claim_wait: Duration::from_secs(25),
+            grace: Duration::from_secs(60),
+            rescue: Duration::from_secs(30),
+            publish: Duration::from_secs(300),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_endpoint_says_what_to_do() {
+        let mut endpoints = Endpoints::default();
+        assert_eq!(endpoints.of(Harness::Script), Ok(None));
+        let none = endpoints.of(Harness::Codex).expect_err("none is defined");
+        assert!(none.contains("define one"), "{none}");
+        endpoints.default.push((Harness::Codex, "house".to_owned()));
+        let named = endpoints.of(Harness::Codex).expect_err("not defined");
+        assert!(named.contains("[endpoint.house]"), "{named}");
+    }
+}

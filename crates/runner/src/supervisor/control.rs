@@ -1,0 +1,105 @@
+//! The two levers on a run: halt it (its result so far is still kept), or lose it (its lease is
+//! gone, nothing of it counts any more).
+//!
+//! Invariant: the first reason of each is the one that counts, and a lost run is also halted.
+//! Deliberately absent: what is killed; whoever waits on a step listens here.
+
+use tokio::sync::watch;
+
+/// Why a run is to end before its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Halt {
+    /// A person cancelled it.
+    Stopped,
+    /// The runner shuts down.
+    Released,
+    /// It wrote more log than it may.
+    LogLimit {
+        /// The limit, in bytes.
+        bytes: u64,
+    },
+    /// The runner cannot write its log.
+    Spool {
+        /// What the system said.
+        cause: String,
+    },
+}
+
+/// Why a run is not this runner's any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// The server says so.
+    Stale,
+    /// The server was out of reach for nearly the time of the lease.
+    Silent,
+}
+
+/// The levers of one run.
+#[derive(Debug)]
+pub(crate) struct Control {
+    halt: watch::Sender<Option<Halt>>,
+    lost: watch::Sender<Option<Lost>>,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            halt: watch::Sender::new(None),
+            lost: watch::Sender::new(None),
+        }
+    }
+}
+
+impl Control {
+    /// Ends the run's work; what it has so far is kept.
+    pub(crate) fn halt(&self, why: Halt) {
+        self.halt.send_if_modified(|reason| {
+            let first = reason.is_none();
+            reason.get_or_insert(why);
+            first
+        });
+    }
+
+    /// Ends everything about the run: its lease is gone.
+    pub(crate) fn lose(&self, why: Lost) {
+        self.lost.send_if_modified(|reason| {
+            let first = reason.is_none();
+            reason.get_or_insert(why);
+            first
+        });
+    }
+
+    /// Why it is to end, if it is.
+    #[must_use]
+    pub(crate) fn is_halted(&self) -> Option<Halt> {
+        self.halt.borrow().clone()
+    }
+
+    /// Why it is lost, if it is.
+    #[must_use]
+    pub(crate) fn is_lost(&self) -> Option<Lost> {
+        *self.lost.borrow()
+    }
+
+    /// Waits until the run is to end, or is lost.
+    pub(crate) async fn until_halted(&self) {
+        let mut halt = self.halt.subscribe();
+        // The sender lives as long as `self`.
+        tokio::select! {
+            biased;
+            _ = self.until_lost() => {}
+            _ = halt.wait_for(Option::is_some) => {}
+        }
+    }
+
+    /// Waits until the run is lost.
+    pub(crate) async fn until_lost(&self) -> Lost {
+        let mut lost = self.lost.subscribe();
+        let why = lost.wait_for(Option::is_some).await.map(|why| *why);
+        match why {
+            Ok(why) => why.unwrap_or(Lost::Silent),
+            // INVARIANT: the sender is a field of `self`.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}

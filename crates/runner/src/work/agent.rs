@@ -1,0 +1,321 @@
+//! One start of the agent's program in the run's sandbox.
+//!
+//! Invariant: what the program says about itself tells failures apart and nothing else; its
+//! configuration comes from files that the runner put into its home, replacing whatever was there.
+//! Deliberately absent: what its work is worth.
+
+use std::path::Path;
+use std::time::Duration;
+
+use nightshift_api::runner::AuthorOrder;
+use nightshift_domain::config::{Agent, Harness as Kind, PromptBy};
+use nightshift_domain::failure::{Failure, Reason};
+use nightshift_domain::transcript::{self, Entry, Stream};
+
+use super::Task;
+use super::bench::Bench;
+use super::cut::{Cut, bounded};
+use super::step::{self, Guard, Reader, Stepped};
+use crate::harness::{
+    self, AgentFailure, AgentLimits, AgentOrder, AgentOutcome, EventParser, Harness, Invocation,
+    MAX_LINE_BYTES, Paths, PlanError,
+};
+use crate::sandbox::{self, Exit, Stdin, spec};
+
+/// Puts the harness's files into the home and becomes the program.
+const START: &str = r#"
+cd /nightshift/home
+find . -type f | while IFS= read -r file; do
+    rm -rf -- "$HOME/$file"
+    mkdir -p -- "$HOME/${file%/*}"
+    cp -- "$file" "$HOME/$file"
+    chmod u+w -- "$HOME/$file"
+done
+cd /workspace
+if ! command -v -- "$1" >/dev/null; then
+    echo "nightshift: the sandbox has no program $1" >&2
+    exit 127
+fi
+exec "$@"
+"#;
+
+/// What one start came to.
+#[derive(Debug)]
+pub(crate) struct Came {
+    /// What the program said.
+    pub(crate) outcome: AgentOutcome,
+    /// What it asked, if its log says that it asked.
+    pub(crate) question: Option<String>,
+    /// Why the run does not go on, if it does not.
+    pub(crate) cut: Option<Cut>,
+}
+
+/// The adapter of an agent.
+pub(crate) fn adapter(agent: &Agent) -> Result<&'static dyn Harness, Cut> {
+    harness::by_name(agent.harness.as_str()).ok_or_else(|| {
+        Cut::failed(
+            Reason::Misconfigured,
+            format!(
+                "this runner has no harness {:?}: update the runner, or give the agent {:?} another",
+                agent.harness.as_str(),
+                agent.name
+            ),
+        )
+    })
+}
+
+/// The order of the first start.
+pub(crate) fn order(task: &Task, author: &AuthorOrder) -> AgentOrder {
+    AgentOrder {
+        prompt: author.prompt.clone(),
+        issue_body: author.issue_body.clone(),
+        feedback: author.feedback.clone(),
+        round: u32::try_from(task.order.round).unwrap_or(1),
+        repair: 0,
+        session: None,
+        model: author.agent.model.clone(),
+        command: command(&author.agent),
+        programs: task.worker.config.programs.clone(),
+        model_base_url: format!("http://127.0.0.1:{}", spec::MODEL_PORT),
+        limits: AgentLimits::default(),
+        paths: Paths::default(),
+    }
+}
+
+/// The command line of a `command` agent as words. The prompt is an argument of the shell, never a
+/// part of its text.
+fn command(agent: &Agent) -> Vec<String> {
+    let Some(line) = &agent.command else {
+        return Vec::new();
+    };
+    let mut line = line.clone();
+    let mut words = Vec::new();
+    if agent.prompt == PromptBy::Argument && !line.contains("{prompt}") {
+        line.push_str(" {prompt}");
+    }
+    if line.contains("{prompt}") {
+        for place in ["\"{prompt}\"", "'{prompt}'", "{prompt}"] {
+            line = line.replace(place, "\"$1\"");
+        }
+        words = ["agent", "{prompt}"].map(str::to_owned).to_vec();
+    }
+    let shell = ["/bin/sh", "-c"].map(str::to_owned);
+    shell.into_iter().chain([line]).chain(words).collect()
+}
+
+/// What to start, or the failure that says how to make it possible.
+pub(crate) fn plan(
+    task: &Task,
+    harness: &dyn Harness,
+    order: &AgentOrder,
+    kind: Kind,
+) -> Result<Invocation, Cut> {
+    task.worker
+        .config
+        .endpoints
+        .of(kind)
+        .map_err(|missing| Cut::failed(Reason::Misconfigured, missing))?;
+    harness.plan(order).map_err(|error| {
+        let reason = match error {
+            PlanError::ProgramMissing { .. } => Reason::ProgramMissing,
+            PlanError::NoCommand
+            | PlanError::PromptTooLong { .. }
+            | PlanError::PromptNul
+            | PlanError::Block { .. } => Reason::Misconfigured,
+        };
+        Cut::failed(reason, error.to_string())
+    })
+}
+
+/// Starts the program and reads it to its end.
+pub(crate) async fn start(
+    bench: &Bench<'_>,
+    author: &AuthorOrder,
+    harness: &dyn Harness,
+    order: &AgentOrder,
+) -> Result<Came, Cut> {
+    let task = bench.task;
+    let invocation = plan(task, harness, order, author.agent.harness)?;
+    bench.control(Path::new("prompt.md"), order.prompt.as_bytes())?;
+    bench.control(Path::new("home/.nightshift"), b"")?;
+    for file in &invocation.files {
+        bench.control(&Path::new("home").join(&file.path), &file.contents)?;
+    }
+    let mut command = ["/bin/sh", "-euc", START, "start"]
+        .map(str::to_owned)
+        .to_vec();
+    for word in &invocation.argv {
+        let word = word
+            .to_str()
+            .ok_or_else(|| Cut::failed(Reason::Misconfigured, format!("{word:?} is not UTF-8")))?;
+        command.push(word.to_owned());
+    }
+    let step = sandbox::Step {
+        command,
+        env: environment(bench, author, &invocation),
+        stdin: match invocation.stdin {
+            harness::Stdin::Null => Stdin::Closed,
+            harness::Stdin::Prompt => Stdin::File("/nightshift/prompt.md".into()),
+        },
+        timeout: task.left(),
+    };
+    let mut watched = Watched {
+        parser: harness.parser(order),
+        question: None,
+        missing: None,
+    };
+    let phase = transcript::Step::Agent;
+    let stepped = step::run(
+        bench,
+        phase,
+        &step,
+        Guard::Work,
+        MAX_LINE_BYTES,
+        &mut watched,
+    )
+    .await;
+    let impatient = matches!(stepped, Ok(Stepped::Impatient));
+    let (exit, cut) = match stepped {
+        Ok(Stepped::Ended(Exit::Exited { code })) => (harness::Exit::Code(code), None),
+        Ok(Stepped::Ended(Exit::Signalled { signal })) => (harness::Exit::Signal(signal), None),
+        Ok(Stepped::Ended(Exit::TimedOut)) => {
+            let cut = Cut::failed(
+                Reason::TimeLimit,
+                "the run's time was used up while the agent worked: give the agent more, or the issue less to do",
+            );
+            (harness::Exit::Stopped, Some(cut))
+        }
+        Ok(Stepped::Ended(Exit::Capped(cap))) => (harness::Exit::Stopped, Some(Cut::capped(cap))),
+        Ok(Stepped::Ended(Exit::Killed) | Stepped::Impatient) => (harness::Exit::Stopped, None),
+        Err(Cut::Lost) => return Err(Cut::Lost),
+        Err(cut) => (harness::Exit::Stopped, Some(cut)),
+    };
+    let Watched {
+        parser,
+        question,
+        missing,
+    } = watched;
+    let mut outcome = parser.finish(exit);
+    if let (harness::Exit::Code(127), Some(program)) = (exit, missing) {
+        outcome.failure = Some(AgentFailure::ProgramMissing {
+            program,
+            install: "install it where the sandbox sees it (/usr, or the runner's read-only directories), or correct the agent's command".to_owned(),
+        });
+    }
+    if impatient && outcome.failure.is_none() {
+        outcome.failure = Some(AgentFailure::Overloaded {
+            detail: "the program waited without end and was stopped".to_owned(),
+        });
+    }
+    Ok(Came {
+        outcome,
+        question,
+        cut,
+    })
+}
+
+fn environment(
+    bench: &Bench<'_>,
+    author: &AuthorOrder,
+    invocation: &Invocation,
+) -> Vec<(String, String)> {
+    let task = bench.task;
+    let mut env = bench.plain_env();
+    let own = [
+        (
+            "NIGHTSHIFT_PLATFORM",
+            format!("http://127.0.0.1:{}", spec::PLATFORM_PORT),
+        ),
+        ("NIGHTSHIFT_RUN", task.order.run.to_string()),
+        ("NIGHTSHIFT_RUN_TOKEN", task.order.token.clone()),
+        ("GIT_AUTHOR_NAME", author.commit.author_name.clone()),
+        ("GIT_AUTHOR_EMAIL", author.commit.author_email.clone()),
+        ("GIT_COMMITTER_NAME", author.commit.author_name.clone()),
+        ("GIT_COMMITTER_EMAIL", author.commit.author_email.clone()),
+    ];
+    env.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    env.extend(invocation.env.iter().cloned());
+    env
+}
+
+/// The failure of a run whose agent failed in this way.
+pub(crate) fn failure(task: &Task, failure: &AgentFailure) -> Failure {
+    let now = (task.worker.clock)();
+    let (reason, retry_at) = match failure {
+        AgentFailure::RateLimited {
+            resets_at,
+            retry_after,
+            ..
+        } => {
+            let later = retry_after.and_then(|wait: Duration| now.checked_add(wait).ok());
+            (Reason::RateLimited, resets_at.or(later))
+        }
+        AgentFailure::Unauthorized { .. } => (Reason::Unauthorized, None),
+        AgentFailure::Overloaded { .. } => (Reason::ModelUnavailable, None),
+        AgentFailure::BudgetExhausted { .. } => (Reason::BudgetExhausted, None),
+        AgentFailure::ProgramMissing { .. } => (Reason::ProgramMissing, None),
+        AgentFailure::SessionLost { .. } | AgentFailure::Crashed { .. } => {
+            (Reason::AgentFailed, None)
+        }
+    };
+    Failure {
+        reason,
+        detail: bounded(failure.to_string()),
+        retry_at,
+    }
+}
+
+/// Hears what the program says.
+struct Watched {
+    parser: Box<dyn EventParser>,
+    question: Option<String>,
+    missing: Option<String>,
+}
+
+impl Reader for Watched {
+    fn line(&mut self, stream: Stream, line: &[u8]) -> Vec<Entry> {
+        if stream == Stream::Stderr
+            && let Some(program) = line.strip_prefix(b"nightshift: the sandbox has no program ")
+        {
+            self.missing = Some(String::from_utf8_lossy(program).into_owned());
+        }
+        let entries = self.parser.line(stream, line);
+        for entry in &entries {
+            if let Entry::Question { text } = entry {
+                self.question = Some(text.clone());
+            }
+        }
+        entries
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.parser.patience()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prompt_is_never_part_of_a_shell_text() {
+        let mut agent = Agent::script();
+        agent.command = Some("run --say='{prompt}' \"{prompt}\" {prompt}".to_owned());
+        agent.prompt = PromptBy::Argument;
+        assert_eq!(
+            command(&agent),
+            [
+                "/bin/sh",
+                "-c",
+                "run --say=\"$1\" \"$1\" \"$1\"",
+                "agent",
+                "{prompt}"
+            ]
+        );
+        agent.command = Some("run".to_owned());
+        assert_eq!(command(&agent)[2..], ["run \"$1\"", "agent", "{prompt}"]);
+        agent.prompt = PromptBy::Stdin;
+        agent.command = Some("cat".to_owned());
+        assert_eq!(command(&agent), ["/bin/sh", "-c", "cat"]);
+    }
+}

@@ -1,0 +1,360 @@
+//! The author run: an agent changes the tree, the change becomes one commit on the run's own ref.
+//!
+//! prepare, set up, then: the agent works, the tree becomes a commit, the checks run in the same
+//! sandbox, and where they are red the agent is told, a bounded number of times; last the push.
+//! Invariants: "a change" is a commit that differs from the start, not what the agent says; a run
+//! that ends early still pushes what it has. Deliberately absent: a verdict; these checks ran where
+//! the agent was, and are for the record only.
+
+use std::time::Duration;
+
+use nightshift_api::runner::{AuthorOrder, End};
+use nightshift_domain::check::CheckResult;
+use nightshift_domain::config::Harness as Kind;
+use nightshift_domain::failure::Reason;
+use nightshift_domain::git_name::ObjectId;
+use nightshift_domain::prompt;
+use nightshift_domain::transcript::{self, Usage};
+
+use super::agent::{self, Came};
+use super::bench::{Agent, Bench};
+use super::check::{self, ended};
+use super::cut::{Cut, bounded};
+use super::publish::{self, Snapshot};
+use super::step::Guard;
+use super::{Ended, Task, session, usage};
+use crate::harness::{AgentFailure, AgentOrder, Harness, Session};
+use crate::sandbox;
+
+/// The longest a commit of the tree may take.
+const COMMIT: Duration = Duration::from_secs(600);
+
+/// What an author run has so far, whatever becomes of it.
+#[derive(Debug, Default)]
+struct SoFar {
+    /// Whether the agent was started.
+    worked: bool,
+    usage: Usage,
+    session: Option<Session>,
+    /// The commit of the tree as the agent left it last.
+    commit: Option<ObjectId>,
+    /// What the server has of it.
+    pushed: Option<ObjectId>,
+    checks: Vec<CheckResult>,
+    summary: Option<String>,
+}
+
+/// How the work came to its end by itself.
+enum Did {
+    Change,
+    Asked(String),
+}
+
+/// Carries out an author order; `None` when the run is lost.
+pub(crate) async fn run(task: &Task) -> Option<Ended> {
+    let Some(author) = &task.order.author else {
+        return Some(Ended::failed(
+            Reason::Misconfigured,
+            "the server sent an author job without an agent; do server and runner have the same version?",
+        ));
+    };
+    let mut so_far = SoFar::default();
+    let opened = open(task, author).await;
+    let worked = match &opened {
+        Ok((bench, harness, first)) => {
+            let worked = work(bench, author, *harness, first.clone(), &mut so_far).await;
+            if so_far.worked && matches!(worked, Err(Cut::Halted(_) | Cut::Failed(_))) {
+                rescue(bench, author, &mut so_far).await;
+            }
+            worked
+        }
+        Err(cut) => Err(cut.clone()),
+    };
+    if let Ok((bench, ..)) = opened {
+        bench.close().await;
+    }
+    let end = match worked {
+        Ok(Did::Change) => End::Authored {
+            summary: bounded(so_far.summary.unwrap_or_default()),
+            self_checks: so_far.checks,
+        },
+        Ok(Did::Asked(question)) => End::Asked {
+            question: bounded(question),
+        },
+        Err(cut) => cut.into_end()?,
+    };
+    Some(Ended {
+        end,
+        usage: so_far.worked.then_some(so_far.usage),
+        session: so_far
+            .session
+            .map(|session| session::state(author, &session)),
+        attempt: so_far.pushed,
+    })
+}
+
+/// Everything that can be known to be missing is found before anything is fetched.
+async fn open<'a>(
+    task: &'a Task,
+    author: &AuthorOrder,
+) -> Result<(Bench<'a>, &'static dyn Harness, AgentOrder), Cut> {
+    let harness = agent::adapter(&author.agent)?;
+    let mut order = agent::order(task, author);
+    let invocation = agent::plan(task, harness, &order, author.agent.harness)?;
+    order.session = session::resumable(task, author, &invocation);
+    if order.session.is_some() {
+        order.prompt = author.resumed_prompt.clone();
+    }
+    let endpoint = task
+        .worker
+        .config
+        .endpoints
+        .of(author.agent.harness)
+        .map_err(|missing| Cut::failed(Reason::Misconfigured, missing))?;
+    let bind = |bind: &crate::harness::Bind| sandbox::Bind {
+        source: bind.host.clone(),
+        target: bind.inside.clone(),
+    };
+    let agent = Agent {
+        endpoint,
+        read_only: invocation.binds.iter().map(bind).collect(),
+        writable: session::binds(task, author, &invocation)?,
+    };
+    let bench = Bench::open(task, &task.order.start, Some(agent)).await?;
+    Ok((bench, harness, order))
+}
+
+async fn work(
+    bench: &Bench<'_>,
+    author: &AuthorOrder,
+    harness: &dyn Harness,
+    mut order: AgentOrder,
+    so_far: &mut SoFar,
+) -> Result<Did, Cut> {
+    let task = bench.task;
+    set_up(bench).await?;
+    loop {
+        let question = agent_step(bench, author, harness, &mut order, so_far).await?;
+        let snapshot = publish::commit(bench, author, Guard::Work, COMMIT).await?;
+        so_far.commit = match &snapshot {
+            Snapshot::Unchanged => None,
+            Snapshot::Commit(commit) => Some(commit.clone()),
+        };
+        if let Some(question) = question {
+            task.say(transcript::Step::Runner, "the agent asked and waits");
+            push(bench, author, so_far).await?;
+            return Ok(Did::Asked(question));
+        }
+        let Snapshot::Commit(commit) = snapshot else {
+            return Err(no_change(so_far));
+        };
+        so_far.checks = match self_check(bench, &commit).await {
+            Ok(results) => results,
+            // The change is there; whether it is good is decided elsewhere.
+            Err(Cut::Failed(failure)) => {
+                task.say(transcript::Step::Checks, failure.detail);
+                Vec::new()
+            }
+            Err(cut) => return Err(cut),
+        };
+        let red = so_far.checks.iter().any(|result| !result.passed());
+        if !red || !next_repair(task, author, harness, &mut order, so_far) {
+            push(bench, author, so_far).await?;
+            return Ok(Did::Change);
+        }
+    }
+}
+
+async fn set_up(bench: &Bench<'_>) -> Result<(), Cut> {
+    match check::setup(bench, &bench.task.order.start).await? {
+        Some(result) if !result.passed() => Err(Cut::failed(
+            Reason::SetupFailed,
+            format!(
+                "the set-up command {}; its last words:\n{}",
+                ended(&result.outcome),
+                last_lines(&result.output_tail)
+            ),
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Starts the agent; once more without its session where that is not known any more. Returns what
+/// it asked.
+async fn agent_step(
+    bench: &Bench<'_>,
+    author: &AuthorOrder,
+    harness: &dyn Harness,
+    order: &mut AgentOrder,
+    so_far: &mut SoFar,
+) -> Result<Option<String>, Cut> {
+    let task = bench.task;
+    so_far.worked = true;
+    loop {
+        let asks = bench.asks();
+        let Came {
+            outcome,
+            question,
+            cut,
+        } = agent::start(bench, author, harness, order).await?;
+        so_far.usage = usage::plus(so_far.usage, outcome.usage);
+        if let Some(AgentFailure::SessionLost { detail }) = &outcome.failure
+            && order.session.is_some()
+            && cut.is_none()
+        {
+            task.say(
+                transcript::Step::Agent,
+                format!("the session is not known any more ({detail}): a fresh one starts"),
+            );
+            order.session = None;
+            order.prompt = if order.repair == 0 {
+                author.prompt.clone()
+            } else {
+                with_order(author, &so_far.checks)
+            };
+            continue;
+        }
+        if outcome.session.is_some() {
+            so_far.session = outcome.session;
+        }
+        if let Some(words) = outcome.final_text.filter(|words| !words.trim().is_empty()) {
+            so_far.summary = Some(words);
+        }
+        if let Some(cut) = cut {
+            return Err(cut);
+        }
+        // What the server heard counts, also where the program then failed: it waits for an answer.
+        if bench.asks() > asks {
+            return Ok(Some(question.unwrap_or_default()));
+        }
+        if let Some(failure) = &outcome.failure {
+            return Err(Cut::Failed(agent::failure(task, failure)));
+        }
+        return Ok(question);
+    }
+}
+
+fn no_change(so_far: &SoFar) -> Cut {
+    let words = so_far.summary.as_deref().map(str::trim);
+    Cut::failed(
+        Reason::NoChange,
+        match words {
+            Some(words) if !words.is_empty() => {
+                format!("the agent ended and changed nothing; its last words: {words}")
+            }
+            Some(_) | None => "the agent ended and changed nothing".to_owned(),
+        },
+    )
+}
+
+/// The required checks and the sealed tests, in the sandbox of the agent.
+async fn self_check(bench: &Bench<'_>, commit: &ObjectId) -> Result<Vec<CheckResult>, Cut> {
+    let order = &bench.task.order;
+    let mut results = Vec::new();
+    if let Some(acceptance) = &order.acceptance {
+        results.push(check::accept(bench, commit, acceptance).await?);
+    }
+    for check in &order.checks {
+        let timeout = Duration::from_secs(check.timeout_s);
+        let phase = transcript::Step::Checks;
+        results.push(check::run(bench, phase, &check.name, commit, &check.run, timeout).await?);
+    }
+    Ok(results)
+}
+
+/// Makes the order of the next start, if red checks may go back to the agent once more.
+fn next_repair(
+    task: &Task,
+    author: &AuthorOrder,
+    harness: &dyn Harness,
+    order: &mut AgentOrder,
+    so_far: &SoFar,
+) -> bool {
+    if i64::from(order.repair) >= author.repair_in_run || task.left().is_zero() {
+        return false;
+    }
+    let mut next = AgentOrder {
+        repair: order.repair + 1,
+        session: so_far.session.clone(),
+        ..order.clone()
+    };
+    next.prompt = if next.session.is_some() {
+        prompt::repair(&so_far.checks)
+    } else {
+        with_order(author, &so_far.checks)
+    };
+    let kind = author.agent.harness;
+    // A script repairs where its issue has blocks for it: more files than the one that runs them.
+    let can = match kind {
+        Kind::Script => harness.plan(&next).is_ok_and(|plan| plan.files.len() > 1),
+        Kind::Command | Kind::ClaudeCode | Kind::Codex => kind.can_repair(),
+    };
+    if can {
+        task.say(
+            transcript::Step::Runner,
+            format!(
+                "the checks are red: repair {} of {}",
+                next.repair, author.repair_in_run
+            ),
+        );
+        *order = next;
+    }
+    can
+}
+
+/// The whole order with what was red, for a program that remembers nothing.
+fn with_order(author: &AuthorOrder, results: &[CheckResult]) -> String {
+    format!(
+        "{}\n\n## What is wanted now\n\n{}",
+        author.prompt.trim_end(),
+        prompt::repair(results)
+    )
+}
+
+async fn push(bench: &Bench<'_>, author: &AuthorOrder, so_far: &mut SoFar) -> Result<(), Cut> {
+    let Some(commit) = so_far.commit.clone() else {
+        return Ok(());
+    };
+    let within = bench.task.worker.config.timing.publish;
+    publish::push(bench, author, &commit, Guard::Work, within).await?;
+    so_far.pushed = Some(commit);
+    Ok(())
+}
+
+/// Keeps what a run has that ends early: pushed like a result, adopted by nobody.
+async fn rescue(bench: &Bench<'_>, author: &AuthorOrder, so_far: &mut SoFar) {
+    if so_far.pushed.is_some() {
+        return;
+    }
+    let within = bench.task.worker.config.timing.rescue;
+    let kept = async {
+        if so_far.commit.is_none() {
+            match publish::commit(bench, author, Guard::Rescue, within).await? {
+                Snapshot::Unchanged => return Ok(()),
+                Snapshot::Commit(commit) => so_far.commit = Some(commit),
+            }
+        }
+        if let Some(commit) = so_far.commit.clone() {
+            publish::push(bench, author, &commit, Guard::Rescue, within).await?;
+            so_far.pushed = Some(commit);
+        }
+        Ok::<(), Cut>(())
+    };
+    if let Err(cut) = kept.await {
+        let words = match cut {
+            Cut::Failed(failure) => failure.detail,
+            Cut::Lost | Cut::Halted(_) => "the run is lost".to_owned(),
+        };
+        bench.task.say(
+            transcript::Step::Publish,
+            format!("what the run had could not be kept: {words}"),
+        );
+    }
+}
+
+/// The last lines of an output, for a message.
+fn last_lines(tail: &str) -> String {
+    let lines: Vec<&str> = tail.trim_end().lines().rev().take(20).collect();
+    let lines: Vec<&str> = lines.into_iter().rev().collect();
+    lines.join("\n")
+}

@@ -1,0 +1,264 @@
+//! Where one run works: its workspace, its sandbox, its ways out.
+//!
+//! Invariants: the deadline and the levers are armed before anything is fetched; a proof gets no
+//! way out at all, and no token; what is dropped here is gone from the disk. Deliberately absent:
+//! what is done on the bench.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nightshift_domain::failure::Reason;
+use nightshift_domain::git_name::ObjectId;
+use nightshift_domain::transcript;
+
+use super::check::Printed;
+use super::cut::Cut;
+use super::step::{self, Guard, Stepped};
+use super::{Task, seal};
+use crate::config::Endpoint;
+use crate::forward::{Budget, Credential, Forwarder, ModelWay, PlatformWay, Rule, rule};
+use crate::sandbox::{self, Exit, Limits, Sandbox, Stdin, Tree};
+use crate::secret::Secret;
+use crate::workspace::{Collect, Source, Workspace};
+
+/// The largest index of a working tree that is taken over; a million files have one of this size.
+const INDEX: u64 = 256 << 20;
+
+/// What an agent may have that a proof may not.
+pub(crate) struct Agent<'a> {
+    /// Its model, if it has one.
+    pub(crate) endpoint: Option<&'a Endpoint>,
+    /// Its program, visible read-only.
+    pub(crate) read_only: Vec<sandbox::Bind>,
+    /// Its session, visible and writable.
+    pub(crate) writable: Vec<sandbox::Bind>,
+}
+
+/// Where one run works.
+pub(crate) struct Bench<'a> {
+    pub(crate) task: &'a Task,
+    pub(crate) sandbox: Sandbox,
+    workspace: Option<Workspace>,
+    forwarder: Option<Forwarder>,
+}
+
+impl<'a> Bench<'a> {
+    /// Makes the workspace at `commit` and everything around it; sealed files are put beside the
+    /// tree, not into it.
+    pub(crate) async fn open(
+        task: &'a Task,
+        commit: &ObjectId,
+        agent: Option<Agent<'_>>,
+    ) -> Result<Self, Cut> {
+        let begun = std::time::Instant::now();
+        let workspace = prepare(task, commit).await?;
+        let mut spec = workspace.spec(limits(task));
+        let forwarder = match agent {
+            None => None,
+            Some(agent) => {
+                spec.read_only.extend(agent.read_only);
+                spec.writable.extend(agent.writable);
+                let forwarder = ways(task, &workspace, agent.endpoint)?;
+                spec.relays = forwarder.relays();
+                Some(forwarder)
+            }
+        };
+        let bench = Self {
+            task,
+            sandbox: Sandbox::new(Arc::clone(&task.worker.host), spec),
+            workspace: Some(workspace),
+            forwarder,
+        };
+        seal::write(bench.run_dir()?, task.order.acceptance.as_ref())?;
+        bench.adjust().await?;
+        bench.keep_index()?;
+        task.say(
+            transcript::Step::Prepare,
+            format!("at {} after {:.1?}", commit.short(), begun.elapsed()),
+        );
+        Ok(bench)
+    }
+
+    /// Writes a file that is visible inside at `/nightshift/<name>`.
+    pub(crate) fn control(&self, name: &Path, bytes: &[u8]) -> Result<(), Cut> {
+        Ok(self.run_dir()?.write_control(name, bytes, false)?)
+    }
+
+    /// What a command of the project finds in its environment, beside the sandbox's own.
+    pub(crate) fn plain_env(&self) -> Vec<(String, String)> {
+        [
+            ("CI", "true"),
+            ("GIT_TERMINAL_PROMPT", "0"),
+            ("GIT_EDITOR", "true"),
+            ("GIT_PAGER", "cat"),
+            ("PAGER", "cat"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
+    }
+
+    /// How often the agent asked the person, as the server acknowledged.
+    pub(crate) fn asks(&self) -> u64 {
+        let path = speech(self.task, "ask");
+        self.forwarder
+            .as_ref()
+            .map_or(0, |forwarder| forwarder.platform_posts(&path))
+    }
+
+    /// Removes everything.
+    pub(crate) async fn close(mut self) {
+        self.forwarder = None;
+        let Some(workspace) = self.workspace.take() else {
+            return;
+        };
+        remove(workspace).await;
+    }
+
+    fn run_dir(&self) -> Result<&sandbox::RunDir, Cut> {
+        let gone = || Cut::failed(Reason::WorkspaceFailed, "the workspace is gone");
+        Ok(self.workspace.as_ref().ok_or_else(gone)?.run_dir())
+    }
+
+    /// Brings the tree from the nearest warm checkout to the start.
+    async fn adjust(&self) -> Result<(), Cut> {
+        let Some(command) = self.workspace.as_ref().and_then(Workspace::adjust) else {
+            return Ok(());
+        };
+        let command = sandbox::Step {
+            command,
+            env: Vec::new(),
+            stdin: Stdin::Closed,
+            timeout: self.task.left(),
+        };
+        let mut printed = Printed::default();
+        let phase = transcript::Step::Prepare;
+        match step::run(self, phase, &command, Guard::Work, 64 << 10, &mut printed).await? {
+            Stepped::Ended(Exit::Exited { code: 0 }) => Ok(()),
+            Stepped::Ended(Exit::Capped(cap)) => Err(Cut::capped(cap)),
+            other => Err(Cut::failed(
+                Reason::WorkspaceFailed,
+                format!(
+                    "the working tree could not be brought to its start commit ({other:?}): {}",
+                    printed.tail().trim()
+                ),
+            )),
+        }
+    }
+
+    /// Keeps git's index of the untouched tree, so that publishing need not read every file again
+    /// and never trusts one that an agent wrote.
+    fn keep_index(&self) -> Result<(), Cut> {
+        let run = self.run_dir()?.path();
+        let places: [PathBuf; 3] = [
+            run.join("upper"),
+            run.join("tree"),
+            match &self.sandbox.spec().tree {
+                Tree::Overlay { lower } => lower.clone(),
+                Tree::Plain => run.join("tree"),
+            },
+        ];
+        let index = places.iter().find_map(|place| {
+            let place = Collect::open(place).ok()?;
+            place.read(Path::new(".git/index"), INDEX).ok()
+        });
+        match index {
+            Some(index) => self.control(Path::new("index"), &index),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Makes the workspace; a halt does not wait for it, and what then still comes of it is removed.
+async fn prepare(task: &Task, commit: &ObjectId) -> Result<Workspace, Cut> {
+    let source = Source {
+        project: task.order.project_id,
+        url: format!(
+            "{}{}",
+            task.worker.config.server.trim_end_matches('/'),
+            task.order.git_path
+        ),
+        token: Secret::new(task.order.token.clone()),
+    };
+    let workspaces = Arc::clone(&task.worker.workspaces);
+    let (run, commit) = (task.order.run, commit.clone());
+    let mut made = tokio::spawn(async move { workspaces.prepare(&source, run, &commit).await });
+    let late = |made: tokio::task::JoinHandle<Result<Workspace, _>>| {
+        tokio::spawn(async move {
+            if let Ok(Ok(workspace)) = made.await {
+                remove(workspace).await;
+            }
+        })
+    };
+    tokio::select! {
+        biased;
+        workspace = &mut made => match workspace {
+            Ok(workspace) => Ok(workspace?),
+            Err(panic) => Err(Cut::failed(Reason::WorkspaceFailed, panic.to_string())),
+        },
+        () = task.control.until_halted() => {
+            let _detached = late(made);
+            Err(Cut::of_control(&task.control).unwrap_or(Cut::Lost))
+        }
+        () = tokio::time::sleep(task.left()) => {
+            let _detached = late(made);
+            Err(Cut::failed(
+                Reason::WorkspaceFailed,
+                "the run's time was used up before its workspace was there",
+            ))
+        }
+    }
+}
+
+async fn remove(workspace: Workspace) {
+    let removed = tokio::task::spawn_blocking(move || workspace.remove()).await;
+    match removed {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "a run's directory stays until the next start"),
+        Err(panic) => tracing::error!(%panic, "a run's directory stays until the next start"),
+    }
+}
+
+fn limits(task: &Task) -> Limits {
+    let order = task.order.limits;
+    Limits {
+        memory_bytes: order.memory_bytes,
+        processes: order.processes,
+        disk_bytes: order.disk_bytes,
+        ..Limits::default()
+    }
+}
+
+fn ways(task: &Task, workspace: &Workspace, endpoint: Option<&Endpoint>) -> Result<Forwarder, Cut> {
+    let mut rules = rule::git(&task.order.git_path);
+    for what in ["ask", "progress"] {
+        rules.push(Rule::new(hyper::Method::POST, speech(task, what)));
+    }
+    let platform = PlatformWay {
+        base: task.worker.config.server.clone(),
+        rules,
+        budget: Budget::default(),
+    };
+    let model = endpoint.map(|endpoint| ModelWay {
+        base: endpoint.url.clone(),
+        rules: rule::model(),
+        credential: endpoint.secret.clone().map(|value| Credential {
+            header: endpoint.header.clone(),
+            prefix: endpoint.prefix.clone(),
+            value,
+        }),
+        budget: Budget::default(),
+    });
+    Forwarder::start(
+        &task.worker.forward,
+        &task.worker.host,
+        workspace.run_dir(),
+        platform,
+        model,
+    )
+    .map_err(|error| Cut::failed(Reason::SandboxUnavailable, error.to_string()))
+}
+
+/// Where the agent speaks to the platform.
+fn speech(task: &Task, what: &str) -> String {
+    format!("/api/v1/runs/{}/{what}", task.order.run)
+}

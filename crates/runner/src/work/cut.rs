@@ -1,0 +1,115 @@
+//! Why a run's work does not go on, and what that means for its end.
+//!
+//! Invariant: what the runner or its machine lacks never looks like the run's own fault.
+
+use nightshift_api::runner::End;
+use nightshift_domain::failure::{Failure, Reason};
+
+use crate::sandbox::{Cap, SandboxError};
+use crate::supervisor::{Control, Halt};
+use crate::workspace::WorkspaceError;
+
+/// The most of a failure's words.
+const MOST_WORDS: usize = 4 << 10;
+
+/// Why it does not go on.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Cut {
+    /// The lease is gone; nothing counts any more.
+    Lost,
+    /// Somebody outside ends it.
+    Halted(Halt),
+    /// It failed.
+    Failed(Failure),
+}
+
+impl Cut {
+    /// A failure without a time to try again.
+    pub(crate) fn failed(reason: Reason, detail: impl Into<String>) -> Self {
+        Self::Failed(Failure {
+            reason,
+            detail: bounded(detail.into()),
+            retry_at: None,
+        })
+    }
+
+    /// A cap that ended the run.
+    pub(crate) fn capped(cap: Cap) -> Self {
+        let reason = match cap {
+            Cap::Memory(_) | Cap::Processes(_) => Reason::MemoryLimit,
+            Cap::DiskBytes(_) | Cap::DiskFiles(_) | Cap::DiskDepth(_) => Reason::DiskLimit,
+            Cap::HostDisk(_) => Reason::SandboxUnavailable,
+            Cap::Output(_) => Reason::LogLimit,
+        };
+        Self::failed(reason, format!("the run {cap} and was ended"))
+    }
+
+    /// What the levers say, if anything.
+    pub(crate) fn of_control(control: &Control) -> Option<Self> {
+        if control.is_lost().is_some() {
+            return Some(Self::Lost);
+        }
+        control.is_halted().map(Self::Halted)
+    }
+
+    /// The run's end; none when it is lost.
+    pub(crate) fn into_end(self) -> Option<End> {
+        let failure = match self {
+            Self::Lost => return None,
+            Self::Halted(Halt::Stopped) => return Some(End::Stopped),
+            Self::Failed(failure) => failure,
+            Self::Halted(Halt::Released) => plain(
+                Reason::Released,
+                "the runner shuts down and gave the job back; another start follows by itself"
+                    .to_owned(),
+            ),
+            Self::Halted(Halt::LogLimit { bytes }) => plain(
+                Reason::LogLimit,
+                format!(
+                    "the run wrote more than {bytes} bytes of log and was ended: let it print less"
+                ),
+            ),
+            Self::Halted(Halt::Spool { cause }) => plain(
+                Reason::WorkspaceFailed,
+                format!("the runner cannot write the run's log: {cause}"),
+            ),
+        };
+        Some(End::Failed { failure })
+    }
+}
+
+fn plain(reason: Reason, detail: String) -> Failure {
+    Failure {
+        reason,
+        detail,
+        retry_at: None,
+    }
+}
+
+/// The words, or their beginning.
+pub(crate) fn bounded(mut words: String) -> String {
+    if words.len() > MOST_WORDS {
+        let mut end = MOST_WORDS;
+        while !words.is_char_boundary(end) {
+            end -= 1;
+        }
+        words.truncate(end);
+        words.push('…');
+    }
+    words
+}
+
+impl From<SandboxError> for Cut {
+    fn from(error: SandboxError) -> Self {
+        Self::failed(Reason::SandboxUnavailable, error.to_string())
+    }
+}
+
+impl From<WorkspaceError> for Cut {
+    fn from(error: WorkspaceError) -> Self {
+        match error {
+            WorkspaceError::Sandbox(error) => error.into(),
+            other => Self::failed(Reason::WorkspaceFailed, other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! A run's log: written to a spool file first, then uploaded in order, whole.
+//!
+//! Invariant: a record is on the runner's disk before anybody is told of it, and bytes reach the
+//! server in the order of the file, from the offset the server names. Memory is bounded by one
+//! record, disk by the run's limit, so a server that is away for a while blocks nothing and costs
+//! nothing. Deliberately absent: dropping, and decoding: an entry holds bytes as they came.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use nightshift_api::client::Client;
+use nightshift_api::operations::LOG_APPEND;
+use nightshift_api::run::RunPath;
+use nightshift_api::runner::LogAppended;
+use nightshift_domain::id::{Epoch, RunId};
+use nightshift_domain::transcript::{Entry, Record, Step};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::Clock;
+use crate::supervisor::{Control, Halt, Lost, is_gone};
+
+/// Kept for what the runner itself has to say after a run hit its limit.
+const RESERVE: u64 = 16 << 10;
+/// Uploaded at once when this much waits, else after [`LINGER`].
+const BATCH: u64 = 64 << 10;
+/// The most in one request.
+const MOST: u64 = 1 << 20;
+const LINGER: Duration = Duration::from_millis(200);
+/// One request's time.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How far the spool has come.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spooled {
+    size: u64,
+    closed: bool,
+}
+
+/// Writes a run's log.
+#[derive(Debug)]
+pub(crate) struct RunLog {
+    path: PathBuf,
+    file: Mutex<File>,
+    spooled: watch::Sender<Spooled>,
+    limit: u64,
+    clock: ClockField,
+    control: Arc<Control>,
+}
+
+struct ClockField(Clock);
+
+impl std::fmt::Debug for ClockField {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// The task that uploads.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    log: Arc<RunLog>,
+    task: JoinHandle<()>,
+}
+
+impl RunLog {
+    /// Begins the log of a run with its spool in `spools`.
+    pub(crate) fn begin(
+        spools: &Path,
+        client: Client,
+        run: RunId,
+        epoch: Epoch,
+        limit: u64,
+        clock: Clock,
+        control: Arc<Control>,
+    ) -> std::io::Result<Upload> {
+        let path = spools.join(format!("{run}.{epoch}.ndjson"));
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        let reader = file.try_clone()?;
+        let log = Arc::new(Self {
+            path,
+            file: Mutex::new(file),
+            spooled: watch::Sender::new(Spooled::default()),
+            limit,
+            clock: ClockField(clock),
+            control: Arc::clone(&control),
+        });
+        let spooled = log.spooled.subscribe();
+        let uploader = Uploader {
+            client,
+            run,
+            epoch,
+            reader: Arc::new(reader),
+            spooled,
+            acknowledged: 0,
+        };
+        #[expect(
+            clippy::let_underscore_must_use,
+            reason = "whether it ended by a loss is asked of the control"
+        )]
+        let task = tokio::spawn(async move {
+            let _lost = tokio::select! {
+                biased;
+                why = control.until_lost() => Err(why),
+                done = uploader.run() => done,
+            };
+        });
+        Ok(Upload { log, task })
+    }
+
+    /// Appends what a program or an agent said. Over the limit the run is halted and the entry
+    /// left out.
+    pub(crate) fn entry(&self, step: Step, entry: Entry) {
+        self.append(step, entry, self.limit.saturating_sub(RESERVE));
+    }
+
+    /// Appends what the runner itself says about the run.
+    pub(crate) fn status(&self, step: Step, text: impl Into<String>) {
+        let text = text.into();
+        tracing::debug!(?step, text, "run");
+        self.append(step, Entry::Status { text }, self.limit);
+    }
+
+    fn append(&self, step: Step, entry: Entry, limit: u64) {
+        let record = Record {
+            at: (self.clock.0)(),
+            step,
+            entry,
+        };
+        let mut line = match serde_json::to_vec(&record) {
+            Ok(line) => line,
+            Err(error) => {
+                tracing::error!(%error, "a record could not be written as JSON");
+                return;
+            }
+        };
+        line.push(b'\n');
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let size = self.spooled.borrow().size + line.len() as u64;
+        if size > limit {
+            self.control.halt(Halt::LogLimit { bytes: self.limit });
+            return;
+        }
+        if let Err(error) = file.write_all(&line) {
+            let cause = format!("{}: {error}", self.path.display());
+            // What was written in part is cut off, so that the next record begins a line.
+            file.set_len(size - line.len() as u64).ok();
+            self.control.halt(Halt::Spool { cause });
+            return;
+        }
+        self.spooled.send_modify(|spooled| spooled.size = size);
+    }
+}
+
+impl Upload {
+    /// Where to write.
+    pub(crate) fn log(&self) -> &Arc<RunLog> {
+        &self.log
+    }
+
+    /// Waits until the server has everything, and removes the spool; ends early when the run is
+    /// lost.
+    pub(crate) async fn finish(self) -> Result<(), Lost> {
+        let Self { log, task } = self;
+        log.spooled.send_modify(|spooled| spooled.closed = true);
+        task.await.ok();
+        if let Err(error) = fs::remove_file(&log.path) {
+            tracing::warn!(path = %log.path.display(), %error, "a spool file stays");
+        }
+        log.control.is_lost().map_or(Ok(()), Err)
+    }
+}
+
+struct Uploader {
+    client: Client,
+    run: RunId,
+    epoch: Epoch,
+    reader: Arc<File>,
+    spooled: watch::Receiver<Spooled>,
+    acknowledged: u64,
+}
+
+impl Uploader {
+    async fn run(mut self) -> Result<(), Lost> {
+        let mut most = MOST;
+        let mut pause = LINGER;
+        loop {
+            let spooled = self.wait().await;
+            if spooled.size <= self.acknowledged {
+                return Ok(());
+            }
+            let chunk = match self.read(spooled.size, most).await {
+                Ok(chunk) => chunk,
+                Err(error) => {
+                    tracing::warn!(run = %self.run, %error, "the spool cannot be read");
+                    sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
+            };
+            match self.send(chunk).await {
+                Ok(size) => {
+                    // Where the server stands is where the next append begins, also backwards.
+                    self.acknowledged = size.min(spooled.size);
+                    pause = LINGER;
+                }
+                Err(Refused::Lost) => return Err(Lost::Stale),
+                Err(Refused::TooLarge) if most > BATCH => most /= 2,
+                Err(Refused::TooLarge | Refused::Unknown) => {
+                    sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(5));
+                }
+            }
+        }
+    }
+
+    /// Waits until something is to be uploaded, and a little longer for more of it.
+    async fn wait(&mut self) -> Spooled {
+        let at = self.acknowledged;
+        let some = self.spooled.wait_for(|s| s.closed || s.size > at).await;
+        // The sender is gone only when the log is; then what was spooled is all there is.
+        let Ok(some) = some.map(|s| *s) else {
+            return Spooled {
+                closed: true,
+                ..*self.spooled.borrow()
+            };
+        };
+        if some.closed || some.size - at >= BATCH {
+            return some;
+        }
+        let more = self.spooled.wait_for(|s| s.closed || s.size - at >= BATCH);
+        drop(timeout(LINGER, more).await);
+        *self.spooled.borrow()
+    }
+
+    async fn read(&self, size: u64, most: u64) -> std::io::Result<Bytes> {
+        let (file, at) = (Arc::clone(&self.reader), self.acknowledged);
+        let length = usize::try_from((size - at).min(most)).unwrap_or(0);
+        let read = tokio::task::spawn_blocking(move || {
+            let mut chunk = vec![0; length];
+            file.read_exact_at(&mut chunk, at)?;
+            Ok(Bytes::from(chunk))
+        });
+        read.await.map_err(std::io::Error::other)?
+    }
+
+    async fn send(&self, chunk: Bytes) -> Result<u64, Refused> {
+        let path = RunPath { run: self.run.0 };
+        let query = [
+            ("epoch", self.epoch.to_string()),
+            ("offset", self.acknowledged.to_string()),
+        ];
+        let call = self.client.bytes(&LOG_APPEND, &path, &query, Some(chunk));
+        let answer = match timeout(PATIENCE, call).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) if error.kind() == Some("stale-epoch") || is_unknown_run(&error) => {
+                return Err(Refused::Lost);
+            }
+            Ok(Err(nightshift_api::client::CallError::Problem(problem)))
+                if problem.status == 413 =>
+            {
+                return Err(Refused::TooLarge);
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(run = %self.run, %error, "the log waits");
+                return Err(Refused::Unknown);
+            }
+            Err(_elapsed) => return Err(Refused::Unknown),
+        };
+        match serde_json::from_slice::<LogAppended>(&answer) {
+            Ok(appended) => Ok(u64::try_from(appended.size).unwrap_or(0)),
+            Err(error) => {
+                tracing::warn!(run = %self.run, %error, "an answer to a log append is not understood");
+                Err(Refused::Unknown)
+            }
+        }
+    }
+}
+
+fn is_unknown_run(error: &nightshift_api::client::CallError) -> bool {
+    is_gone(error) && error.kind() != Some("conflict")
+}
+
+enum Refused {
+    Lost,
+    TooLarge,
+    Unknown,
+}
+
+/// Removes what an earlier process left: its runs are lost, and what was acknowledged is kept.
+pub(crate) fn sweep(spools: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(spools)? {
+        fs::remove_file(entry?.path())?;
+    }
+    Ok(())
+}

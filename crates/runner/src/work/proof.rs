@@ -1,0 +1,93 @@
+//! The proof run (verify and trial): the checks and the sealed tests on exactly one commit, in
+//! sandboxes that no agent ever touched.
+//!
+//! Invariants: no way out and no token inside; results are raw, nothing is judged here; what cannot
+//! be measured is left out rather than guessed. Deliberately absent: the agent, and any write.
+
+use std::time::Duration;
+
+use nightshift_api::runner::End;
+use nightshift_domain::check::{Acceptance, CheckResult, ProofReport};
+use nightshift_domain::transcript::Step;
+
+use super::bench::Bench;
+use super::check;
+use super::cut::Cut;
+use super::{Ended, Task};
+
+/// Carries out a proof; `None` when the run is lost.
+pub(crate) async fn run(task: &Task) -> Option<Ended> {
+    match report(task).await {
+        Ok(report) => Some(Ended::of(End::Proved { report })),
+        Err(cut) => cut.into_end().map(Ended::of),
+    }
+}
+
+async fn report(task: &Task) -> Result<ProofReport, Cut> {
+    // One after the other: both use the run's one directory.
+    let acceptance_on_base = match &task.order.acceptance {
+        Some(acceptance) => on_base(task, acceptance).await?,
+        None => None,
+    };
+    let bench = Bench::open(task, &task.order.start, None).await?;
+    let report = on_head(&bench, acceptance_on_base).await;
+    bench.close().await;
+    report
+}
+
+/// The sealed tests where the change is not: they must be red there.
+async fn on_base(task: &Task, acceptance: &Acceptance) -> Result<Option<CheckResult>, Cut> {
+    let base = &task.order.base;
+    task.say(Step::Checks, format!("on the base {}", base.short()));
+    let bench = Bench::open(task, base, None).await?;
+    let result = async {
+        match check::setup(&bench, base).await? {
+            // Tests that are red because nothing is set up would prove nothing.
+            Some(setup) if !setup.passed() => {
+                task.say(Step::Checks, "the set-up command fails on the base");
+                Ok(None)
+            }
+            Some(_) | None => check::accept(&bench, base, acceptance).await.map(Some),
+        }
+    };
+    let result = result.await;
+    bench.close().await;
+    result
+}
+
+async fn on_head(
+    bench: &Bench<'_>,
+    acceptance_on_base: Option<CheckResult>,
+) -> Result<ProofReport, Cut> {
+    let order = &bench.task.order;
+    let head = &order.start;
+    bench
+        .task
+        .say(Step::Checks, format!("on the change {}", head.short()));
+    let mut report = ProofReport {
+        head: head.clone(),
+        setup: check::setup(bench, head).await?,
+        acceptance_on_base,
+        acceptance_on_head: None,
+        checks: Vec::new(),
+    };
+    if report.setup.as_ref().is_some_and(|setup| !setup.passed()) {
+        return Ok(report);
+    }
+    if let Some(acceptance) = &order.acceptance {
+        report.acceptance_on_head = Some(check::accept(bench, head, acceptance).await?);
+    }
+    for wanted in &order.checks {
+        let timeout = Duration::from_secs(wanted.timeout_s);
+        let result = check::run(
+            bench,
+            Step::Checks,
+            &wanted.name,
+            head,
+            &wanted.run,
+            timeout,
+        );
+        report.checks.push(result.await?);
+    }
+    Ok(report)
+}
