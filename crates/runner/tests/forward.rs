@@ -379,3 +379,8 @@ async fn a_base_address_that_is_none_is_told() {
     }
     assert_eq!(Traffic::default().requests, 0);
 }
+
+#[test]
+fn all_of_this_holds_for_an_ordinary_user() {
+    kit::again_as_an_ordinary_user("all_of_this_holds_for_an_ordinary_user");
+}

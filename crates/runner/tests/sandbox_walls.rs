@@ -296,3 +296,8 @@ async fn two_runners_do_not_share_a_data_directory() {
         "{second:?}"
     );
 }
+
+#[test]
+fn all_of_this_holds_for_an_ordinary_user() {
+    kit::again_as_an_ordinary_user("all_of_this_holds_for_an_ordinary_user");
+}

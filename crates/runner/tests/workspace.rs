@@ -395,3 +395,8 @@ async fn a_start_sweeps_what_a_killed_runner_left() {
     assert_eq!(host.support().swept, 1);
     assert!(!path.exists());
 }
+
+#[test]
+fn all_of_this_holds_for_an_ordinary_user() {
+    kit::again_as_an_ordinary_user("all_of_this_holds_for_an_ordinary_user");
+}

@@ -104,7 +104,9 @@ impl Sandbox {
             &self.host.config.program.path,
         )?;
         let group = self.group(number)?;
-        let processes = (!group.limits()).then_some(self.spec.limits.processes);
+        // A little above what the watcher allows, so that it can see the limit being passed.
+        let most = self.spec.limits.processes.saturating_add(32);
+        let processes = (!group.limits()).then_some(most);
         let prefix = &self.host.config.program.prefix_args;
         let plan = enter::Plan {
             parent: i32::try_from(std::process::id()).unwrap_or(0),

@@ -20,7 +20,7 @@ use super::error::{Part, SandboxError};
 use super::report::{self, Event};
 use super::spawner::Spawner;
 use super::spec::{Cap, Exit, Limits};
-use super::watch::{DiskWatch, measure, resident};
+use super::watch::{DiskWatch, family, measure};
 
 /// How often caps are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -198,11 +198,13 @@ impl Watched {
         }
         if !self.group.limits() {
             let first = self.child.id().and_then(|id| i32::try_from(id).ok())?;
-            let bytes = tokio::task::spawn_blocking(move || resident(first))
-                .await
-                .unwrap_or(0);
+            let family = tokio::task::spawn_blocking(move || family(first)).await;
+            let (bytes, threads) = family.unwrap_or_default();
             if bytes > self.limits.memory_bytes {
                 return Some(Cap::Memory(self.limits.memory_bytes));
+            }
+            if threads > self.limits.processes {
+                return Some(Cap::Processes(self.limits.processes));
             }
         }
         None

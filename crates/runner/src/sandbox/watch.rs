@@ -130,10 +130,11 @@ pub(crate) fn free(path: &Path) -> u64 {
     statvfs(path).map_or(u64::MAX, |fs| fs.blocks_available() * fs.fragment_size())
 }
 
-/// Resident memory of `first` and all its descendants, bytes. For hosts without control groups.
-pub(super) fn resident(first: i32) -> u64 {
+/// Resident memory in bytes and threads of `first` and all its descendants, for hosts without
+/// control groups.
+pub(super) fn family(first: i32) -> (u64, u64) {
     let Ok(entries) = std::fs::read_dir("/proc") else {
-        return 0;
+        return (0, 0);
     };
     let mut known = Vec::new();
     for entry in entries.flatten() {
@@ -162,24 +163,22 @@ pub(super) fn resident(first: i32) -> u64 {
             pid,
             i32::try_from(number(1)).unwrap_or(0),
             number(21) * 4096,
+            number(17),
         ));
     }
     let mut family = vec![first];
     let mut at = 0;
     while let Some(parent) = family.get(at).copied() {
-        family.extend(
-            known
-                .iter()
-                .filter(|(_, p, _)| *p == parent)
-                .map(|(pid, ..)| *pid),
-        );
+        let children = known.iter().filter(|(_, of, ..)| *of == parent);
+        family.extend(children.map(|(pid, ..)| *pid));
         at += 1;
     }
     known
         .iter()
         .filter(|(pid, ..)| family.contains(pid))
-        .map(|(.., bytes)| bytes)
-        .sum()
+        .fold((0, 0), |(bytes, threads), (.., b, t)| {
+            (bytes + b, threads + t)
+        })
 }
 
 #[cfg(test)]

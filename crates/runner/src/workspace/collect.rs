@@ -191,15 +191,19 @@ mod tests {
                     std::fs::rename(root.join("new"), root.join("f")).expect("swapped");
                 }
             });
-            let mut taken = 0;
-            for _ in 0..10_000 {
-                if let Ok(bytes) = collect.read(Path::new("f"), 100) {
-                    assert_eq!(bytes, b"inside");
-                    taken += 1;
+            let (mut inside, mut rejected, mut wrong, mut tries) = (0, 0, 0, 0_u64);
+            // Until both sides of the race were seen often, within reason.
+            while (tries < 10_000 || inside < 100 || rejected < 100) && tries < 50_000_000 {
+                tries += 1;
+                match collect.read(Path::new("f"), 100) {
+                    Ok(bytes) if bytes == b"inside" => inside += 1,
+                    Ok(_) => wrong += 1,
+                    Err(_) => rejected += 1,
                 }
             }
             stop.store(true, Ordering::Relaxed);
-            assert!(taken > 0, "the race never let a file through");
+            assert_eq!(wrong, 0);
+            assert!(inside >= 100 && rejected >= 100, "{inside} {rejected}");
         });
     }
 }

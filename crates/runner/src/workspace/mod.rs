@@ -146,7 +146,7 @@ impl Workspaces {
                 Ok(count) => gone += count,
                 // One project that cannot be swept does not hold up the others.
                 Err(error) => {
-                    tracing::warn!(path = %checkouts.0.display(), %error, "warm checkouts stay")
+                    tracing::warn!(path = %checkouts.0.display(), %error, "warm checkouts stay");
                 }
             }
         }

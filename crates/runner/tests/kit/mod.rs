@@ -33,13 +33,64 @@ pub(crate) struct Ran {
 pub(crate) fn config(dir: &std::path::Path) -> HostConfig {
     HostConfig {
         program: SandboxProgram {
-            path: PathBuf::from(env!("CARGO_BIN_EXE_nightshift-sandbox")),
+            path: program(),
             prefix_args: Vec::new(),
         },
         bwrap: PathBuf::from("/usr/bin/bwrap"),
         data: dir.join("data"),
         read_only: Vec::new(),
     }
+}
+
+/// Names the program to use in place of the built one, for [`again_as_an_ordinary_user`].
+const PROGRAM: &str = "NIGHTSHIFT_TEST_PROGRAM";
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test that starts itself again says where things are"
+)]
+fn program() -> PathBuf {
+    match std::env::var_os(PROGRAM) {
+        Some(path) => path.into(),
+        None => PathBuf::from(env!("CARGO_BIN_EXE_nightshift-sandbox")),
+    }
+}
+
+/// Runs all tests of this program but `except` once more as a user without rights, if we are root.
+#[expect(clippy::disallowed_methods, reason = "a test that starts itself again")]
+pub(crate) fn again_as_an_ordinary_user(except: &str) {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(dir.path(), open).expect("rights");
+    // Where things are built an ordinary user may not look.
+    let copies = ["tests", "program"].map(|name| dir.path().join(name));
+    std::fs::copy(std::env::current_exe().expect("our own path"), &copies[0]).expect("a copy");
+    std::fs::copy(program(), &copies[1]).expect("a copy");
+    let output = std::process::Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+        .arg(&copies[0])
+        .args(["--skip", except])
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("TMPDIR", dir.path())
+        .env("HOME", dir.path())
+        .env(PROGRAM, &copies[1])
+        .current_dir(dir.path())
+        .output()
+        .expect("setpriv");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        said.contains("test result: ok") && !said.contains(" 0 passed"),
+        "{said}"
+    );
 }
 
 impl Machine {
