@@ -27,6 +27,7 @@ use super::error::Part;
 use super::plan::Arg;
 use super::report::{self, Event};
 use super::seccomp;
+use super::spec::Bind;
 
 /// The plan, sent as eight hexadecimal digits of length and JSON.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,6 +46,8 @@ pub(super) struct Plan {
     pub(super) run_dir: PathBuf,
     /// The warm checkout to lay the run's `upper` over.
     pub(super) lower: Option<PathBuf>,
+    /// What to mount below the run's directory first.
+    pub(super) mounts: Vec<Bind>,
     /// The program bubblewrap.
     pub(super) bwrap: PathBuf,
     /// Its arguments.
@@ -89,6 +92,9 @@ fn enter(plan: &Plan) -> Result<Infallible, Failed> {
     std::env::set_current_dir(&plan.run_dir).map_err(|e| (Part::Bind, at(&plan.run_dir, e)))?;
     if let Some(lower) = &plan.lower {
         overlay(lower, plan.identity.is_some())?;
+    }
+    for mount in &plan.mounts {
+        bind(&mount.source, &mount.target).map_err(|e| (Part::Bind, at(&mount.source, e)))?;
     }
     let mut args = match plan.identity {
         Some(identity) => {

@@ -17,7 +17,7 @@ use tokio::io::AsyncReadExt as _;
 use super::Sandbox;
 use super::cgroup::Cgroups;
 use super::error::{Part, SandboxError};
-use super::plan::OWN_ETC;
+use super::etc;
 use super::run_dir::{self, RunDir};
 use super::spawner::Spawner;
 use super::spec::{self, Bind, Exit, Limits, SandboxProgram, Spec, Stdin, Step, Tree};
@@ -251,17 +251,13 @@ fn take(data: &Path) -> Result<File, SandboxError> {
     let failed = |e: io::Error| SandboxError::host(format!("making {}", data.display()), e);
     let mut private = DirBuilder::new();
     private.recursive(true).mode(0o700);
-    for part in ["", "runs", "projects", "etc"] {
+    for part in ["", "runs", "projects"] {
         private.create(data.join(part)).map_err(failed)?;
     }
     let lock = File::create(data.join("lock")).map_err(failed)?;
     lock.try_lock()
         .map_err(|_| SandboxError::DataInUse(data.to_owned()))?;
-    for (name, text) in OWN_ETC {
-        let path = data.join("etc").join(name);
-        fs::write(&path, text).map_err(failed)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).map_err(failed)?;
-    }
+    etc::compose(Path::new("/etc"), &data.join("etc")).map_err(failed)?;
     Ok(lock)
 }
 

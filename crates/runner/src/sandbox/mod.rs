@@ -11,6 +11,7 @@
 mod cgroup;
 pub mod enter;
 mod error;
+mod etc;
 mod host;
 pub mod init;
 mod plan;
@@ -101,7 +102,6 @@ impl Sandbox {
             step,
             &self.host.config.read_only,
             &self.host.config.data.join("etc"),
-            &self.host.config.program.path,
         )?;
         let group = self.group(number)?;
         // A little above what the watcher allows, so that it can see the limit being passed.
@@ -119,6 +119,7 @@ impl Sandbox {
                 Tree::Overlay { lower } => Some(lower.clone()),
                 Tree::Plain => None,
             },
+            mounts: plan::below_control(&self.spec, &self.host.config.program.path),
             bwrap: self.host.config.bwrap.clone(),
             args,
             command: plan::command(&self.spec, step, prefix, processes),

@@ -7,6 +7,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Where the working tree is inside.
 pub const WORKSPACE: &str = "/workspace";
 /// The home directory inside.
@@ -34,7 +36,7 @@ pub struct SandboxProgram {
 }
 
 /// A path of the host made visible inside.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bind {
     /// On the host.
     pub source: PathBuf,
