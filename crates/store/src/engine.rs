@@ -15,7 +15,8 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
 use sqlx::{
-    Executor as _, FromRow, PgPool, Postgres, SqlSafeStr as _, Sqlite, SqlitePool, Transaction,
+    Connection as _, Executor as _, FromRow, PgPool, Postgres, SqlSafeStr as _, Sqlite, SqlitePool,
+    Transaction,
 };
 
 use crate::error::Error;
@@ -225,6 +226,8 @@ impl Db {
                 if !dangling.is_empty() {
                     found.push(format!("{} rows refer to nothing", dangling.len()));
                 }
+                // A statement prepared before would be taken from there unseen.
+                connection.clear_cached_statements().await.map_err(sort)?;
                 for statement in crate::statements() {
                     let text = statement.sqlite.into_sql_str();
                     if let Err(error) = connection.prepare(text).await {
@@ -234,6 +237,7 @@ impl Db {
             }
             Pools::Postgres(pool) => {
                 let mut connection = pool.acquire().await.map_err(sort)?;
+                connection.clear_cached_statements().await.map_err(sort)?;
                 for statement in crate::statements() {
                     let text = statement.postgres.into_sql_str();
                     if let Err(error) = connection.prepare(text).await {

@@ -26,6 +26,7 @@ const COLUMNS: Columns = Columns("kept answer");
 sql! { "kept answer";
     GET = both("SELECT request_hash, status, body FROM idempotency_keys WHERE holder = $1 AND request_key = $2");
     INSERT = both("INSERT INTO idempotency_keys (holder, request_key, request_hash, status, body, created_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (holder, request_key) DO NOTHING");
+    ANSWER = both("UPDATE idempotency_keys SET status = $3, body = $4 WHERE holder = $1 AND request_key = $2");
     PURGE = both("DELETE FROM idempotency_keys WHERE created_at < $1");
 }
 
@@ -67,6 +68,18 @@ pub async fn idempotency_insert(
         now
     ];
     Ok(tx.run(&INSERT, values).await? > 0)
+}
+
+/// Puts the answer to a request that is kept already; false when it is not.
+pub async fn idempotency_answer(
+    tx: &mut Tx,
+    holder: &str,
+    key: &str,
+    status: i64,
+    body: &[u8],
+) -> Result<bool, Error> {
+    let values = values![holder, key, status, body.to_vec()];
+    Ok(tx.run(&ANSWER, values).await? > 0)
 }
 
 /// Forgets answers kept before this time and says how many.

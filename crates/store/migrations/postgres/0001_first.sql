@@ -1,16 +1,17 @@
 -- The first schema. Words in CHECK lists are the words of the domain crate.
 -- Times are milliseconds since 1970 (UTC); flags are 0 or 1; JSON is kept as TEXT.
+-- Names sort by bytes, whatever the server's locale, as they do on SQLite.
 
 CREATE TABLE users (
     id UUID NOT NULL PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE CHECK (name <> ''),
+    name TEXT COLLATE "C" NOT NULL UNIQUE CHECK (name <> ''),
     is_admin BIGINT NOT NULL CHECK (is_admin IN (0, 1)),
     created_at BIGINT NOT NULL
 );
 
 CREATE TABLE runners (
     id UUID NOT NULL PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE CHECK (name <> ''),
+    name TEXT COLLATE "C" NOT NULL UNIQUE CHECK (name <> ''),
     slots BIGINT NOT NULL CHECK (slots >= 0),
     version TEXT NOT NULL,
     draining BIGINT NOT NULL CHECK (draining IN (0, 1)),
@@ -20,7 +21,7 @@ CREATE TABLE runners (
 
 CREATE TABLE projects (
     id UUID NOT NULL PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE CHECK (name <> ''),
+    name TEXT COLLATE "C" NOT NULL UNIQUE CHECK (name <> ''),
     default_branch TEXT NOT NULL,
     config TEXT NOT NULL,
     config_commit TEXT CHECK (length(config_commit) = 40),
@@ -281,7 +282,7 @@ CREATE TRIGGER events_keep BEFORE UPDATE OR DELETE OR TRUNCATE ON events
 CREATE TABLE outbox (
     id UUID NOT NULL PRIMARY KEY,
     seq BIGINT NOT NULL REFERENCES events (seq),
-    target TEXT NOT NULL CHECK (target <> ''),
+    target TEXT COLLATE "C" NOT NULL CHECK (target <> ''),
     attempts BIGINT NOT NULL CHECK (attempts >= 0),
     next_at BIGINT NOT NULL,
     delivered_at BIGINT,

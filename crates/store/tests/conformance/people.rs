@@ -1,0 +1,218 @@
+//! Users, tokens, runners, projects, members.
+
+use nightshift_domain::access::Role;
+use nightshift_domain::config::ConfigError;
+use nightshift_domain::id::{ProjectId, TokenId, UserId};
+use nightshift_store::*;
+
+use crate::world::{World, at, commit};
+
+pub(crate) async fn users(w: World) {
+    let bob = w.user("bob").await;
+    let alice = w.user("alice").await;
+    let mut tx = w.db.write().await.unwrap();
+    assert_eq!(user_get(&mut tx, bob.id).await.unwrap(), Some(bob.clone()));
+    assert_eq!(
+        user_by_name(&mut tx, "alice").await.unwrap(),
+        Some(alice.clone())
+    );
+    assert_eq!(user_by_name(&mut tx, "Alice").await.unwrap(), None);
+    assert_eq!(user_list(&mut tx).await.unwrap(), [alice, bob.clone()]);
+    let again = User {
+        id: UserId(w.id()),
+        ..bob
+    };
+    let refused = user_insert(&mut tx, &again).await.unwrap_err();
+    assert!(
+        matches!(refused, Error::Duplicate { what: "user" }),
+        "{refused:?}"
+    );
+}
+
+pub(crate) async fn tokens(w: World) {
+    let (project, user, issue) = w.one_issue().await;
+    let runner = w.runner("r").await;
+    let job = w.order(&issue, 0);
+    w.queue(&job).await;
+    let (_, run) = w.claim(&job, &runner, 10).await;
+    let of_run = Holder::Run {
+        run: run.id,
+        project: project.id,
+    };
+    let mut tx = w.db.write().await.unwrap();
+    let mut made = Vec::new();
+    for (place, holder) in [Holder::Person(user.id), Holder::Runner(runner.id), of_run]
+        .into_iter()
+        .enumerate()
+    {
+        let token = Token {
+            id: TokenId(w.id()),
+            holder,
+            label: "laptop".to_owned(),
+            expires_at: (place == 0).then(|| at(1000)),
+            revoked_at: None,
+            created_at: at(1),
+        };
+        let hash = [u8::try_from(place).unwrap(); 32];
+        token_insert(&mut tx, &token, &hash).await.unwrap();
+        assert_eq!(
+            token_by_hash(&mut tx, &hash).await.unwrap(),
+            Some(token.clone())
+        );
+        made.push(token);
+    }
+    assert_eq!(token_by_hash(&mut tx, &[9; 32]).await.unwrap(), None);
+    assert_eq!(
+        token_list_of_user(&mut tx, user.id).await.unwrap(),
+        made[..1]
+    );
+    assert!(token_revoke(&mut tx, made[0].id, at(5)).await.unwrap());
+    assert!(!token_revoke(&mut tx, made[0].id, at(6)).await.unwrap());
+    token_revoke_run(&mut tx, run.id, at(7)).await.unwrap();
+    let revoked = |token: Option<Token>| token.unwrap().revoked_at;
+    assert_eq!(
+        revoked(token_by_hash(&mut tx, &[0; 32]).await.unwrap()),
+        Some(at(5))
+    );
+    assert_eq!(
+        revoked(token_by_hash(&mut tx, &[1; 32]).await.unwrap()),
+        None
+    );
+    assert_eq!(
+        revoked(token_by_hash(&mut tx, &[2; 32]).await.unwrap()),
+        Some(at(7))
+    );
+    tx.commit().await.unwrap();
+    let mut tx = w.db.write().await.unwrap();
+    let twice = Token {
+        id: TokenId(w.id()),
+        ..made[0].clone()
+    };
+    let refused = token_insert(&mut tx, &twice, &[0; 32]).await.unwrap_err();
+    assert!(
+        matches!(refused, Error::Duplicate { what: "token" }),
+        "{refused:?}"
+    );
+}
+
+pub(crate) async fn runners(w: World) {
+    let mut runner = w.runner("r2").await;
+    let first = w.runner("r1").await;
+    let mut tx = w.db.write().await.unwrap();
+    runner_seen(&mut tx, runner.id, 8, "0.2.0", true, at(50))
+        .await
+        .unwrap();
+    runner.slots = 8;
+    runner.version = "0.2.0".to_owned();
+    runner.draining = true;
+    runner.last_seen_at = at(50);
+    assert_eq!(
+        runner_get(&mut tx, runner.id).await.unwrap(),
+        Some(runner.clone())
+    );
+    assert_eq!(
+        runner_by_name(&mut tx, "r2").await.unwrap(),
+        Some(runner.clone())
+    );
+    assert_eq!(runner_list(&mut tx).await.unwrap(), [first, runner]);
+    let unknown = nightshift_domain::id::RunnerId(w.id());
+    let refused = runner_seen(&mut tx, unknown, 1, "", false, at(1))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused, Error::NotFound { what: "runner" }),
+        "{refused:?}"
+    );
+}
+
+pub(crate) async fn projects(w: World) {
+    let mut project = w.project("zebra").await;
+    let other = w.project("Ant").await;
+    let mut tx = w.db.write().await.unwrap();
+    assert_eq!(
+        project_get(&mut tx, project.id).await.unwrap(),
+        Some(project.clone())
+    );
+    let error = ConfigError {
+        line: Some(3),
+        message: "unknown key".to_owned(),
+    };
+    let tip = commit(7);
+    project_set_config(
+        &mut tx,
+        project.id,
+        &project.config,
+        Some(&error),
+        Some(&tip),
+    )
+    .await
+    .unwrap();
+    project.config_error = Some(error);
+    project.config_commit = Some(tip);
+    assert_eq!(
+        project_by_name(&mut tx, "zebra").await.unwrap(),
+        Some(project.clone())
+    );
+    assert_eq!(
+        project_list(&mut tx).await.unwrap(),
+        [other, project.clone()]
+    );
+    assert_eq!(project_next_number(&mut tx, project.id).await.unwrap(), 1);
+    assert_eq!(project_next_number(&mut tx, project.id).await.unwrap(), 2);
+    project_lock(&mut tx, project.id).await.unwrap();
+    let nowhere = ProjectId(w.id());
+    for refused in [
+        project_lock(&mut tx, nowhere).await.unwrap_err(),
+        project_next_number(&mut tx, nowhere).await.unwrap_err(),
+    ] {
+        assert!(
+            matches!(refused, Error::NotFound { what: "project" }),
+            "{refused:?}"
+        );
+    }
+}
+
+pub(crate) async fn members(w: World) {
+    let project = w.project("p").await;
+    let other = w.project("o").await;
+    let (bob, alice) = (w.user("bob").await, w.user("alice").await);
+    let mut tx = w.db.write().await.unwrap();
+    member_set(&mut tx, project.id, bob.id, Role::Reader)
+        .await
+        .unwrap();
+    member_set(&mut tx, project.id, bob.id, Role::Maintainer)
+        .await
+        .unwrap();
+    member_set(&mut tx, other.id, bob.id, Role::Reader)
+        .await
+        .unwrap();
+    member_set(&mut tx, project.id, alice.id, Role::Writer)
+        .await
+        .unwrap();
+    let list = member_list(&mut tx, project.id).await.unwrap();
+    assert_eq!(
+        list,
+        [
+            (alice.clone(), Role::Writer),
+            (bob.clone(), Role::Maintainer)
+        ]
+    );
+    assert_eq!(
+        member_projects(&mut tx, bob.id).await.unwrap(),
+        [other, project.clone()]
+    );
+    assert_eq!(
+        member_role(&mut tx, project.id, bob.id).await.unwrap(),
+        Some(Role::Maintainer)
+    );
+    assert!(member_remove(&mut tx, project.id, alice.id).await.unwrap());
+    assert!(!member_remove(&mut tx, project.id, alice.id).await.unwrap());
+    assert_eq!(
+        member_role(&mut tx, project.id, alice.id).await.unwrap(),
+        None
+    );
+    let refused = member_set(&mut tx, project.id, UserId(w.id()), Role::Reader)
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, Error::NotFound { .. }), "{refused:?}");
+}
