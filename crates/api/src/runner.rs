@@ -183,6 +183,10 @@ pub struct Complete {
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one value for each run, moved once"
+)]
 #[serde(tag = "end", rename_all = "kebab-case")]
 pub enum End {
     /// An author brought a change; it is pushed.

@@ -1,1 +1,119 @@
-//! placeholder
+//! What is done: one use case for each intention, and the reconcilers that keep promises.
+//!
+//! A use case loads, lets `domain` decide, and saves, with the event in the same transaction. A
+//! reconciler looks at everything, takes no input, and running it twice changes nothing.
+//! Deliberately absent: HTTP, JSON of the wire, SQL, the clock and randomness (ports), tasks
+//! started behind the caller's back.
+
+mod acceptance;
+mod auth;
+mod change;
+mod error;
+mod findings;
+mod keyed;
+mod log;
+mod order;
+mod port;
+mod repository;
+mod secret;
+mod settings;
+mod signal;
+
+pub mod reconcile;
+pub mod use_case;
+
+pub use auth::{Caller, Once};
+pub use error::{Cause, Error};
+pub use order::Prepared;
+pub use port::{Clock, Ids};
+pub use secret::Secret;
+pub use settings::{RunLimits, Settings};
+pub use signal::Signals;
+
+/// What is stored, as use cases return it; doors read the fields and never touch the store.
+pub mod record {
+    pub use nightshift_store::{
+        Decision, Head, Issue, IssueFilter, LineComment, Message, MessageKind, Notification,
+        Project, Pull, QueueEntry, Review, Run, RunState, Runner, Token, User, Verdict,
+    };
+}
+
+/// What is versioned, as use cases return it.
+pub mod git {
+    pub use nightshift_git::{
+        ByteStream, DiffOptions, FileDiff, Protocol, PushPolicy, Repository, Service, Status,
+    };
+}
+
+use std::sync::Arc;
+
+use nightshift_store::Db;
+
+/// The application: everything a door needs. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    db: Db,
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    signals: Signals,
+    appending: keyed::Locks<nightshift_domain::id::RunId>,
+    syncing: keyed::Locks<nightshift_domain::id::ProjectId>,
+}
+
+impl App {
+    /// Puts the parts together and makes the directories it needs.
+    ///
+    /// # Errors
+    /// When a directory cannot be made.
+    pub fn open(
+        settings: Settings,
+        db: Db,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+    ) -> Result<Self, Error> {
+        for directory in [settings.repositories(), settings.logs()] {
+            std::fs::create_dir_all(&directory).map_err(|source| Error::Unavailable {
+                detail: format!(
+                    "the directory {} cannot be made: {source}",
+                    directory.display()
+                ),
+            })?;
+        }
+        Ok(Self(Arc::new(Inner {
+            db,
+            settings,
+            clock,
+            ids,
+            signals: Signals::default(),
+            appending: keyed::Locks::default(),
+            syncing: keyed::Locks::default(),
+        })))
+    }
+
+    /// What wakes whoever waits.
+    #[must_use]
+    pub fn signals(&self) -> &Signals {
+        &self.0.signals
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub(crate) fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    pub(crate) fn now(&self) -> jiff::Timestamp {
+        self.0.clock.now()
+    }
+
+    pub(crate) fn ids(&self) -> &dyn Ids {
+        self.0.ids.as_ref()
+    }
+}

@@ -174,7 +174,7 @@ pub fn judge(report: &ProofReport, required: &Required<'_>) -> (Colour, Vec<Stri
         {
             None => reasons.push(format!("check {:?} has no result", check.name)),
             Some(result) if result.commit != *required.head => {
-                reasons.push(format!("check {:?} ran on another commit", check.name))
+                reasons.push(format!("check {:?} ran on another commit", check.name));
             }
             Some(result) if !result.passed() => {
                 reasons.push(format!("check {:?} {}", check.name, ended(&result.outcome)));

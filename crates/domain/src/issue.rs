@@ -516,9 +516,9 @@ impl Issue {
         if self.failed.is_none() {
             return self.refuse("nothing failed that could be tried again");
         }
-        let effect = match self.phase {
-            Phase::Ready => Effect::QueueAuthor(Cause::Retry),
-            Phase::InReview => Effect::QueueVerify,
+        let (phase, effect) = match self.phase {
+            Phase::Ready => (Phase::Ready, Effect::QueueAuthor(Cause::Retry)),
+            Phase::InReview => (Phase::Working, Effect::QueueVerify),
             Phase::Draft
             | Phase::Working
             | Phase::NeedsInput { .. }
@@ -527,10 +527,6 @@ impl Issue {
             | Phase::Closed { .. } => {
                 return self.refuse("nothing failed that could be tried again");
             }
-        };
-        let phase = match effect {
-            Effect::QueueVerify => Phase::Working,
-            _ => Phase::Ready,
         };
         let mut next = self;
         next.failed = None;

@@ -55,7 +55,10 @@ pub enum Trial {
     /// No trial yet.
     Wanted,
     /// A trial is queued or runs.
-    Running,
+    Running {
+        /// Whether an earlier trial of the same candidate was red.
+        after_red: bool,
+    },
     /// All required checks passed on it.
     Green,
     /// A required check failed once; tried again before anyone is blamed.
@@ -182,7 +185,7 @@ fn plan_first(entry: &Entry, base: &ObjectId, plan: &mut Plan) -> bool {
             issue,
             commit: candidate.commit.clone(),
         }),
-        Trial::Running => plan.waiting.push(Waiting {
+        Trial::Running { .. } => plan.waiting.push(Waiting {
             issue,
             reason: format!(
                 "the merged tree {} is being tested",
@@ -288,7 +291,7 @@ mod tests {
         prop_oneof![
             Just(Trial::SameTree),
             Just(Trial::Wanted),
-            Just(Trial::Running),
+            Just(Trial::Running { after_red: false }),
             Just(Trial::Green),
             Just(Trial::RedOnce),
             Just(Trial::Red { reasons: vec![] }),

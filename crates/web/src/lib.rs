@@ -1,1 +1,16 @@
-//! placeholder
+//! How it is reached: axum doors for the API, git and runners.
+//!
+//! A door extracts, calls one use case, renders. Deliberately absent: rules, SQL, and any decision
+//! about who may do what.
+
+mod cursor;
+mod door;
+mod error;
+mod git;
+mod operation;
+mod routes;
+mod stream;
+mod token;
+mod view;
+
+pub use routes::router;

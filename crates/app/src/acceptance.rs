@@ -1,0 +1,90 @@
+//! Sealed tests: what is accepted as one, and whether a head still holds it unchanged.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use nightshift_domain::check::Acceptance;
+use nightshift_domain::git_name::ObjectId;
+use nightshift_git::{Mode, Repository};
+
+use crate::Error;
+
+/// The most that all sealed files of an issue may hold together, in bytes.
+const MAX_BYTES: usize = 1 << 20;
+/// The most sealed files of an issue.
+const MAX_FILES: usize = 200;
+
+/// Refuses what cannot be laid over a tree.
+pub(crate) fn check(acceptance: &Acceptance) -> Result<(), Error> {
+    if acceptance.run.trim().is_empty() {
+        return Err(Error::invalid(
+            "acceptance: `run` is empty; give the command that decides, such as `make accept`",
+        ));
+    }
+    if !(1..=86_400).contains(&acceptance.timeout_s) {
+        return Err(Error::invalid(
+            "acceptance: `timeout_s` must be between 1 and 86400 seconds",
+        ));
+    }
+    if acceptance.files.len() > MAX_FILES {
+        return Err(Error::invalid(format!(
+            "acceptance: {} files are too many; the limit is {MAX_FILES}",
+            acceptance.files.len()
+        )));
+    }
+    let mut total = 0;
+    let mut seen = std::collections::BTreeSet::new();
+    for file in &acceptance.files {
+        let path = &file.path;
+        let bad = path.is_empty()
+            || path.len() > 512
+            || path.contains(['\0', '\\', '\n', '\r'])
+            || path.split('/').any(|part| {
+                part.is_empty() || part == "." || part == ".." || part.eq_ignore_ascii_case(".git")
+            });
+        if bad {
+            return Err(Error::invalid(format!(
+                "acceptance: {path:?} is no path inside the repository"
+            )));
+        }
+        if !seen.insert(path) {
+            return Err(Error::invalid(format!(
+                "acceptance: {path:?} is there twice"
+            )));
+        }
+        let bytes = BASE64.decode(&file.content_base64).map_err(|_| {
+            Error::invalid(format!("acceptance: the content of {path:?} is not base64"))
+        })?;
+        total += bytes.len();
+    }
+    if total > MAX_BYTES {
+        return Err(Error::invalid(format!(
+            "acceptance: {total} bytes are too many; the limit is {MAX_BYTES}"
+        )));
+    }
+    Ok(())
+}
+
+/// The sealed paths whose content in `head` is not the sealed one.
+pub(crate) async fn changed(
+    repository: &Repository,
+    head: &ObjectId,
+    acceptance: &Acceptance,
+) -> Result<Vec<String>, Error> {
+    let mut paths = Vec::new();
+    for file in &acceptance.files {
+        let sealed = BASE64
+            .decode(&file.content_base64)
+            .map_err(Error::internal)?;
+        let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX) + 1;
+        let found = repository.read_blob(head, &file.path, limit).await?;
+        let same = found.is_some_and(|blob| {
+            blob.bytes == sealed
+                && matches!(blob.mode, Mode::File | Mode::Executable)
+                && !blob.truncated
+        });
+        if !same {
+            paths.push(file.path.clone());
+        }
+    }
+    Ok(paths)
+}

@@ -1,0 +1,373 @@
+//! Who calls, and what they may do in a project.
+//!
+//! A token is looked up by its hash. Who may not see a project gets "not found", so that names of
+//! other people's projects do not leak. The table itself is `domain::access`.
+
+use nightshift_domain::access::{self, Action, Actor, Standing};
+use nightshift_domain::id::{ProjectId, RunId, RunnerId, UserId};
+use nightshift_domain::job;
+use nightshift_store::Tx;
+use nightshift_store::event::NewEvent;
+use nightshift_store::idempotency::{self, Kept};
+use nightshift_store::project::{self, Project};
+use nightshift_store::run::RunState;
+use nightshift_store::token::Holder;
+use nightshift_store::{event, job as jobs, member, run, token, user};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use crate::{App, Error, secret};
+
+/// Who calls, proved by a token.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    who: Who,
+    /// The request's idempotency key, if it has one.
+    pub once: Option<Once>,
+}
+
+/// An idempotency key with the hash of the request it stands for.
+#[derive(Debug, Clone)]
+pub struct Once {
+    /// The key.
+    pub key: String,
+    /// SHA-256 over method, path and body.
+    pub request: [u8; 32],
+}
+
+#[derive(Debug, Clone)]
+enum Who {
+    Person {
+        user: UserId,
+        name: String,
+        is_admin: bool,
+    },
+    Runner(RunnerId),
+    Run {
+        run: RunId,
+        project: ProjectId,
+    },
+}
+
+impl Once {
+    /// A key with the hash of what was asked under it.
+    #[must_use]
+    pub fn new(key: &str, method: &str, path: &str, body: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        for part in [method.as_bytes(), path.as_bytes(), body] {
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(part);
+        }
+        Self {
+            key: key.to_owned(),
+            request: hash.finalize().into(),
+        }
+    }
+}
+
+impl Caller {
+    /// The actor, for the record.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        match &self.who {
+            Who::Person { user, name, .. } => Actor::Person {
+                user: *user,
+                name: name.clone(),
+            },
+            Who::Runner(runner) => Actor::Runner { runner: *runner },
+            Who::Run { run, project } => Actor::Run {
+                run: *run,
+                project: *project,
+            },
+        }
+    }
+
+    /// The person, where the caller is one.
+    ///
+    /// # Errors
+    /// `Forbidden` for runners and runs.
+    pub fn person(&self) -> Result<(UserId, &str), Error> {
+        match &self.who {
+            Who::Person { user, name, .. } => Ok((*user, name)),
+            Who::Runner(_) | Who::Run { .. } => Err(Error::Forbidden {
+                detail: "this needs a person's token; runners and runs cannot do it".to_owned(),
+            }),
+        }
+    }
+
+    /// The runner, where the caller is one.
+    ///
+    /// # Errors
+    /// `Forbidden` for everybody else.
+    pub fn runner(&self) -> Result<RunnerId, Error> {
+        match &self.who {
+            Who::Runner(runner) => Ok(*runner),
+            Who::Person { .. } | Who::Run { .. } => Err(Error::Forbidden {
+                detail: "this needs a runner's token: `nightshift token new --runner NAME`"
+                    .to_owned(),
+            }),
+        }
+    }
+
+    /// The run, where the caller is one.
+    ///
+    /// # Errors
+    /// `Forbidden` for everybody else.
+    pub fn run(&self) -> Result<RunId, Error> {
+        match &self.who {
+            Who::Run { run, .. } => Ok(*run),
+            Who::Person { .. } | Who::Runner(_) => Err(Error::Forbidden {
+                detail: "this needs the token of a live run".to_owned(),
+            }),
+        }
+    }
+
+    /// Whether the caller administers the server.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        matches!(self.who, Who::Person { is_admin: true, .. })
+    }
+
+    /// A stable name of the caller, for its idempotency keys.
+    #[must_use]
+    pub fn holder(&self) -> String {
+        match &self.who {
+            Who::Person { user, .. } => format!("person {user}"),
+            Who::Runner(runner) => format!("runner {runner}"),
+            Who::Run { run, .. } => format!("run {run}"),
+        }
+    }
+}
+
+impl App {
+    /// Looks a bearer secret up.
+    ///
+    /// # Errors
+    /// `Unauthenticated`, always with the same words, whatever is wrong with it.
+    pub async fn authenticate(&self, text: &str) -> Result<Caller, Error> {
+        let refused = || Error::Unauthenticated {
+            detail:
+                "the token is unknown, expired or revoked: make one with `nightshift token new`"
+                    .to_owned(),
+        };
+        let now = self.now();
+        let mut tx = self.db().read().await?;
+        let found = token::token_by_hash(&mut tx, &secret::hash(text))
+            .await?
+            .ok_or_else(refused)?;
+        if found.revoked_at.is_some() || found.expires_at.is_some_and(|end| end <= now) {
+            return Err(refused());
+        }
+        let who = match found.holder {
+            Holder::Person(id) => {
+                let person = user::user_get(&mut tx, id).await?.ok_or_else(refused)?;
+                Who::Person {
+                    user: id,
+                    name: person.name,
+                    is_admin: person.is_admin,
+                }
+            }
+            Holder::Runner(id) => Who::Runner(id),
+            Holder::Run { run: id, project } => {
+                let live = run::run_get(&mut tx, id)
+                    .await?
+                    .filter(|run| run.state == RunState::Running)
+                    .ok_or_else(refused)?;
+                let job = jobs::job_get(&mut tx, live.job)
+                    .await?
+                    .ok_or_else(refused)?;
+                match job.state.phase {
+                    job::Phase::Leased { run, until, .. } if run == id && until > now => {}
+                    _ => return Err(refused()),
+                }
+                Who::Run { run: id, project }
+            }
+        };
+        Ok(Caller { who, once: None })
+    }
+
+    /// How the caller stands in a project.
+    pub(crate) async fn standing(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        project: ProjectId,
+    ) -> Result<Standing, Error> {
+        Ok(match &caller.who {
+            Who::Person { is_admin: true, .. } => Standing::Admin,
+            Who::Person { user, .. } => member::member_role(tx, project, *user)
+                .await?
+                .map_or(Standing::Outsider, Standing::Member),
+            Who::Runner(_) => Standing::Runner,
+            Who::Run { project: own, .. } if *own == project => Standing::Run,
+            Who::Run { .. } => Standing::Outsider,
+        })
+    }
+
+    /// The project of this name, if the caller may do this in it.
+    pub(crate) async fn project_for(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        name: &str,
+        action: Action,
+    ) -> Result<(Project, Standing), Error> {
+        let missing = || {
+            Error::not_found(format!(
+                "no project {name:?} that you may see: `nightshift project list` shows yours"
+            ))
+        };
+        let found = project::project_by_name(tx, name)
+            .await?
+            .ok_or_else(missing)?;
+        let standing = self.standing(tx, caller, found.id).await?;
+        if !access::allowed(standing, Action::ProjectRead) {
+            return Err(missing());
+        }
+        if !access::allowed(standing, action) {
+            return Err(forbidden(name, action));
+        }
+        Ok((found, standing))
+    }
+
+    /// The project of an object that was found by its own id.
+    pub(crate) async fn project_of(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        id: ProjectId,
+        action: Action,
+        missing: impl Fn() -> Error,
+    ) -> Result<Project, Error> {
+        let found = project::project_get(tx, id).await?.ok_or_else(&missing)?;
+        let standing = self.standing(tx, caller, id).await?;
+        if !access::allowed(standing, Action::ProjectRead) {
+            return Err(missing());
+        }
+        if !access::allowed(standing, action) {
+            return Err(forbidden(&found.name, action));
+        }
+        Ok(found)
+    }
+
+    /// Refuses whoever does not administer the server.
+    pub(crate) fn admin(&self, caller: &Caller) -> Result<(), Error> {
+        if caller.is_admin() {
+            Ok(())
+        } else {
+            Err(Error::Forbidden {
+                detail: "this needs an administrator's token".to_owned(),
+            })
+        }
+    }
+
+    /// The answer given to this very request before, if its key is known.
+    ///
+    /// # Errors
+    /// `Conflict` when the key stands for another request, or when the answer was lost.
+    pub async fn answer_before(&self, caller: &Caller) -> Result<Option<(i64, Vec<u8>)>, Error> {
+        let Some(once) = &caller.once else {
+            return Ok(None);
+        };
+        let mut tx = self.db().read().await?;
+        let kept = idempotency::idempotency_get(&mut tx, &caller.holder(), &once.key).await?;
+        match kept {
+            None => Ok(None),
+            Some(kept) if kept.request_hash != once.request => Err(Error::conflict(
+                "this idempotency key was used for another request: take a new one",
+            )),
+            Some(kept) if kept.status == 0 => Err(Error::conflict(
+                "this request was carried out and its answer was lost: look at the result",
+            )),
+            Some(kept) => Ok(Some((kept.status, kept.body))),
+        }
+    }
+
+    /// Keeps the answer to a request that was carried out.
+    ///
+    /// # Errors
+    /// When it cannot be written; the request stays carried out.
+    pub async fn keep_answer(
+        &self,
+        caller: &Caller,
+        status: i64,
+        body: &[u8],
+    ) -> Result<(), Error> {
+        let Some(once) = &caller.once else {
+            return Ok(());
+        };
+        let mut tx = self.db().write().await?;
+        idempotency::idempotency_answer(&mut tx, &caller.holder(), &once.key, status, body).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Commits what a caller changed, with its idempotency key, and wakes whoever waits.
+    pub(crate) async fn commit(&self, mut tx: Tx, caller: &Caller) -> Result<(), Error> {
+        if let Some(once) = &caller.once {
+            let kept = Kept {
+                request_hash: once.request,
+                status: 0,
+                body: Vec::new(),
+            };
+            let new = idempotency::idempotency_insert(
+                &mut tx,
+                &caller.holder(),
+                &once.key,
+                &kept,
+                self.now(),
+            )
+            .await?;
+            if !new {
+                return Err(Error::conflict(
+                    "a request with this idempotency key was carried out at the same time: repeat \
+                     it to get its answer",
+                ));
+            }
+        }
+        self.commit_plain(tx).await
+    }
+
+    /// Commits what the platform itself changed, and wakes whoever waits.
+    pub(crate) async fn commit_plain(&self, mut tx: Tx) -> Result<(), Error> {
+        let seq = event::event_last_seq(&mut tx).await?;
+        tx.commit().await?;
+        self.signals().committed(Some(seq));
+        Ok(())
+    }
+
+    /// Records that a run tried what it may not.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub async fn record_refusal(&self, caller: &Caller, what: &str) -> Result<(), Error> {
+        let Who::Run { run, project } = &caller.who else {
+            return Ok(());
+        };
+        let mut tx = self.db().write().await?;
+        let new = NewEvent {
+            project: Some(*project),
+            issue: None,
+            run: Some(*run),
+            kind: "run.refused".to_owned(),
+            actor: caller.actor(),
+            data: json!({ "what": what }),
+        };
+        event::event_append(&mut tx, &new, self.now()).await?;
+        self.commit_plain(tx).await
+    }
+}
+
+fn forbidden(project: &str, action: Action) -> Error {
+    let need = if access::allowed(Standing::Member(access::Role::Writer), action) {
+        "writer"
+    } else if access::allowed(Standing::Member(access::Role::Maintainer), action) {
+        "maintainer"
+    } else {
+        "another kind of token"
+    };
+    Error::Forbidden {
+        detail: format!(
+            "your role in {project} does not allow this; it needs {need}: ask a maintainer"
+        ),
+    }
+}

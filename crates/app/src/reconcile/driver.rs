@@ -1,0 +1,46 @@
+//! Drives the reconcilers: woken by signals and by a timer, until told to stop.
+
+use std::future::Future;
+use std::time::Duration;
+
+use super::deliver::Target;
+use crate::{App, Error};
+
+/// How often everything is looked at without any signal.
+pub const EVERY: Duration = Duration::from_secs(5);
+/// How often repositories are kept in shape.
+pub const UPKEEP_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// Runs until `stop` resolves. The caller decides on which task.
+pub async fn run(app: App, targets: Vec<Box<dyn Target>>, stop: impl Future<Output = ()>) {
+    let mut timer = tokio::time::interval(EVERY);
+    let mut upkeep = tokio::time::interval(UPKEEP_EVERY);
+    upkeep.reset();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            () = app.signals().reconcile().notified() => {}
+            _ = timer.tick() => {}
+            _ = upkeep.tick() => log("upkeep", app.upkeep().await.map(drop)),
+        }
+        log("tick", app.tick().await.map(drop));
+        if !targets.is_empty() {
+            log("deliver", app.deliver(&targets).await.map(drop));
+        }
+    }
+}
+
+fn log(what: &str, outcome: Result<(), Error>) {
+    match outcome {
+        Ok(()) => {}
+        Err(Error::Internal(cause)) => {
+            tracing::error!(
+                what,
+                cause = cause.for_log(),
+                "a reconciler failed; it will run again"
+            );
+        }
+        Err(error) => tracing::warn!(what, %error, "a reconciler failed; it will run again"),
+    }
+}

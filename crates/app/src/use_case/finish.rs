@@ -1,0 +1,619 @@
+//! The end of a run: adopt a change, judge a proof, take note of a failure.
+//!
+//! A run ends once; a second completion gives the same answer. What the runner says is checked
+//! against git: an attempt that is not on top of what the run started from is no result. The
+//! database is written first, the issue's branch follows.
+
+use nightshift_domain::access::Actor;
+use nightshift_domain::check::{self, Colour, ProofReport, Required};
+use nightshift_domain::failure::{Failure, Reason};
+use nightshift_domain::git_name::{ObjectId, RefName};
+use nightshift_domain::id::RunId;
+use nightshift_domain::issue::Event;
+use nightshift_domain::job::{self, Kind, Outcome};
+use nightshift_domain::merge::Trial;
+use nightshift_domain::transcript::Usage;
+use nightshift_domain::trust::Trust;
+use nightshift_git::{GitError, RefUpdate};
+use nightshift_store::Tx;
+use nightshift_store::event::NewEvent;
+use nightshift_store::issue::Issue;
+use nightshift_store::job::Job;
+use nightshift_store::message::{Message, MessageKind};
+use nightshift_store::pull::Pull;
+use nightshift_store::pull_head::Head;
+use nightshift_store::run::{Run, RunState, Session};
+use nightshift_store::verdict::Verdict;
+use nightshift_store::{
+    acceptance, event, issue, job as jobs, message, project, pull, pull_head, queue, run, token,
+    verdict,
+};
+use serde_json::json;
+
+use crate::change::{Asked, Context, Order};
+use crate::{App, Caller, Error, acceptance as sealed, findings};
+
+/// How a run ended, as its runner says.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    /// How.
+    pub end: End,
+    /// What the agent's program used.
+    pub usage: Option<Usage>,
+    /// What to remember to resume: the program's id and its totals.
+    pub session: Option<(String, serde_json::Value)>,
+    /// What was pushed.
+    pub attempt: Option<ObjectId>,
+}
+
+/// The ways to end.
+#[derive(Debug, Clone)]
+pub enum End {
+    /// An author brought a change.
+    Authored {
+        /// The agent's summary.
+        summary: String,
+    },
+    /// An author asked.
+    Asked {
+        /// The question.
+        question: String,
+    },
+    /// A proof has its results.
+    Proved {
+        /// The results.
+        report: Box<ProofReport>,
+    },
+    /// A person stopped it.
+    Stopped,
+    /// It failed.
+    Failed {
+        /// Why.
+        failure: Failure,
+    },
+}
+
+impl Ending {
+    pub(crate) fn failed(failure: Failure) -> Self {
+        Self {
+            end: End::Failed { failure },
+            usage: None,
+            session: None,
+            attempt: None,
+        }
+    }
+}
+
+/// What is known from git before the transaction that ends a run.
+enum Checked {
+    Adopt {
+        attempt: ObjectId,
+        base: ObjectId,
+        summary: String,
+    },
+    Ask {
+        question: String,
+    },
+    Judge(Box<Judged>),
+    Stop,
+    Fail(Failure),
+}
+
+struct Judged {
+    report: ProofReport,
+    asked: Asked,
+    colour: Colour,
+    reasons: Vec<String>,
+    findings: Vec<nightshift_domain::facts::Finding>,
+}
+
+impl App {
+    /// A runner brings the end of a run.
+    ///
+    /// # Errors
+    /// `StaleEpoch` once the lease is lost; `NotFound` for another runner's run.
+    pub async fn complete(
+        &self,
+        caller: &Caller,
+        id: RunId,
+        epoch: i64,
+        ending: Ending,
+    ) -> Result<&'static str, Error> {
+        let mut tx = self.db().read().await?;
+        let live = self.own_run(&mut tx, caller, id).await?;
+        drop(tx);
+        if live.epoch != epoch {
+            return Err(job::Refused::StaleEpoch {
+                given: epoch,
+                current: live.epoch,
+            }
+            .into());
+        }
+        if live.state != RunState::Running {
+            return already(&live);
+        }
+        self.end_run(&live, ending).await
+    }
+
+    /// Ends a run, whoever says so.
+    pub(crate) async fn end_run(&self, live: &Run, ending: Ending) -> Result<&'static str, Error> {
+        let checked = self.check_ending(live, &ending).await?;
+        let now = self.now();
+        let actor = Actor::Runner {
+            runner: live.runner,
+        };
+        let context = Context { actor: &actor, now };
+        let mut tx = self.db().write().await?;
+        let Some(row) = issue::issue_lock(&mut tx, live.issue).await? else {
+            return Err(Error::not_found("the run's issue is gone"));
+        };
+        let Some(mut job) = jobs::job_lock(&mut tx, live.job).await? else {
+            return Err(Error::not_found("the run's job is gone"));
+        };
+        let Some(mut ended) = run::run_get(&mut tx, live.id).await? else {
+            return Err(Error::not_found("the run is gone"));
+        };
+        if ended.state != RunState::Running {
+            return already(&ended);
+        }
+        let outcome = match &checked {
+            Checked::Adopt { .. } | Checked::Ask { .. } | Checked::Judge(_) => Outcome::Succeeded,
+            Checked::Stop => Outcome::Stopped,
+            Checked::Fail(failure) => Outcome::Failed(failure.clone()),
+        };
+        let stopped = crate::change::stopping(&job);
+        job.state = job.state.apply(
+            job::Event::Finish {
+                epoch: ended.epoch,
+                outcome,
+            },
+            now,
+        )?;
+        jobs::job_save(&mut tx, &job, now).await?;
+        job.version += 1;
+        ended.state = match &checked {
+            Checked::Adopt { .. } | Checked::Judge(_) => RunState::Succeeded,
+            Checked::Ask { question } => RunState::Asked {
+                question: question.clone(),
+            },
+            Checked::Stop => RunState::Stopped,
+            Checked::Fail(failure) => RunState::Failed {
+                failure: failure.clone(),
+            },
+        };
+        ended.usage = ending.usage;
+        ended.attempt = ending.attempt;
+        ended.session = ending.session.map(|(id, totals)| Session {
+            id,
+            agent: ended.agent.clone(),
+            runner: ended.runner,
+            totals,
+        });
+        ended.ended_at = Some(now);
+        run::run_save(&mut tx, &ended).await?;
+        token::token_revoke_run(&mut tx, ended.id, now).await?;
+        self.record_end(&mut tx, &ended, &actor, now).await?;
+        match checked {
+            // A person stopped the run, or closed the issue, as it was ending: the attempt stays
+            // for rescue, and nothing is adopted.
+            _ if stopped => self.job_ended(&mut tx, row, &stopped_job(job), now).await?,
+            Checked::Adopt {
+                attempt,
+                base,
+                summary,
+            } => {
+                self.adopt(&mut tx, row, &ended, attempt, base, summary, &context)
+                    .await?;
+            }
+            Checked::Ask { question } => {
+                self.take_question(&mut tx, row, &ended, question, &context)
+                    .await?;
+            }
+            Checked::Judge(judged) => {
+                self.take_proof(&mut tx, row, &ended, *judged, &context)
+                    .await?;
+            }
+            Checked::Stop | Checked::Fail(_) => {
+                self.job_ended(&mut tx, row, &job, now).await?;
+            }
+        }
+        self.commit_plain(tx).await?;
+        self.signals().log_grew(ended.id);
+        if ended.kind == Kind::Author {
+            self.sync_branch(ended.issue).await?;
+        }
+        self.drop_start(&ended).await;
+        Ok(state_word(&ended.state))
+    }
+
+    async fn record_end(
+        &self,
+        tx: &mut Tx,
+        ended: &Run,
+        actor: &Actor,
+        now: jiff::Timestamp,
+    ) -> Result<(), Error> {
+        let failure = match &ended.state {
+            RunState::Failed { failure } => Some(failure),
+            _ => None,
+        };
+        let new = NewEvent {
+            project: Some(ended.project),
+            issue: Some(ended.issue),
+            run: Some(ended.id),
+            kind: "run.ended".to_owned(),
+            actor: actor.clone(),
+            data: json!({
+                "number": ended.number,
+                "kind": ended.kind.as_str(),
+                "state": state_word(&ended.state),
+                "failure": failure,
+            }),
+        };
+        event::event_append(tx, &new, now).await?;
+        Ok(())
+    }
+
+    /// Checks what a runner says against git and against what was asked.
+    async fn check_ending(&self, live: &Run, ending: &Ending) -> Result<Checked, Error> {
+        Ok(match (&ending.end, live.kind) {
+            (End::Stopped, _) => Checked::Stop,
+            (End::Failed { failure }, _) => Checked::Fail(failure.clone()),
+            (End::Asked { question }, Kind::Author) => Checked::Ask {
+                question: question.clone(),
+            },
+            (End::Authored { summary }, Kind::Author) => {
+                if let Some(question) = self.open_question(live).await? {
+                    return Ok(Checked::Ask { question });
+                }
+                match self.check_attempt(live, ending.attempt.as_ref()).await? {
+                    Ok((attempt, base)) => Checked::Adopt {
+                        attempt,
+                        base,
+                        summary: summary.clone(),
+                    },
+                    Err(failure) => Checked::Fail(failure),
+                }
+            }
+            (End::Proved { report }, Kind::Verify | Kind::Trial) => {
+                self.judge(live, ProofReport::clone(report)).await?
+            }
+            (End::Authored { .. } | End::Asked { .. }, Kind::Verify | Kind::Trial)
+            | (End::Proved { .. }, Kind::Author) => {
+                return Err(Error::invalid(
+                    "this kind of run cannot end like that; do server and runner have the same version?",
+                ));
+            }
+        })
+    }
+
+    /// The question that the run put to the person through the platform, if it did.
+    async fn open_question(&self, live: &Run) -> Result<Option<String>, Error> {
+        let mut tx = self.db().read().await?;
+        let said = message::message_list(&mut tx, live.issue).await?;
+        Ok(said
+            .into_iter()
+            .rev()
+            .find(|said| {
+                said.kind == MessageKind::Question
+                    && matches!(&said.author, Actor::Run { run, .. } if *run == live.id)
+            })
+            .map(|said| said.body))
+    }
+
+    /// Whether the attempt is what its ref says, on top of the start, and a change at all.
+    async fn check_attempt(
+        &self,
+        live: &Run,
+        said: Option<&ObjectId>,
+    ) -> Result<Result<(ObjectId, ObjectId), Failure>, Error> {
+        let repository = self.repository(live.project)?;
+        let found = repository.resolve(&RefName::attempt(live.id)).await?;
+        let fail = |reason, detail: &str| {
+            Ok(Err(Failure {
+                reason,
+                detail: detail.to_owned(),
+                retry_at: None,
+            }))
+        };
+        let (Some(said), Some(found)) = (said, found) else {
+            return fail(Reason::PublishFailed, "the result was not pushed");
+        };
+        if *said != found {
+            return fail(
+                Reason::PublishRejected,
+                "what was pushed is not what the runner says it pushed",
+            );
+        }
+        if !repository.is_ancestor(&live.start, &found).await? {
+            return fail(
+                Reason::PublishRejected,
+                "what was pushed is not on top of the commit that the run started from",
+            );
+        }
+        let mut tx = self.db().read().await?;
+        let home = project::project_get(&mut tx, live.project)
+            .await?
+            .ok_or_else(|| Error::not_found("the run's project is gone"))?;
+        drop(tx);
+        let tip = self
+            .base_tip(&home)
+            .await?
+            .ok_or_else(|| Error::refused("the default branch is gone"))?;
+        let base = repository.merge_base(&tip, &found).await?.unwrap_or(tip);
+        let (old, new) = (
+            repository.commit(&base).await?,
+            repository.commit(&found).await?,
+        );
+        if old.tree == new.tree {
+            return fail(
+                Reason::NoChange,
+                "the result does not differ from the default branch",
+            );
+        }
+        Ok(Ok((found, base)))
+    }
+
+    /// Judges a proof by the definitions it was asked for with.
+    async fn judge(&self, live: &Run, report: ProofReport) -> Result<Checked, Error> {
+        let mut tx = self.db().read().await?;
+        let job = jobs::job_get(&mut tx, live.job)
+            .await?
+            .ok_or_else(|| Error::not_found("the run's job is gone"))?;
+        let acceptance = acceptance::acceptance_get(&mut tx, live.issue).await?;
+        let known = pull::pull_get(&mut tx, live.issue).await?;
+        let home = project::project_get(&mut tx, live.project)
+            .await?
+            .ok_or_else(|| Error::not_found("the run's project is gone"))?;
+        drop(tx);
+        let (head, asked) = match Order::of(&job)? {
+            Order::Verify { head, asked }
+            | Order::Trial {
+                commit: head,
+                asked,
+            } => (head, asked),
+            Order::Author { .. } => return Err(Error::invalid("an author proves nothing")),
+        };
+        let asked = asked.ok_or_else(|| Error::invalid("the run was never handed out"))?;
+        let repository = self.repository(live.project)?;
+        let sealed_changed = match &acceptance {
+            Some(acceptance) => sealed::changed(&repository, &head, acceptance).await?,
+            None => Vec::new(),
+        };
+        // The base of a trial holds what others landed since; only a verdict asks for red there.
+        let mut acceptance = acceptance;
+        let mut report = report;
+        if live.kind == Kind::Trial {
+            if let Some(acceptance) = &mut acceptance {
+                acceptance.already_green = true;
+            }
+            if report.acceptance_on_base.is_none() {
+                report
+                    .acceptance_on_base
+                    .clone_from(&report.acceptance_on_head);
+            }
+        }
+        let (colour, reasons) = check::judge(
+            &report,
+            &Required {
+                head: &head,
+                checks: &asked.checks,
+                acceptance: acceptance.as_ref(),
+                sealed_changed: &sealed_changed,
+                has_setup: asked.has_setup,
+            },
+        );
+        let findings = match (&known, live.kind) {
+            (Some(known), Kind::Verify) => {
+                let protected = &home.config.merge.protect;
+                findings::of(&repository, &known.base, &head, protected).await?
+            }
+            _ => Vec::new(),
+        };
+        Ok(Checked::Judge(Box::new(Judged {
+            report,
+            asked,
+            colour,
+            reasons,
+            findings,
+        })))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one adoption")]
+    async fn adopt(
+        &self,
+        tx: &mut Tx,
+        row: Issue,
+        ended: &Run,
+        attempt: ObjectId,
+        base: ObjectId,
+        summary: String,
+        context: &Context<'_>,
+    ) -> Result<(), Error> {
+        let known = pull::pull_get(tx, row.id).await?;
+        let adopted = Pull {
+            issue: row.id,
+            project: row.project,
+            number: row.number,
+            branch: RefName::issue_branch(row.number),
+            base: base.clone(),
+            head: attempt.clone(),
+            summary,
+            landed: None,
+            created_at: known.map_or(context.now, |known| known.created_at),
+            updated_at: context.now,
+        };
+        pull::pull_upsert(tx, &adopted).await?;
+        let head = Head {
+            issue: row.id,
+            head: attempt,
+            base,
+            round: row.state.round,
+            run: Some(ended.id),
+            by: Actor::Run {
+                run: ended.id,
+                project: ended.project,
+            },
+            created_at: context.now,
+        };
+        pull_head::head_insert(tx, &head).await?;
+        self.change(tx, row, Event::HeadAdopted, context).await?;
+        Ok(())
+    }
+
+    async fn take_question(
+        &self,
+        tx: &mut Tx,
+        row: Issue,
+        ended: &Run,
+        question: String,
+        context: &Context<'_>,
+    ) -> Result<(), Error> {
+        let own =
+            |said: &Message| matches!(&said.author, Actor::Run { run, .. } if *run == ended.id);
+        if !message::message_list(tx, row.id).await?.iter().any(own) {
+            let said = Message {
+                id: self.ids().uuid(),
+                issue: row.id,
+                round: row.state.round,
+                kind: MessageKind::Question,
+                author: Actor::Run {
+                    run: ended.id,
+                    project: ended.project,
+                },
+                trust: Trust::Tool,
+                body: question.clone(),
+                created_at: context.now,
+            };
+            message::message_insert(tx, &said).await?;
+        }
+        let event = Event::Asked {
+            question,
+            run: ended.id,
+        };
+        self.change(tx, row, event, context).await?;
+        Ok(())
+    }
+
+    async fn take_proof(
+        &self,
+        tx: &mut Tx,
+        row: Issue,
+        ended: &Run,
+        judged: Judged,
+        context: &Context<'_>,
+    ) -> Result<(), Error> {
+        let head = judged.report.head.clone();
+        if ended.kind == Kind::Trial {
+            return self.take_trial(tx, &row, &head, judged).await;
+        }
+        let made = Verdict {
+            issue: row.id,
+            head: head.clone(),
+            base: judged.asked.base,
+            colour: judged.colour,
+            reasons: judged.reasons,
+            findings: judged.findings,
+            report: judged.report,
+            run: ended.id,
+            created_at: context.now,
+        };
+        verdict::verdict_insert(tx, &made).await?;
+        let current = pull::pull_get(tx, row.id).await?;
+        if current.is_none_or(|current| current.head != head) {
+            // The branch moved while the old head was proved; the new head has its own job.
+            return Ok(());
+        }
+        let home = project::project_get(tx, row.project).await?;
+        let config = home.map(|home| home.config).unwrap_or_default();
+        let by_agent = pull_head::head_list(tx, row.id)
+            .await?
+            .last()
+            .is_some_and(|head| head.run.is_some());
+        let event = Event::Judged {
+            green: made.colour == Colour::Green,
+            repairable: made.colour == Colour::Red
+                && by_agent
+                && config
+                    .agent(&row.agent)
+                    .is_some_and(|agent| agent.harness.can_repair()),
+            max_repairs: config.repair.after_verdict,
+        };
+        match self.change(tx, row, event, context).await {
+            Ok(_) | Err(Error::Refused { .. }) => Ok(()),
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn take_trial(
+        &self,
+        tx: &mut Tx,
+        row: &Issue,
+        commit: &ObjectId,
+        judged: Judged,
+    ) -> Result<(), Error> {
+        let Some(entry) = queue::queue_get(tx, row.id).await? else {
+            return Ok(());
+        };
+        let Some(mut candidate) = entry.candidate.filter(|c| c.commit == *commit) else {
+            return Ok(());
+        };
+        candidate.trial = match judged.colour {
+            // A candidate without any check has nothing that could fail.
+            Colour::Green | Colour::Unproven => Trial::Green,
+            Colour::Red if candidate.trial == (Trial::Running { after_red: true }) => Trial::Red {
+                reasons: judged.reasons,
+            },
+            Colour::Red => Trial::RedOnce,
+        };
+        Ok(queue::queue_set_candidate(tx, row.id, Some(&candidate), entry.trial_job).await?)
+    }
+
+    /// Removes the ref that kept a run's start commit. Failing costs nothing but a ref; the
+    /// retention reconciler tries again.
+    pub(crate) async fn drop_start(&self, ended: &Run) {
+        let removed = async {
+            let repository = self.repository(ended.project)?;
+            let name: RefName = format!("refs/starts/{}", ended.id)
+                .parse()
+                .map_err(Error::internal)?;
+            let Some(old) = repository.resolve(&name).await? else {
+                return Ok(());
+            };
+            let update = RefUpdate {
+                name,
+                old,
+                new: ObjectId::zero(),
+            };
+            match repository.update_refs(&[update], "run ended").await {
+                Ok(()) | Err(GitError::RefMoved(_)) => Ok(()),
+                Err(other) => Err(Error::from(other)),
+            }
+        };
+        if let Err(error) = removed.await {
+            tracing::warn!(run = %ended.id, ?error, "a start ref was not removed");
+        }
+    }
+}
+
+/// The job as it counts for its issue when a person stopped it.
+fn stopped_job(mut job: Job) -> Job {
+    job.state.phase = job::Phase::Cancelled;
+    job
+}
+
+fn already(ended: &Run) -> Result<&'static str, Error> {
+    Ok(state_word(&ended.state))
+}
+
+/// The word for a run's state.
+#[must_use]
+pub fn state_word(state: &RunState) -> &'static str {
+    match state {
+        RunState::Running => "running",
+        RunState::Succeeded => "succeeded",
+        RunState::Failed { .. } => "failed",
+        RunState::Stopped => "stopped",
+        RunState::Asked { .. } => "asked",
+    }
+}

@@ -1,0 +1,278 @@
+//! Leases: claim a job, beat, lose it.
+//!
+//! At most one live lease a job; its epoch rises at each claim. A claim that the server cannot
+//! hand out completely simply lapses, and the job is claimed again.
+
+use std::time::Duration;
+
+use nightshift_domain::access::Actor;
+use nightshift_domain::git_name::ObjectId;
+use nightshift_domain::id::{JobId, RunId};
+use nightshift_domain::issue::Event as IssueEvent;
+use nightshift_domain::job::{self, Kind};
+use nightshift_store::event::NewEvent;
+use nightshift_store::job::Job;
+use nightshift_store::run::{Run, RunState};
+use nightshift_store::{event, issue, job as jobs, run, runner, token};
+use serde_json::json;
+
+use super::account::SYSTEM;
+use crate::change::Context;
+use crate::order::PLATFORM;
+use crate::{App, Caller, Error, Prepared};
+
+/// How often a waiting claim looks without being woken.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What a runner says about itself when it asks for work.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// Kinds it takes.
+    pub kinds: Vec<Kind>,
+    /// All its slots.
+    pub slots: i64,
+    /// Its version.
+    pub version: String,
+}
+
+/// What a heartbeat is answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Beat {
+    /// Stop now.
+    pub stop: bool,
+    /// Until when the lease holds.
+    pub until: jiff::Timestamp,
+}
+
+impl App {
+    /// Hands out the next due job, and waits for one up to `wait`.
+    ///
+    /// # Errors
+    /// `Forbidden` for anybody but a runner.
+    pub async fn claim_wait(
+        &self,
+        caller: &Caller,
+        claim: &Claim,
+        wait: Duration,
+    ) -> Result<Option<Prepared>, Error> {
+        let deadline = tokio::time::Instant::now() + wait;
+        loop {
+            let bell = self.signals().jobs().notified();
+            tokio::pin!(bell);
+            // Listening begins before looking, so a job queued in between is not missed.
+            bell.as_mut().enable();
+            if let Some(prepared) = self.claim(caller, claim).await? {
+                return Ok(Some(prepared));
+            }
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            // Another server process may have queued a job, or one fell due: look again by the clock.
+            drop(tokio::time::timeout(left.min(LOOK_AGAIN), bell).await);
+        }
+    }
+
+    /// Hands out the next due job, if there is one.
+    ///
+    /// # Errors
+    /// `Forbidden` for anybody but a runner.
+    pub async fn claim(&self, caller: &Caller, claim: &Claim) -> Result<Option<Prepared>, Error> {
+        let runner_id = caller.runner()?;
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        runner::runner_seen(&mut tx, runner_id, claim.slots, &claim.version, false, now).await?;
+        let Some(mut job) = jobs::job_claim_next(&mut tx, &claim.kinds, now).await? else {
+            tx.commit().await?;
+            return Ok(None);
+        };
+        let run_id = RunId(self.ids().uuid());
+        job.state = job.state.apply(
+            job::Event::Claim {
+                runner: runner_id,
+                run: run_id,
+            },
+            now,
+        )?;
+        jobs::job_save(&mut tx, &job, now).await?;
+        job.version += 1;
+        let Some(row) = issue::issue_get(&mut tx, job.issue).await? else {
+            return Err(Error::not_found("the job's issue is gone"));
+        };
+        let made = Run {
+            id: run_id,
+            job: job.id,
+            project: job.project,
+            issue: job.issue,
+            number: row.number,
+            kind: job.kind,
+            epoch: job.state.epoch,
+            round: row.state.round,
+            agent: match job.kind {
+                Kind::Author => row.agent.clone(),
+                Kind::Verify | Kind::Trial => PLATFORM.to_owned(),
+            },
+            runner: runner_id,
+            state: RunState::Running,
+            start: ObjectId::zero(),
+            attempt: None,
+            usage: None,
+            session: None,
+            progress: None,
+            log_bytes: 0,
+            log_closed: false,
+            started_at: now,
+            ended_at: None,
+        };
+        run::run_insert(&mut tx, &made).await?;
+        let new = NewEvent {
+            project: Some(job.project),
+            issue: Some(job.issue),
+            run: Some(run_id),
+            kind: "run.started".to_owned(),
+            actor: caller.actor(),
+            data: json!({ "number": row.number, "kind": job.kind.as_str(), "epoch": job.state.epoch }),
+        };
+        event::event_append(&mut tx, &new, now).await?;
+        self.commit_plain(tx).await?;
+        match self.prepare(job, made.clone()).await? {
+            Ok(prepared) => Ok(Some(prepared)),
+            Err(failure) => {
+                self.end_run(&made, super::finish::Ending::failed(failure))
+                    .await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// A runner says that a run is alive.
+    ///
+    /// # Errors
+    /// `StaleEpoch` once the lease is lost, `NotFound` for an unknown run or another runner's.
+    pub async fn heartbeat(&self, caller: &Caller, id: RunId, epoch: i64) -> Result<Beat, Error> {
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let live = self.own_run(&mut tx, caller, id).await?;
+        let mut job = jobs::job_lock(&mut tx, live.job)
+            .await?
+            .ok_or_else(|| Error::not_found("the run's job is gone"))?;
+        if live.epoch != epoch {
+            return Err(job::Refused::StaleEpoch {
+                given: epoch,
+                current: live.epoch,
+            }
+            .into());
+        }
+        job.state = job.state.apply(job::Event::Beat { epoch }, now)?;
+        jobs::job_save(&mut tx, &job, now).await?;
+        tx.commit().await?;
+        match job.state.phase {
+            job::Phase::Leased { until, stop, .. } => Ok(Beat { stop, until }),
+            _ => Err(Error::refused("the run has ended")),
+        }
+    }
+
+    /// A run that belongs to the calling runner.
+    pub(crate) async fn own_run(
+        &self,
+        tx: &mut nightshift_store::Tx,
+        caller: &Caller,
+        id: RunId,
+    ) -> Result<Run, Error> {
+        let own = caller.runner()?;
+        run::run_get(tx, id)
+            .await?
+            .filter(|run| run.runner == own)
+            .ok_or_else(|| Error::not_found(format!("no run {id} of this runner")))
+    }
+
+    /// Takes a job back whose lease ran out. Does nothing where it was renewed meanwhile.
+    pub(crate) async fn expire(&self, id: JobId) -> Result<bool, Error> {
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let Some(found) = jobs::job_get(&mut tx, id).await? else {
+            return Ok(false);
+        };
+        let Some(row) = issue::issue_lock(&mut tx, found.issue).await? else {
+            return Ok(false);
+        };
+        let Some(mut job) = jobs::job_lock(&mut tx, id).await? else {
+            return Ok(false);
+        };
+        let job::Phase::Leased { run: run_id, .. } = job.state.phase else {
+            return Ok(false);
+        };
+        match job.state.clone().apply(job::Event::Expire, now) {
+            Ok(next) => job.state = next,
+            Err(_) => return Ok(false),
+        }
+        jobs::job_save(&mut tx, &job, now).await?;
+        let failure = match &job.state.phase {
+            job::Phase::Queued { after, .. } => after.clone(),
+            job::Phase::Dead { failure } | job::Phase::Failed { failure } => Some(failure.clone()),
+            _ => None,
+        };
+        if let Some(mut lost) = run::run_get(&mut tx, run_id).await? {
+            lost.state = match failure {
+                Some(failure) => RunState::Failed { failure },
+                None => RunState::Stopped,
+            };
+            lost.ended_at = Some(now);
+            run::run_save(&mut tx, &lost).await?;
+        }
+        token::token_revoke_run(&mut tx, run_id, now).await?;
+        let context = Context {
+            actor: &SYSTEM,
+            now,
+        };
+        let data = json!({ "number": row.number, "job": job.state.phase.as_str() });
+        self.record(&mut tx, &row, "run.lost", &context, data)
+            .await?;
+        self.job_ended(&mut tx, row, &job, now).await?;
+        self.commit_plain(tx).await?;
+        self.signals().log_grew(run_id);
+        Ok(true)
+    }
+
+    /// What the end of a job without a result means for its issue.
+    pub(crate) async fn job_ended(
+        &self,
+        tx: &mut nightshift_store::Tx,
+        row: issue::Issue,
+        job: &Job,
+        now: jiff::Timestamp,
+    ) -> Result<(), Error> {
+        let actor = Actor::System;
+        let context = Context { actor: &actor, now };
+        let event = match (&job.state.phase, job.kind) {
+            (job::Phase::Failed { failure } | job::Phase::Dead { failure }, Kind::Author) => {
+                IssueEvent::AuthorFailed {
+                    failure: failure.clone(),
+                }
+            }
+            (job::Phase::Failed { failure } | job::Phase::Dead { failure }, Kind::Verify) => {
+                IssueEvent::ProofFailed {
+                    failure: failure.clone(),
+                }
+            }
+            (job::Phase::Cancelled, Kind::Author) => IssueEvent::AuthorStopped,
+            // A trial's end is read by the merge reconciler; the others go on or were meant to end.
+            (
+                job::Phase::Failed { .. } | job::Phase::Dead { .. } | job::Phase::Cancelled,
+                Kind::Trial | Kind::Verify,
+            )
+            | (job::Phase::Queued { .. } | job::Phase::Leased { .. } | job::Phase::Succeeded, _) => {
+                return Ok(());
+            }
+        };
+        let others = jobs::job_list_live_of_issue(tx, row.id).await?;
+        if others.iter().any(|other| other.id != job.id) {
+            return Ok(());
+        }
+        match self.change(tx, row, event, &context).await {
+            // The person closed the issue, or pushed, while the run was ending.
+            Ok(_) | Err(Error::Refused { .. }) => Ok(()),
+            Err(other) => Err(other),
+        }
+    }
+}

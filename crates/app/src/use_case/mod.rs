@@ -1,0 +1,11 @@
+//! One file for each noun, one function for each intention.
+
+pub mod account;
+pub mod event;
+pub mod finish;
+pub mod issue;
+pub mod lease;
+pub mod project;
+pub mod pull;
+pub mod push;
+pub mod run;

@@ -1,0 +1,349 @@
+//! Pull requests: what was proved, and a person's decision on a head.
+
+use jiff::Timestamp;
+use nightshift_domain::access::Action;
+use nightshift_domain::check::Colour;
+use nightshift_domain::git_name::ObjectId;
+use nightshift_domain::id::{IssueId, Number, ReviewId};
+use nightshift_domain::issue::Event;
+use nightshift_domain::merge;
+use nightshift_git::{ByteStream, DiffOptions, FileDiff};
+use nightshift_store::issue::Issue;
+use nightshift_store::pull::Pull;
+use nightshift_store::pull_head::Head;
+use nightshift_store::queue::QueueEntry;
+use nightshift_store::review::{Decision, LineComment, Review};
+use nightshift_store::verdict::Verdict;
+use nightshift_store::{issue, pull, pull_head, queue, review, verdict};
+
+use super::issue::IssueLine;
+use crate::change::Context;
+use crate::{App, Caller, Error};
+
+/// A pull request in a list.
+#[derive(Debug, Clone)]
+pub struct PullLine {
+    /// The issue, with the reason it waits.
+    pub line: IssueLine,
+    /// The pull request.
+    pub pull: Pull,
+    /// The colour of the verdict on its head.
+    pub colour: Option<Colour>,
+}
+
+/// A pull request, whole.
+#[derive(Debug)]
+pub struct PullView {
+    /// What a list shows.
+    pub line: PullLine,
+    /// The verdict on its head.
+    pub verdict: Option<Verdict>,
+    /// What changed.
+    pub files: Vec<FileDiff>,
+    /// Every head, oldest first.
+    pub heads: Vec<Head>,
+    /// Every decision, oldest first.
+    pub reviews: Vec<Review>,
+}
+
+/// A decision to be made.
+#[derive(Debug, Clone)]
+pub struct NewReview {
+    /// The commit it is about.
+    pub head: ObjectId,
+    /// What is decided.
+    pub decision: Decision,
+    /// What is said.
+    pub body: String,
+    /// Comments on lines.
+    pub comments: Vec<LineComment>,
+    /// Approve although nothing was proved.
+    pub accept_unproven: bool,
+}
+
+/// One entry of the merge queue.
+#[derive(Debug, Clone)]
+pub struct QueueLine {
+    /// The entry.
+    pub entry: QueueEntry,
+    /// The issue's title.
+    pub title: String,
+    /// Why it does not move.
+    pub waiting: Option<String>,
+}
+
+impl App {
+    /// Lists a project's pull requests, newest first.
+    ///
+    /// # Errors
+    /// `NotFound` where the caller may not see the project.
+    pub async fn pull_list(
+        &self,
+        caller: &Caller,
+        name: &str,
+        after: Option<(Timestamp, IssueId)>,
+        limit: i64,
+    ) -> Result<Vec<PullLine>, Error> {
+        let mut tx = self.db().read().await?;
+        let (found, _) = self
+            .project_for(&mut tx, caller, name, Action::ProjectRead)
+            .await?;
+        let alive = self.runners_alive(&mut tx).await?;
+        let mut lines = Vec::new();
+        for known in pull::pull_list(&mut tx, Some(found.id), after, limit).await? {
+            let Some(row) = issue::issue_get(&mut tx, known.issue).await? else {
+                continue;
+            };
+            let colour = verdict::verdict_of(&mut tx, row.id, &known.head)
+                .await?
+                .map(|verdict| verdict.colour);
+            lines.push(PullLine {
+                line: self.issue_line(&mut tx, &found, row, alive).await?,
+                pull: known,
+                colour,
+            });
+        }
+        Ok(lines)
+    }
+
+    /// Shows a pull request.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none, or the caller may not see it.
+    pub async fn pull_get(
+        &self,
+        caller: &Caller,
+        name: &str,
+        number: Number,
+    ) -> Result<PullView, Error> {
+        let mut tx = self.db().read().await?;
+        let (found, _) = self
+            .project_for(&mut tx, caller, name, Action::ProjectRead)
+            .await?;
+        let row = issue::issue_by_number(&mut tx, found.id, number)
+            .await?
+            .ok_or_else(|| no_pull(name, number))?;
+        let known = pull::pull_get(&mut tx, row.id)
+            .await?
+            .ok_or_else(|| no_pull(name, number))?;
+        let made = verdict::verdict_of(&mut tx, row.id, &known.head).await?;
+        let heads = pull_head::head_list(&mut tx, row.id).await?;
+        let reviews = review::review_list(&mut tx, row.id).await?;
+        let alive = self.runners_alive(&mut tx).await?;
+        let line = self.issue_line(&mut tx, &found, row, alive).await?;
+        drop(tx);
+        let repository = self.repository(found.id)?;
+        let diff = repository
+            .diff(&known.base, &known.head, &DiffOptions::default())
+            .await?;
+        Ok(PullView {
+            line: PullLine {
+                line,
+                pull: known,
+                colour: made.as_ref().map(|verdict| verdict.colour),
+            },
+            verdict: made,
+            files: diff.files,
+            heads,
+            reviews,
+        })
+    }
+
+    /// The change as a unified diff: from the base to the head, or between two heads it had.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none; `Invalid` for commits that are no heads of it.
+    pub async fn pull_diff(
+        &self,
+        caller: &Caller,
+        name: &str,
+        number: Number,
+        from: Option<&ObjectId>,
+        to: Option<&ObjectId>,
+    ) -> Result<ByteStream, Error> {
+        let mut tx = self.db().read().await?;
+        let (found, _) = self
+            .project_for(&mut tx, caller, name, Action::ProjectRead)
+            .await?;
+        let row = issue::issue_by_number(&mut tx, found.id, number)
+            .await?
+            .ok_or_else(|| no_pull(name, number))?;
+        let known = pull::pull_get(&mut tx, row.id)
+            .await?
+            .ok_or_else(|| no_pull(name, number))?;
+        let heads = pull_head::head_list(&mut tx, row.id).await?;
+        drop(tx);
+        let its_own = |id: &ObjectId| {
+            *id == known.base
+                || heads
+                    .iter()
+                    .any(|head| head.head == *id || head.base == *id)
+        };
+        for id in from.iter().chain(to.iter()) {
+            if !its_own(id) {
+                return Err(Error::invalid(format!(
+                    "{id} is no head of #{number}: `nightshift pr show {number}` lists them"
+                )));
+            }
+        }
+        let old = from.unwrap_or(&known.base);
+        let new = to.unwrap_or(&known.head);
+        Ok(self
+            .repository(found.id)?
+            .patch_text(old, new, &DiffOptions::default())?)
+    }
+
+    /// Decides on a head: approve, or send back. One review starts at most one round.
+    ///
+    /// # Errors
+    /// `StaleHead` when the head moved; `Refused` by the rules of approval.
+    pub async fn pull_review(
+        &self,
+        caller: &Caller,
+        name: &str,
+        number: Number,
+        new: NewReview,
+    ) -> Result<PullView, Error> {
+        let (own, own_name) = caller.person()?;
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let (found, _) = self
+            .project_for(&mut tx, caller, name, Action::PullReview)
+            .await?;
+        let row = self.issue_row(&mut tx, &found, number).await?;
+        let known = pull::pull_get(&mut tx, row.id)
+            .await?
+            .ok_or_else(|| no_pull(name, number))?;
+        if known.head != new.head {
+            return Err(Error::StaleHead {
+                detail: format!(
+                    "#{number} is at {} now and your decision is about {}: look at the new one",
+                    known.head.short(),
+                    new.head.short()
+                ),
+            });
+        }
+        let event = match new.decision {
+            Decision::Approve => {
+                let made = verdict::verdict_of(&mut tx, row.id, &known.head).await?;
+                self.check_approval(
+                    &row,
+                    found.config.merge.four_eyes && row.requester == own,
+                    made,
+                    &new,
+                )?;
+                Event::Approved
+            }
+            Decision::SendBack => {
+                if new.body.trim().is_empty() && new.comments.is_empty() {
+                    return Err(Error::invalid(
+                        "`body` is empty: say in a sentence what should be different",
+                    ));
+                }
+                Event::SentBack
+            }
+        };
+        if new.body.len() > 64 << 10 || new.comments.len() > 500 {
+            return Err(Error::invalid(
+                "a review has at most 64 KiB of text and 500 comments",
+            ));
+        }
+        let made = Review {
+            id: ReviewId(self.ids().uuid()),
+            issue: row.id,
+            round: row.state.round,
+            head: new.head,
+            decision: new.decision,
+            body: new.body,
+            comments: new.comments,
+            by: own,
+            by_name: own_name.to_owned(),
+            created_at: now,
+        };
+        review::review_insert(&mut tx, &made).await?;
+        let actor = caller.actor();
+        let context = Context { actor: &actor, now };
+        self.change(&mut tx, row, event, &context).await?;
+        self.commit(tx, caller).await?;
+        self.pull_get(caller, name, number).await
+    }
+
+    fn check_approval(
+        &self,
+        row: &Issue,
+        own_request: bool,
+        made: Option<Verdict>,
+        new: &NewReview,
+    ) -> Result<(), Error> {
+        let number = row.number;
+        if own_request {
+            return Err(Error::refused(format!(
+                "#{number} was filed by you, and this project wants a second pair of eyes \
+                 (merge.four_eyes): ask another writer"
+            )));
+        }
+        let Some(made) = made else {
+            return Err(Error::refused(format!(
+                "#{number} is still being proved at {}: wait for its verdict",
+                new.head.short()
+            )));
+        };
+        match made.colour {
+            Colour::Green => Ok(()),
+            Colour::Red => Err(Error::refused(format!(
+                "#{number} is red at {}: {}; send it back",
+                new.head.short(),
+                made.reasons.join("; ")
+            ))),
+            Colour::Unproven if new.accept_unproven => Ok(()),
+            Colour::Unproven => Err(Error::refused(format!(
+                "#{number}: {}; approve with `accept_unproven` if you looked at it yourself",
+                made.reasons.join("; ")
+            ))),
+        }
+    }
+
+    /// Shows a project's merge queue.
+    ///
+    /// # Errors
+    /// `NotFound` where the caller may not see the project.
+    pub async fn queue_get(&self, caller: &Caller, name: &str) -> Result<Vec<QueueLine>, Error> {
+        let mut tx = self.db().read().await?;
+        let (found, _) = self
+            .project_for(&mut tx, caller, name, Action::ProjectRead)
+            .await?;
+        let entries = queue::queue_list(&mut tx, found.id).await?;
+        let mut titles = Vec::new();
+        for entry in &entries {
+            let title = issue::issue_get(&mut tx, entry.issue)
+                .await?
+                .map(|row| row.title)
+                .unwrap_or_default();
+            titles.push(title);
+        }
+        drop(tx);
+        let plan = match self.queue_snapshot(&found, &entries).await? {
+            Some(snapshot) => merge::plan(&snapshot).waiting,
+            None => Vec::new(),
+        };
+        Ok(entries
+            .into_iter()
+            .zip(titles)
+            .map(|(entry, title)| QueueLine {
+                waiting: plan
+                    .iter()
+                    .find(|waiting| waiting.issue == entry.issue)
+                    .map(|waiting| waiting.reason.clone()),
+                entry,
+                title,
+            })
+            .collect())
+    }
+}
+
+fn no_pull(name: &str, number: Number) -> Error {
+    Error::not_found(format!(
+        "#{number} of {name} has no pull request (yet): `nightshift issue show {number}` says where \
+         it stands"
+    ))
+}

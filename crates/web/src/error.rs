@@ -1,0 +1,86 @@
+//! The one place where an error becomes an answer. A private cause is logged here, once, and
+//! nowhere shown.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use nightshift_api::Problem;
+use nightshift_app::Error;
+
+/// An error on its way out.
+#[derive(Debug)]
+pub(crate) struct Failure(pub(crate) Error);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl Failure {
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
+        Self(Error::Invalid {
+            detail: detail.into(),
+        })
+    }
+
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self(Error::NotFound {
+            detail: detail.into(),
+        })
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let (status, kind, title) = match &self.0 {
+            Error::NotFound { .. } => (StatusCode::NOT_FOUND, "not-found", "Not found"),
+            Error::Unauthenticated { .. } => {
+                (StatusCode::UNAUTHORIZED, "unauthenticated", "Not signed in")
+            }
+            Error::Forbidden { .. } => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
+            Error::Invalid { .. } => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid",
+                "Not acceptable",
+            ),
+            Error::Refused { .. } => (StatusCode::CONFLICT, "refused", "Refused by a rule"),
+            Error::Conflict { .. } => (StatusCode::CONFLICT, "conflict", "Changed meanwhile"),
+            Error::StaleHead { .. } => (StatusCode::CONFLICT, "stale-head", "The head moved"),
+            Error::StaleEpoch { .. } => (StatusCode::CONFLICT, "stale-epoch", "The lease is lost"),
+            Error::Unavailable { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not now")
+            }
+            Error::Internal(cause) => {
+                tracing::error!(cause = cause.for_log(), "a request failed");
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Our fault")
+            }
+        };
+        let mut answer = problem(status, kind, title, self.0.to_string());
+        if status == StatusCode::UNAUTHORIZED {
+            let ask = HeaderValue::from_static("Basic realm=\"nightshift\", charset=\"UTF-8\"");
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, ask);
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            answer
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        answer
+    }
+}
+
+/// A problem document as an answer.
+pub(crate) fn problem(status: StatusCode, kind: &str, title: &str, detail: String) -> Response {
+    let body = Problem {
+        kind: format!("/problems/{kind}"),
+        title: title.to_owned(),
+        status: status.as_u16(),
+        detail,
+        request_id: None,
+    };
+    let mut answer = (status, Json(body)).into_response();
+    let media = HeaderValue::from_static("application/problem+json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, media);
+    answer
+}

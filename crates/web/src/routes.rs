@@ -1,0 +1,213 @@
+//! The one list of routes.
+//!
+//! Every operation that `api` declares is bound here, and nothing else is; a test walks both lists.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use nightshift_api::operations as op;
+use nightshift_app::App;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::decompression::RequestDecompressionLayer;
+
+use crate::door::{account, event, issue, project, pull, run, runner};
+use crate::error::problem;
+use crate::operation::{bind, method};
+use crate::{git, stream};
+
+/// All doors of the server.
+pub fn router(app: App) -> Router {
+    let router = Router::new();
+    let router = raw(open(router));
+    let router = people(router);
+    let router = projects(router);
+    let router = issues(router);
+    let router = runs(router);
+    router
+        .merge(git_routes())
+        .fallback(missing)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(CatchPanicLayer::custom(|_panic| {
+            tracing::error!("a request panicked");
+            problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Our fault",
+                "something went wrong inside the server; its log says what".to_owned(),
+            )
+        }))
+        .layer(from_fn(number))
+        .with_state(app)
+}
+
+fn open(router: Router<App>) -> Router<App> {
+    use nightshift_api::Operation as _;
+    router
+        .route(
+            op::HealthGet::PATH,
+            method(op::HealthGet::METHOD, account::health),
+        )
+        .route(
+            op::OPENAPI_GET.path,
+            method(op::OPENAPI_GET.method, account::openapi),
+        )
+}
+
+fn raw(router: Router<App>) -> Router<App> {
+    router
+        .route(
+            op::LOG_APPEND.path,
+            method(op::LOG_APPEND.method, runner::append),
+        )
+        .route(op::LOG_READ.path, method(op::LOG_READ.method, run::log))
+        .route(
+            op::LOG_STREAM.path,
+            method(op::LOG_STREAM.method, stream::log),
+        )
+        .route(
+            op::EVENT_STREAM.path,
+            method(op::EVENT_STREAM.method, stream::events),
+        )
+        .route(op::PULL_DIFF.path, method(op::PULL_DIFF.method, pull::diff))
+}
+
+fn people(router: Router<App>) -> Router<App> {
+    let router = bind::<op::MeGet, _, _>(router, account::me);
+    let router = bind::<op::UserCreate, _, _>(router, account::user_create);
+    let router = bind::<op::UserList, _, _>(router, account::user_list);
+    let router = bind::<op::TokenCreate, _, _>(router, account::token_create);
+    let router = bind::<op::TokenList, _, _>(router, account::token_list);
+    let router = bind::<op::TokenRevoke, _, _>(router, account::token_revoke);
+    let router = bind::<op::NotificationList, _, _>(router, account::notification_list);
+    let router = bind::<op::NotificationRead, _, _>(router, account::notification_read);
+    let router = bind::<op::RunnerList, _, _>(router, account::runner_list);
+    bind::<op::EventList, _, _>(router, event::list)
+}
+
+fn projects(router: Router<App>) -> Router<App> {
+    let router = bind::<op::ProjectCreate, _, _>(router, project::create);
+    let router = bind::<op::ProjectList, _, _>(router, project::list);
+    let router = bind::<op::ProjectGet, _, _>(router, project::get);
+    let router = bind::<op::MemberList, _, _>(router, project::member_list);
+    let router = bind::<op::MemberSet, _, _>(router, project::member_set);
+    bind::<op::MemberRemove, _, _>(router, project::member_remove)
+}
+
+fn issues(router: Router<App>) -> Router<App> {
+    let router = bind::<op::IssueCreate, _, _>(router, issue::create);
+    let router = bind::<op::IssueList, _, _>(router, issue::list);
+    let router = bind::<op::IssueGet, _, _>(router, issue::get);
+    let router = bind::<op::IssueEdit, _, _>(router, issue::edit);
+    let router = bind::<op::IssueReady, _, _>(router, issue::ready);
+    let router = bind::<op::IssueDraft, _, _>(router, issue::draft);
+    let router = bind::<op::IssueAnswer, _, _>(router, issue::answer);
+    let router = bind::<op::IssueNote, _, _>(router, issue::note);
+    let router = bind::<op::IssueRetry, _, _>(router, issue::retry);
+    let router = bind::<op::IssueClose, _, _>(router, issue::close);
+    let router = bind::<op::IssueReopen, _, _>(router, issue::reopen);
+    let router = bind::<op::PullList, _, _>(router, pull::list);
+    let router = bind::<op::PullGet, _, _>(router, pull::get);
+    let router = bind::<op::PullReview, _, _>(router, pull::review);
+    bind::<op::QueueGet, _, _>(router, pull::queue)
+}
+
+fn runs(router: Router<App>) -> Router<App> {
+    let router = bind::<op::RunList, _, _>(router, run::list);
+    let router = bind::<op::RunGet, _, _>(router, run::get);
+    let router = bind::<op::RunCancel, _, _>(router, run::cancel);
+    let router = bind::<op::RunAsk, _, _>(router, run::ask);
+    let router = bind::<op::RunProgress, _, _>(router, run::progress);
+    let router = bind::<op::RunnerClaim, _, _>(router, runner::claim);
+    let router = bind::<op::RunnerHeartbeat, _, _>(router, runner::heartbeat);
+    bind::<op::RunnerComplete, _, _>(router, runner::complete)
+}
+
+fn git_routes() -> Router<App> {
+    use axum::routing::{get, post};
+    Router::new()
+        .route("/git/{repository}/info/refs", get(git::info_refs))
+        .route("/git/{repository}/git-upload-pack", post(git::upload_pack))
+        .route(
+            "/git/{repository}/git-receive-pack",
+            post(git::receive_pack),
+        )
+        .layer(RequestDecompressionLayer::new())
+}
+
+/// Gives every request a number, which stands in the log and in the answer.
+async fn number(mut request: Request, next: Next) -> Response {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let span = tracing::info_span!("request", number, method = %request.method(), path = request.uri().path());
+    request.extensions_mut().insert(number);
+    let mut answer = tracing::Instrument::instrument(next.run(request), span).await;
+    if let Ok(value) = HeaderValue::from_str(&number.to_string()) {
+        answer.headers_mut().insert("x-request-id", value);
+    }
+    let headers = answer.headers_mut();
+    headers.insert(
+        "x-content-type-options",
+        HeaderValue::from_static("nosniff"),
+    );
+    answer
+}
+
+async fn missing() -> Response {
+    problem(
+        StatusCode::NOT_FOUND,
+        "not-found",
+        "Not found",
+        "no such address: /api/v1/openapi.json lists all of them".to_owned(),
+    )
+}
+
+async fn wrong_method() -> Response {
+    problem(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method",
+        "Wrong method",
+        "this address does not take that method: /api/v1/openapi.json lists all of them".to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_declared_operation_is_bound() {
+        let source = include_str!("routes.rs");
+        let declared = include_str!("../../api/src/operations.rs");
+        let mut seen = 0;
+        for line in declared.lines() {
+            let Some((name, rest)) = line.trim().split_once(" = \"") else {
+                continue;
+            };
+            if !rest.contains("/api/v1/") {
+                continue;
+            }
+            seen += 1;
+            assert!(
+                source.contains(&format!("op::{name}")),
+                "{name} has no route"
+            );
+        }
+        assert_eq!(seen, nightshift_api::operations::all().len());
+        for raw in [
+            "LOG_APPEND",
+            "LOG_READ",
+            "LOG_STREAM",
+            "EVENT_STREAM",
+            "PULL_DIFF",
+            "OPENAPI_GET",
+        ] {
+            assert!(
+                source.contains(&format!("op::{raw}.path")),
+                "{raw} has no route"
+            );
+        }
+        assert_eq!(nightshift_api::operations::RAW.len(), 6);
+    }
+}

@@ -1,0 +1,8 @@
+//! From what the application knows to what goes over the wire; plain functions, one file a noun.
+
+pub(crate) mod account;
+pub(crate) mod issue;
+pub(crate) mod project;
+pub(crate) mod pull;
+pub(crate) mod run;
+pub(crate) mod runner;
