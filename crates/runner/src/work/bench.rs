@@ -158,13 +158,26 @@ impl<'a> Bench<'a> {
             },
         ];
         let index = places.iter().find_map(|place| {
-            let place = Collect::open(place).ok()?;
-            place.read(Path::new(".git/index"), INDEX).ok()
+            let name = Path::new(".git/index");
+            let time = std::fs::symlink_metadata(place.join(name)).ok()?.modified();
+            let bytes = Collect::open(place).ok()?.read(name, INDEX).ok()?;
+            Some((bytes, time.ok()?))
         });
-        match index {
-            Some(index) => self.control(Path::new("index"), &index),
-            None => Ok(()),
-        }
+        let Some((bytes, time)) = index else {
+            return Ok(());
+        };
+        self.control(Path::new("index"), &bytes)?;
+        // Git reads a file again whose time is not older than the index's: it must stay the same,
+        // or a change within the second of the checkout would not be seen.
+        let copy = std::fs::File::options()
+            .write(true)
+            .open(run.join("control/index"));
+        copy.and_then(|copy| copy.set_modified(time)).map_err(|e| {
+            Cut::failed(
+                Reason::WorkspaceFailed,
+                format!("keeping the working tree's index: {e}"),
+            )
+        })
     }
 }
 

@@ -40,7 +40,7 @@ base() {
 }
 without=$(base "$1")
 if [ -f /nightshift/index ]; then
-    cp -- /nightshift/index "$GIT_DIR/index"
+    cp -p -- /nightshift/index "$GIT_DIR/index"
     chmod u+w -- "$GIT_DIR/index"
 else
     git read-tree "$1"

@@ -14,7 +14,6 @@ use nightshift_domain::failure::Reason;
 use super::cut::Cut;
 use crate::sandbox::RunDir;
 
-
 /// Puts the files into the tree at the current directory.
 pub(crate) const LAY: &str = r#"
 sealed() {

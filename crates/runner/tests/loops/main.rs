@@ -1,0 +1,11 @@
+//! The runner's loop as a whole: a real runner, real sandboxes and real git against a server that
+//! speaks the runner protocol from memory.
+//!
+//! Invariant: the real bubblewrap; where it is missing the tests fail.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod author;
+mod end;
+mod house;
+mod proof;
+mod server;

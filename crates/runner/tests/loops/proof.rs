@@ -1,0 +1,83 @@
+//! Proof runs: raw results on exactly one commit.
+
+use nightshift_api::runner::{Complete, End};
+use nightshift_domain::check::{Outcome, ProofReport};
+
+use super::house::{House, check, commit, sealed};
+
+fn report(complete: Complete) -> ProofReport {
+    match complete.end {
+        End::Proved { report } => report,
+        other => panic!("nothing was proved: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_check_runs_on_the_head_and_the_sealed_tests_also_on_the_base() {
+    let house = &mut House::new(&[("a.txt", "one\n")]).await;
+    let parents = [house.base.clone()];
+    let head = commit(
+        &house.server,
+        &parents,
+        &[("a.txt", "two\n"), ("sealed/t.sh", "exit 0\n")],
+    )
+    .await;
+    let mut order = house.verify(&head);
+    order.environment.setup = Some("echo ready >ready".to_owned());
+    order.acceptance = Some(sealed(
+        "sealed/t.sh",
+        "test -f ready && grep -q two a.txt\n",
+        "sh sealed/t.sh",
+    ));
+    order.checks = vec![
+        check("good", "cat ready a.txt"),
+        check("bad", "printf 'caf\\303\\251 \\377'; exit 4"),
+        check("slow", "sleep 60"),
+        check(
+            "alone",
+            "env | grep -c NIGHTSHIFT; ls /nightshift/sockets | wc -l; cat /proc/net/tcp | wc -l",
+        ),
+    ];
+    order.checks[2].timeout_s = 1;
+    let run = house.give(&order);
+    let report = report(house.server.ended(run).await);
+    assert_eq!(report.head, head);
+    assert!(report.setup.unwrap().passed());
+    let base = report.acceptance_on_base.unwrap();
+    assert_eq!(
+        (base.outcome, base.commit),
+        (Outcome::Failed { code: 1 }, house.base.clone())
+    );
+    let on_head = report.acceptance_on_head.unwrap();
+    assert_eq!(
+        (on_head.outcome, on_head.commit),
+        (Outcome::Passed, head.clone())
+    );
+    let outcomes: Vec<_> = report.checks.iter().map(|c| c.outcome.clone()).collect();
+    assert_eq!(
+        outcomes[..3],
+        [
+            Outcome::Passed,
+            Outcome::Failed { code: 4 },
+            Outcome::TimedOut
+        ]
+    );
+    assert_eq!(report.checks[0].output_tail, "ready\ntwo\n");
+    assert_eq!(report.checks[1].output_tail, "café \u{fffd}\n");
+    // No token, no way out, nothing that listens.
+    assert_eq!(report.checks[3].output_tail, "0\n0\n1\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_up_that_fails_on_the_head_is_a_result_and_not_a_failure_of_the_run() {
+    let house = &mut House::new(&[("a.txt", "one\n")]).await;
+    let parents = [house.base.clone()];
+    let head = commit(&house.server, &parents, &[("a.txt", "two\n")]).await;
+    let mut order = house.verify(&head);
+    order.environment.setup = Some("grep -q one a.txt".to_owned());
+    order.checks = vec![check("test", "true")];
+    let run = house.give(&order);
+    let report = report(house.server.ended(run).await);
+    assert_eq!(report.setup.unwrap().outcome, Outcome::Failed { code: 1 });
+    assert_eq!(report.checks, []);
+}
