@@ -1,0 +1,194 @@
+//! Every command: its words, its options, its help. One file per command below.
+//!
+//! The doc comments are the help text. Invariant: a command reads no environment, no clock and no
+//! settings by itself; what it works with is passed in. Deliberately absent: rules, which are the
+//! server's.
+
+pub(crate) mod completion;
+pub(crate) mod doctor;
+pub(crate) mod events;
+pub(crate) mod inbox;
+pub(crate) mod issue;
+pub(crate) mod login;
+pub(crate) mod pr;
+pub(crate) mod project;
+pub(crate) mod queue;
+pub(crate) mod run;
+pub(crate) mod runners;
+pub(crate) mod speak;
+pub(crate) mod states;
+pub(crate) mod token;
+pub(crate) mod user;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::connection::Connection;
+use crate::environment::Environment;
+use crate::failure::{CODES, Done};
+use crate::output::Output;
+
+/// File issues by day, agents work the night shift, review in the morning.
+#[derive(Debug, Parser)]
+#[command(
+    name = "nightshift",
+    version,
+    after_help = CODES,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Global {
+    /// Address of the server; otherwise the one of the last `login` or `up`
+    #[arg(
+        long,
+        global = true,
+        env = "NIGHTSHIFT_SERVER",
+        value_name = "URL",
+        help_heading = "Global options"
+    )]
+    pub(crate) server: Option<String>,
+    /// Token to sign in with; better in the variable than in a command line that others can see
+    #[arg(
+        long,
+        global = true,
+        env = "NIGHTSHIFT_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN",
+        help_heading = "Global options"
+    )]
+    pub(crate) token: Option<String>,
+    /// Project; otherwise the one that this checkout belongs to, or the only one
+    #[arg(
+        long,
+        short,
+        global = true,
+        env = "NIGHTSHIFT_PROJECT",
+        value_name = "NAME",
+        help_heading = "Global options"
+    )]
+    pub(crate) project: Option<String>,
+    /// Print the server's answer as JSON
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make projects and say who may do what in them
+    #[command(subcommand)]
+    Project(project::Command),
+    /// File issues, answer questions, say what may start
+    #[command(subcommand, visible_alias = "issues")]
+    Issue(issue::Command),
+    /// Look at results and decide: approve, or send back
+    #[command(subcommand, visible_alias = "prs")]
+    Pr(pr::Command),
+    /// Watch agents at work
+    #[command(subcommand, visible_alias = "runs")]
+    Run(run::Command),
+    /// Show what is about to land, and what it waits for
+    Queue,
+    /// Show what waits for you
+    Inbox(inbox::Args),
+    /// Show what happened
+    Events(events::Args),
+    /// List runners
+    Runners,
+    /// Make and revoke tokens
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Make people known to the server
+    #[command(subcommand)]
+    User(user::Command),
+    /// Sign in to a server with a token
+    Login(login::Args),
+    /// Look for what is missing or broken on this machine
+    Doctor(doctor::Args),
+    /// Print a completion script for a shell
+    Completion(completion::Args),
+    /// Print the OpenAPI document of the server's API
+    Openapi,
+    /// Print the state machines, as Markdown with diagrams
+    States,
+    /// Inside a run: ask the person who filed the issue
+    Ask(speak::Args),
+    /// Inside a run: say how far the work is
+    Progress(speak::Args),
+}
+
+impl Cli {
+    /// Does what was asked for.
+    pub(crate) async fn run(self) -> Done {
+        let environment = Environment::read();
+        let output = Output::new(self.global.json, environment.no_colour);
+        let global = &self.global;
+        let connect = |environment| Connection::open(global, environment, output);
+        match self.command {
+            Command::Project(command) => command.run(&connect(environment)?).await,
+            Command::Issue(command) => command.run(&connect(environment)?).await,
+            Command::Pr(command) => command.run(&connect(environment)?).await,
+            Command::Run(command) => command.run(&connect(environment)?).await,
+            Command::Queue => queue::run(&connect(environment)?).await,
+            Command::Inbox(args) => args.run(&connect(environment)?).await,
+            Command::Events(args) => args.run(&connect(environment)?).await,
+            Command::Runners => runners::run(&connect(environment)?).await,
+            Command::Token(command) => command.run(&connect(environment)?).await,
+            Command::User(command) => command.run(&connect(environment)?).await,
+            Command::Login(args) => args.run(global, &environment, output).await,
+            Command::Doctor(args) => args.run(global, environment, output).await,
+            Command::Completion(args) => args.run(output),
+            Command::Openapi => output.json(&nightshift_api::openapi::document()),
+            Command::States => states::run(output),
+            Command::Ask(args) => args.ask(&environment, output).await,
+            Command::Progress(args) => args.progress(&environment, output).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    /// Help texts are read by people: all of them in one place, so that a review sees them change.
+    #[test]
+    fn help_texts() {
+        let mut root = Cli::command();
+        root.build();
+        let mut out = String::new();
+        collect(&root, "", &mut out);
+        insta::assert_snapshot!(out);
+    }
+
+    fn collect(command: &clap::Command, above: &str, out: &mut String) {
+        let name = format!("{above}{}", command.get_name());
+        let about = command.get_about().map(ToString::to_string);
+        out.push_str(&format!("{name}: {}\n", about.unwrap_or_default()));
+        for argument in command.get_arguments() {
+            let is_own = !argument.is_global_set() || above.is_empty();
+            if is_own && !["help", "version"].contains(&argument.get_id().as_str()) {
+                let help = argument.get_help().map(ToString::to_string);
+                out.push_str(&format!("    {argument}: {}\n", help.unwrap_or_default()));
+            }
+        }
+        for below in command.get_subcommands().filter(|c| !c.is_hide_set()) {
+            collect(below, &format!("{name} "), out);
+        }
+    }
+}

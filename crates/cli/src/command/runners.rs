@@ -1,0 +1,37 @@
+//! `runners`: who can work.
+
+use nightshift_api::{Nothing, operations};
+
+use crate::clock;
+use crate::connection::Connection;
+use crate::failure::Done;
+use crate::screen::{dim, green, plain, red};
+use crate::view::age;
+
+pub(crate) async fn run(connection: &Connection) -> Done {
+    let runners = connection
+        .call::<operations::RunnerList>(&Nothing {}, &Nothing {}, &Nothing {})
+        .await?;
+    connection.output.answer(&runners, |screen| {
+        if runners.items.is_empty() {
+            screen.line([dim("no runner yet; start one with `nightshift runner`")]);
+            return;
+        }
+        let now = clock::now();
+        let rows = runners.items.iter().map(|runner| {
+            vec![
+                plain(&runner.name),
+                if runner.alive {
+                    green("alive")
+                } else {
+                    red("silent")
+                },
+                plain(runner.slots.to_string()),
+                plain(&runner.version),
+                plain(format!("{} ago", age(runner.last_seen_at, now))),
+            ]
+        });
+        let header = ["runner", "state", ">slots", "version", ">heard of"];
+        screen.table("", &header, rows.collect());
+    })
+}

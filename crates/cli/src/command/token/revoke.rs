@@ -1,0 +1,41 @@
+//! `token revoke`.
+
+use nightshift_api::project::TokenPath;
+use nightshift_api::{Nothing, operations};
+
+use crate::connection::Connection;
+use crate::failure::{Done, Exit, Failure};
+use crate::screen::plain;
+
+/// Which token.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Its id, or the end of it as `token list` shows it
+    token: String,
+}
+
+impl Args {
+    pub(crate) async fn run(self, connection: &Connection) -> Done {
+        let tokens = connection
+            .call::<operations::TokenList>(&Nothing {}, &Nothing {}, &Nothing {})
+            .await?;
+        let wanted = self.token.to_ascii_lowercase();
+        let mut found = tokens
+            .items
+            .iter()
+            .filter(|token| wanted.len() >= 8 && token.id.to_string().ends_with(&wanted));
+        let (Some(token), None) = (found.next(), found.next()) else {
+            return Err(Failure::new(
+                Exit::NotFound,
+                format!("no one token of yours is called {wanted:?}: see `nightshift token list`"),
+            ));
+        };
+        let path = TokenPath { token: token.id };
+        let answer = connection
+            .call::<operations::TokenRevoke>(&path, &Nothing {}, &Nothing {})
+            .await?;
+        connection.output.answer(&answer, |screen| {
+            screen.line([plain(format!("token {:?} no longer works", token.label))]);
+        })
+    }
+}

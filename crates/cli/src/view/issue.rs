@@ -1,0 +1,212 @@
+//! Issues, in a list and whole.
+
+use jiff::Timestamp;
+use nightshift_api::issue::{Issue, IssueLine, Message};
+use nightshift_api::run::Run;
+
+use super::{age, counted, phase, priority};
+use crate::screen::{Screen, Span, Style, bold, dim, plain, red, yellow};
+use crate::words::short_commit;
+
+/// A list of issues.
+pub(crate) fn list(screen: &mut Screen, issues: &[IssueLine], now: Timestamp) {
+    if issues.is_empty() {
+        screen.line([dim("no such issue; file one with `nightshift issue new`")]);
+        return;
+    }
+    let rows = issues.iter().map(|issue| {
+        vec![
+            plain(issue.number.to_string()),
+            phase(&issue.phase),
+            plain(&issue.title),
+            plain(&issue.agent),
+            plain(age(issue.updated_at, now)),
+            dim(issue.waiting.as_deref().unwrap_or_default()),
+        ]
+    });
+    let header = [">#", "phase", "title", "agent", ">changed", "waits because"];
+    screen.table("", &header, rows.collect());
+}
+
+/// An issue, whole, with its runs.
+pub(crate) fn whole(screen: &mut Screen, issue: &Issue, runs: &[Run], now: Timestamp) {
+    let line = &issue.line;
+    screen.line([
+        bold(format!("#{} {}", line.number, line.title)),
+        plain("  "),
+        phase(&line.phase),
+    ]);
+    let blocked: Vec<_> = issue.blocked_by.iter().map(|n| format!("#{n}")).collect();
+    let sealed = match (&issue.acceptance_run, issue.acceptance_files.len()) {
+        (Some(run), files) => format!("{run}  ({})", counted(files, "sealed file")),
+        (None, _) => "none".to_owned(),
+    };
+    screen.fields(&[
+        (
+            "waiting",
+            yellow(line.waiting.as_deref().unwrap_or_default()),
+        ),
+        ("project", plain(&line.project)),
+        ("round", plain(line.round.to_string())),
+        ("agent", plain(&line.agent)),
+        ("priority", plain(priority(line.priority))),
+        ("labels", plain(line.labels.join(", "))),
+        ("blocked by", plain(blocked.join(", "))),
+        ("acceptance", plain(sealed)),
+        (
+            "filed",
+            plain(format!(
+                "{} ago by {}",
+                age(line.created_at, now),
+                issue.requester
+            )),
+        ),
+        (
+            "assignee",
+            plain(issue.assignee.as_deref().unwrap_or_default()),
+        ),
+        (
+            "closed",
+            plain(issue.closed_reason.as_deref().unwrap_or_default()),
+        ),
+        (
+            "landed",
+            plain(
+                issue
+                    .landed
+                    .as_deref()
+                    .map(short_commit)
+                    .unwrap_or_default(),
+            ),
+        ),
+    ]);
+    if let Some(failure) = &issue.failed {
+        screen.gap();
+        screen.line([red(format!("failed: {}", failure.reason.as_str()))]);
+        screen.text("  ", Style::Plain, &failure.detail);
+    }
+    if !issue.body.is_empty() {
+        screen.gap();
+        screen.text("", Style::Plain, &issue.body);
+    }
+    for message in &issue.messages {
+        said(screen, message, now);
+    }
+    if !runs.is_empty() {
+        screen.gap();
+        super::run::list(screen, runs, now);
+    }
+    next(screen, issue);
+}
+
+fn said(screen: &mut Screen, message: &Message, now: Timestamp) {
+    let style = match message.kind.as_str() {
+        "question" => Style::Yellow,
+        _ => Style::Bold,
+    };
+    screen.gap();
+    screen.line([
+        Span::new(style, &message.kind),
+        dim(format!(
+            "  {}, round {}, {} ago",
+            message.by,
+            message.round,
+            age(message.at, now)
+        )),
+    ]);
+    screen.text("  ", Style::Plain, &message.body);
+}
+
+/// The commands that make sense from here.
+fn next(screen: &mut Screen, issue: &Issue) {
+    let n = issue.line.number;
+    let commands: Vec<String> = match issue.line.phase.as_str() {
+        "draft" => vec![format!("issue edit {n}"), format!("issue ready {n}")],
+        "needs-input" => vec![format!("issue answer {n} \"...\"")],
+        _ if issue.failed.is_some() => vec![format!("run log {n}"), format!("issue retry {n}")],
+        "working" => vec![format!("run log {n} -f"), format!("run cancel {n}")],
+        "in-review" => vec![format!("pr show {n}")],
+        "landing" => vec!["queue".to_owned()],
+        "closed" => vec![format!("issue reopen {n}")],
+        _ => vec![],
+    };
+    commands_of(screen, &commands);
+}
+
+/// What to type next.
+pub(crate) fn commands_of(screen: &mut Screen, commands: &[String]) {
+    if commands.is_empty() {
+        return;
+    }
+    screen.gap();
+    for command in commands {
+        screen.line([dim("next  "), plain(format!("nightshift {command}"))]);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use nightshift_domain::failure::{Failure, Reason};
+    use serde_json::json;
+
+    use super::*;
+
+    pub(crate) fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + second).expect("a time")
+    }
+
+    pub(crate) fn issue() -> Issue {
+        serde_json::from_value(json!({
+            "id": "0190a8b0-0000-7000-8000-0000deadbeef", "project": "tally", "number": 4,
+            "title": "time by week", "phase": "needs-input",
+            "waiting": "the agent asked: answer its question", "round": 1, "agent": "script",
+            "labels": ["feature"], "priority": 2, "created_at": at(0), "updated_at": at(240),
+            "body": "One line a week.\n", "assignee": null, "requester": "alice",
+            "blocked_by": [1], "question": "Monday or Sunday?", "failed": null,
+            "closed_reason": null, "landed": null, "has_acceptance": true,
+            "acceptance_run": "make accept", "acceptance_files": ["sealed/a.py"], "version": 3,
+            "has_pull": false,
+            "messages": [{"kind": "question", "by": "script", "round": 1,
+                "body": "Monday or Sunday?", "at": at(200)}],
+        }))
+        .expect("an issue")
+    }
+
+    #[test]
+    fn a_question_is_seen_with_what_to_type() {
+        let mut screen = Screen::new(false, None);
+        whole(&mut screen, &issue(), &[], at(300));
+        insta::assert_snapshot!(screen.as_str());
+    }
+
+    #[test]
+    fn a_failure_is_seen_with_what_to_type() {
+        let mut failed = issue();
+        failed.line.phase = "ready".to_owned();
+        failed.messages.clear();
+        failed.failed = Some(Failure {
+            reason: Reason::SetupFailed,
+            detail: "`npm ci` exited with 1".to_owned(),
+            retry_at: None,
+        });
+        let mut screen = Screen::new(false, None);
+        whole(&mut screen, &failed, &[], at(300));
+        let text = screen.as_str();
+        assert!(
+            text.contains("failed: setup-failed\n  `npm ci` exited with 1\n"),
+            "{text}"
+        );
+        assert!(text.ends_with("next  nightshift issue retry 4\n"), "{text}");
+    }
+
+    #[test]
+    fn a_list_says_why_nothing_moves() {
+        let mut done = issue().line;
+        done.number = 12;
+        done.phase = "done".to_owned();
+        done.waiting = None;
+        let mut screen = Screen::new(false, None);
+        list(&mut screen, &[done, issue().line], at(300));
+        insta::assert_snapshot!(screen.as_str());
+    }
+}
