@@ -27,7 +27,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use tokio::io::AsyncReadExt as _;
 
-const ROUNDS: u128 = 100;
+const ROUNDS: usize = 100;
 const SIZES: [usize; 3] = [100, 5_000, 50_000];
 
 #[tokio::main]
@@ -46,11 +46,7 @@ async fn main() {
         .await
         .expect("a machine on which sandboxes work");
     let workspaces = Workspaces::new(Arc::clone(&host), "git".into());
-    let mut medians = Vec::new();
-    println!(
-        "{:>7} {:>22} {:>22} {:>13}",
-        "files", "floor p50/p99 ms", "ours p50/p99 ms", "ratio p50/p99"
-    );
+    let mut trees = Vec::new();
     for (number, size) in (1_u128..).zip(SIZES) {
         let project = ProjectId(uuid::Uuid::from_u128(number));
         let commit = repository(dir.path(), project, size);
@@ -66,12 +62,23 @@ async fn main() {
         let lower = host
             .data()
             .join(format!("projects/{project}/checkouts/{commit}/tree"));
-        let (mut floor, mut ours) = (Vec::new(), Vec::new());
-        for round in 0..ROUNDS {
-            floor.push(floor_once(dir.path(), &lower));
-            let run = RunId(uuid::Uuid::from_u128(number * 1000 + round));
-            ours.push(ours_once(&host, &workspaces, &source, run, &commit).await);
+        trees.push((size, source, commit, lower, Vec::new(), Vec::new()));
+    }
+    let mut runs = 0;
+    for _ in 0..ROUNDS {
+        for (_, source, commit, lower, floor, ours) in &mut trees {
+            floor.push(floor_once(dir.path(), lower));
+            runs += 1;
+            let run = RunId(uuid::Uuid::from_u128(runs));
+            ours.push(ours_once(&host, &workspaces, source, run, commit).await);
         }
+    }
+    println!(
+        "{:>7} {:>22} {:>22} {:>13}",
+        "files", "floor p50/p99 ms", "ours p50/p99 ms", "ratio p50/p99"
+    );
+    let mut medians = Vec::new();
+    for (size, .., mut floor, mut ours) in trees {
         let (f50, f99) = percentiles(&mut floor);
         let (o50, o99) = percentiles(&mut ours);
         println!(

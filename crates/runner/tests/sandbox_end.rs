@@ -4,8 +4,8 @@ mod kit;
 
 use std::time::{Duration, Instant};
 
-use kit::{DONE, Machine, finish, step};
-use nightshift_runner::sandbox::{Cap, Exit, SandboxError};
+use kit::{DONE, Machine, config, finish, step};
+use nightshift_runner::sandbox::{Cap, Exit, SandboxError, SandboxHost};
 use tokio::io::AsyncReadExt as _;
 
 /// A number of seconds that names this test of this process in the list of all processes.
@@ -222,6 +222,68 @@ async fn the_end_cannot_be_forged_from_inside() {
         (Ok(Exit::Exited { code: 3 }), ""),
         "{ran:?}"
     );
+}
+
+/// Tells [`the_runner_that_is_killed`] where its data is and how its processes are named.
+const VICTIM: &str = "NIGHTSHIFT_TEST_VICTIM";
+
+#[tokio::test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test that starts itself again as a runner"
+)]
+async fn a_killed_runner_takes_its_sandboxes_along() {
+    let mark = mark(16);
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut runner = std::process::Command::new(std::env::current_exe().expect("our own path"))
+        .args(["--exact", "the_runner_that_is_killed", "--nocapture"])
+        .env(VICTIM, format!("{mark} {}", dir.path().display()))
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("a runner");
+    let until = |wanted: usize| {
+        let mark = mark.clone();
+        async move {
+            let end = Instant::now() + Duration::from_secs(20);
+            while alive(&mark).len() != wanted {
+                assert!(
+                    Instant::now() < end,
+                    "{:?} instead of {wanted}",
+                    alive(&mark)
+                );
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    };
+    until(3).await;
+    runner.kill().expect("killed");
+    runner.wait().expect("an end");
+    until(0).await;
+    let host = SandboxHost::open(config(dir.path()))
+        .await
+        .expect("a machine");
+    assert!(host.support().swept >= 1, "{:?}", host.support());
+    let left = std::fs::read_dir(dir.path().join("data/runs"))
+        .expect("runs")
+        .count();
+    assert_eq!(left, 0);
+}
+
+/// Not a test of its own: the runner that is killed above.
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "told by the test that starts it")]
+async fn the_runner_that_is_killed() {
+    let Ok(told) = std::env::var(VICTIM) else {
+        return;
+    };
+    let (mark, dir) = told.split_once(' ').expect("two words");
+    let host = SandboxHost::open(config(std::path::Path::new(dir)))
+        .await
+        .expect("a machine");
+    let run = host.run_dir("run").expect("a run directory");
+    let machine = Machine::with(host, run, tempfile::tempdir().expect("a directory"));
+    let script = format!("setsid sleep {mark}.1 & (setsid sleep {mark}.2 &) ; sleep {mark}.3");
+    machine.sh(&script).await;
 }
 
 #[test]

@@ -99,6 +99,11 @@ impl Machine {
         let host = SandboxHost::open(config(dir.path())).await;
         let host = host.expect("a machine on which sandboxes work");
         let run = host.run_dir("run").expect("a run directory");
+        Self::with(host, run, dir)
+    }
+
+    /// A machine with a run that are there already.
+    pub(crate) fn with(host: Arc<SandboxHost>, run: RunDir, dir: tempfile::TempDir) -> Self {
         let lower = dir.path().join("lower");
         host.shared_dir(&lower).expect("a lower directory");
         let tree = if host.support().no_overlay.is_some() {
