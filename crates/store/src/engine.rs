@@ -31,6 +31,12 @@ const READERS: u32 = 8;
 /// Connections of one process to PostgreSQL.
 const CONNECTIONS: u32 = 16;
 
+/// What every session with PostgreSQL begins with. No JIT: every statement here is short, but the
+/// planner expects lists in JSON to be long and would compile for a hundred times the time it takes
+/// to run. The limits: a process that hangs in a transaction must not hold up all the others.
+const SESSION: &str =
+    "SET jit = off; SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'";
+
 /// Where a database is.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Location {
@@ -41,12 +47,16 @@ pub enum Location {
 }
 
 impl Location {
-    /// Reads `sqlite:<path>`, `postgres://…` or `postgresql://…`.
+    /// Reads `sqlite:<path>` (also as `sqlite://<path>`), `postgres://…` or `postgresql://…`.
     ///
     /// # Errors
     /// [`Error::BadLocation`] for anything else.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        if let Some(path) = text.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
+        let path = text
+            .strip_prefix("sqlite:")
+            .map(|path| path.strip_prefix("//").unwrap_or(path))
+            .filter(|path| !path.is_empty());
+        if let Some(path) = path {
             return Ok(Self::Sqlite(PathBuf::from(path)));
         }
         let is_postgres = text.starts_with("postgres://") || text.starts_with("postgresql://");
@@ -149,6 +159,12 @@ impl Db {
                 let pool = PgPoolOptions::new()
                     .max_connections(CONNECTIONS)
                     .acquire_timeout(PATIENCE)
+                    .after_connect(|connection, _| {
+                        Box::pin(async move {
+                            connection.execute(SESSION).await?;
+                            Ok(())
+                        })
+                    })
                     .connect_with(options)
                     .await
                     .map_err(sort)?;
@@ -453,13 +469,18 @@ mod tests {
 
     #[test]
     fn a_location_is_read_and_never_shows_its_password() {
-        assert_eq!(
-            Location::parse("sqlite:/var/lib/n.db").expect("a location"),
-            Location::Sqlite(PathBuf::from("/var/lib/n.db"))
-        );
+        for (text, path) in [
+            ("sqlite:/var/lib/n.db", "/var/lib/n.db"),
+            ("sqlite:///var/lib/n.db", "/var/lib/n.db"),
+            ("sqlite:n.db", "n.db"),
+            ("sqlite://n.db", "n.db"),
+        ] {
+            let location = Location::parse(text).expect("a location");
+            assert_eq!(location, Location::Sqlite(PathBuf::from(path)));
+        }
         let secret = Location::parse("postgres://me:hush@db.example/n?password=hush").expect("one");
         assert_eq!(format!("{secret:?}"), "postgres://…@db.example/n");
-        for bad in ["", "sqlite:", "mysql://x", "/var/lib/n.db"] {
+        for bad in ["", "sqlite:", "sqlite://", "mysql://x", "/var/lib/n.db"] {
             assert!(Location::parse(bad).is_err(), "{bad:?} was accepted");
         }
         let shown = Location::parse("mysql://me:hush@x")

@@ -1,6 +1,7 @@
 //! What is remembered: all SQL, for SQLite and PostgreSQL, one module per table.
 //!
-//! Every function takes a transaction and does one thing; `now` and ids come in as values.
+//! Every function takes a transaction and does one thing; `now` and ids come in as values. Times are
+//! kept to the millisecond; what a column cannot hold exactly is cut off.
 //! Functions are named noun_verb and are found here as well as in their module. Deliberately
 //! absent: rules of the business, retries, and anything that outlives a transaction.
 

@@ -159,7 +159,7 @@ fn programs() -> Option<PathBuf> {
     newest_first
         .chain(std::env::split_paths(&search_path))
         .find(|folder| {
-            ["initdb", "postgres", "createdb"]
+            ["initdb", "postgres", "createdb", "pg_isready"]
                 .iter()
                 .all(|p| folder.join(p).exists())
         })

@@ -4,7 +4,7 @@ use std::task::Poll;
 
 use nightshift_store::*;
 
-use crate::world::{World, at};
+use crate::world::{World, at, raw};
 
 pub(crate) async fn every_statement_fits_the_schema(w: World) {
     w.db.check().await.unwrap();
@@ -26,6 +26,29 @@ pub(crate) async fn a_newer_schema_is_refused(w: World) {
         matches!(refused, Error::TooNew { found: 999, .. }),
         "{refused}"
     );
+}
+
+pub(crate) async fn a_migration_that_breaks_half_way_leaves_nothing(w: World) {
+    w.db.clone().close().await;
+    drop(w.db);
+    // An empty database, but for something in the way of the migration's later half.
+    match &w.location {
+        Location::Sqlite(path) => std::fs::remove_file(path).unwrap(),
+        Location::Postgres(_) => raw(
+            &w.location,
+            "DROP SCHEMA public CASCADE; CREATE SCHEMA public",
+        )
+        .await
+        .unwrap(),
+    }
+    raw(&w.location, "CREATE TABLE verdicts (x BIGINT)")
+        .await
+        .unwrap();
+    let broken = Db::open(&w.location).await.err().unwrap();
+    assert!(matches!(broken, Error::Sql(_)), "{broken:?}");
+    assert!(raw(&w.location, "SELECT 1 FROM users").await.is_err());
+    raw(&w.location, "DROP TABLE verdicts").await.unwrap();
+    Db::open(&w.location).await.unwrap().check().await.unwrap();
 }
 
 pub(crate) async fn a_dropped_transaction_leaves_nothing(w: World) {

@@ -36,7 +36,7 @@ macro_rules! cases {
 }
 
 const BOTH: &[Case] = cases! {
-    check: every_statement_fits_the_schema, a_newer_schema_is_refused, a_dropped_transaction_leaves_nothing, a_cancelled_caller_leaves_nothing, a_reader_sees_one_snapshot_and_cannot_write, text_with_nul_is_refused;
+    check: every_statement_fits_the_schema, a_newer_schema_is_refused, a_migration_that_breaks_half_way_leaves_nothing, a_dropped_transaction_leaves_nothing, a_cancelled_caller_leaves_nothing, a_reader_sees_one_snapshot_and_cannot_write, text_with_nul_is_refused;
     people: users, tokens, runners, projects, members;
     issues: round_trip, versions_guard, lists_filter, pages_are_complete_while_rows_arrive, sweeps_skip_damaged_rows, acceptances, blocks, messages;
     landing: pulls_and_heads, verdicts, reviews, merge_queue;

@@ -31,6 +31,26 @@ pub(crate) fn commit(number: u64) -> ObjectId {
     format!("{number:040x}").parse().unwrap()
 }
 
+/// Runs SQL past the store, on a connection of its own.
+pub(crate) async fn raw(location: &Location, sql: &str) -> Result<(), sqlx::Error> {
+    let sql = AssertSqlSafe(sql.to_owned());
+    match location {
+        Location::Sqlite(path) => {
+            let options = sqlx::sqlite::SqliteConnectOptions::new()
+                .filename(path)
+                .create_if_missing(true);
+            let mut raw = sqlx::SqliteConnection::connect_with(&options).await?;
+            sqlx::raw_sql(sql).execute(&mut raw).await?;
+            raw.close().await
+        }
+        Location::Postgres(url) => {
+            let mut raw = sqlx::PgConnection::connect(url).await?;
+            sqlx::raw_sql(sql).execute(&mut raw).await?;
+            raw.close().await
+        }
+    }
+}
+
 impl World {
     pub(crate) async fn open(location: Location) -> Self {
         Self {
@@ -48,20 +68,7 @@ impl World {
 
     /// Runs SQL past the store, on a connection of its own.
     pub(crate) async fn raw(&self, sql: &str) -> Result<(), sqlx::Error> {
-        let sql = AssertSqlSafe(sql.to_owned());
-        match &self.location {
-            Location::Sqlite(path) => {
-                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-                let mut raw = sqlx::SqliteConnection::connect_with(&options).await?;
-                sqlx::raw_sql(sql).execute(&mut raw).await?;
-                raw.close().await
-            }
-            Location::Postgres(url) => {
-                let mut raw = sqlx::PgConnection::connect(url).await?;
-                sqlx::raw_sql(sql).execute(&mut raw).await?;
-                raw.close().await
-            }
-        }
+        raw(&self.location, sql).await
     }
 
     pub(crate) async fn user(&self, name: &str) -> User {
