@@ -48,8 +48,8 @@ pub struct Config {
 /// A model endpoint, and the credential that is added outside of the sandbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Its address without `/v1` and without a slash at the end. Claude Code speaks Anthropic's
-    /// protocol to `<url>/v1/messages`, Codex OpenAI's to `<url>/v1/responses`.
+    /// Its address; a `/v1` at its end makes no difference. Claude Code calls `<url>/v1/messages`,
+    /// Codex `<url>/v1/responses`.
     pub url: String,
     /// The header that carries the credential, such as `x-api-key` or `authorization`.
     pub header: String,

@@ -122,7 +122,8 @@ async fn lease(
     let path = RunPath { run: run.0 };
     let beat = Heartbeat { epoch };
     let mut acknowledged = begun;
-    let mut next = begun + timing.heartbeat;
+    // The first one soon: it tells the server that the order arrived.
+    let mut next = begun + timing.heartbeat / 10;
     loop {
         let cut_off = acknowledged + timing.cut_off;
         sleep_until(next.min(cut_off).into()).await;
@@ -153,11 +154,42 @@ async fn lease(
     }
 }
 
-/// Whether the server says that the run is not ours any more, as opposed to saying nothing.
+/// Whether the server says that the run is not ours any more, as opposed to saying nothing, or that
+/// two requests met.
 #[must_use]
 pub(crate) fn is_gone(error: &CallError) -> bool {
     match error {
-        CallError::Problem(problem) => matches!(problem.status, 404 | 409 | 410),
+        CallError::Problem(problem) => match problem.status {
+            404 | 410 => true,
+            409 => error.kind() != Some("conflict"),
+            _ => false,
+        },
         CallError::Unreachable { .. } | CallError::Strange { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nightshift_api::Problem;
+
+    #[test]
+    fn only_a_clear_word_of_the_server_loses_a_run() {
+        let said = |status, kind: &str| {
+            is_gone(&CallError::Problem(Problem {
+                kind: format!("/problems/{kind}"),
+                title: String::new(),
+                status,
+                detail: String::new(),
+                request_id: None,
+            }))
+        };
+        assert!(said(409, "stale-epoch") && said(409, "refused") && said(404, "not-found"));
+        assert!(!said(409, "conflict") && !said(401, "unauthenticated"));
+        assert!(!said(500, "internal") && !said(503, "unavailable") && !said(429, "too-many"));
+        assert!(!is_gone(&CallError::Unreachable {
+            server: String::new(),
+            cause: String::new(),
+        }));
     }
 }

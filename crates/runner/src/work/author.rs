@@ -44,10 +44,18 @@ struct SoFar {
     summary: Option<String>,
 }
 
+/// Whether a start of the agent ended with a question.
+enum Asks {
+    No,
+    /// The words, where the agent's log has them.
+    Yes(Option<String>),
+}
+
 /// How the work came to its end by itself.
 enum Did {
     Change,
-    Asked(String),
+    /// What the agent asked, where this runner heard it.
+    Asked(Option<String>),
 }
 
 /// Carries out an author order; `None` when the run is lost.
@@ -74,11 +82,13 @@ pub(crate) async fn run(task: &Task) -> Option<Ended> {
         bench.close().await;
     }
     let end = match worked {
-        Ok(Did::Change) => End::Authored {
+        // A question that only the server heard is asked by the server: an author's run with an open
+        // question needs input, whatever it brought.
+        Ok(Did::Change | Did::Asked(None)) => End::Authored {
             summary: bounded(so_far.summary.unwrap_or_default()),
             self_checks: so_far.checks,
         },
-        Ok(Did::Asked(question)) => End::Asked {
+        Ok(Did::Asked(Some(question))) => End::Asked {
             question: bounded(question),
         },
         Err(cut) => cut.into_end()?,
@@ -140,7 +150,7 @@ async fn work(
             Snapshot::Unchanged => None,
             Snapshot::Commit(commit) => Some(commit.clone()),
         };
-        if let Some(question) = question {
+        if let Asks::Yes(question) = question {
             task.say(transcript::Step::Runner, "the agent asked and waits");
             push(bench, author, so_far).await?;
             return Ok(Did::Asked(question));
@@ -179,15 +189,15 @@ async fn set_up(bench: &Bench<'_>) -> Result<(), Cut> {
     }
 }
 
-/// Starts the agent; once more without its session where that is not known any more. Returns what
-/// it asked.
+/// Starts the agent; once more without its session where that is not known any more. Returns
+/// whether it asked.
 async fn agent_step(
     bench: &Bench<'_>,
     author: &AuthorOrder,
     harness: &dyn Harness,
     order: &mut AgentOrder,
     so_far: &mut SoFar,
-) -> Result<Option<String>, Cut> {
+) -> Result<Asks, Cut> {
     let task = bench.task;
     so_far.worked = true;
     loop {
@@ -225,12 +235,15 @@ async fn agent_step(
         }
         // What the server heard counts, also where the program then failed: it waits for an answer.
         if bench.asks() > asks {
-            return Ok(Some(question.unwrap_or_default()));
+            return Ok(Asks::Yes(question));
         }
         if let Some(failure) = &outcome.failure {
             return Err(Cut::Failed(agent::failure(task, failure)));
         }
-        return Ok(question);
+        return Ok(match question {
+            None => Asks::No,
+            some => Asks::Yes(some),
+        });
     }
 }
 

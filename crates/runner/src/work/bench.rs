@@ -252,7 +252,7 @@ fn ways(task: &Task, workspace: &Workspace, endpoint: Option<&Endpoint>) -> Resu
         budget: Budget::default(),
     };
     let model = endpoint.map(|endpoint| ModelWay {
-        base: endpoint.url.clone(),
+        base: root(&endpoint.url).to_owned(),
         rules: rule::model(),
         credential: endpoint.secret.clone().map(|value| Credential {
             header: endpoint.header.clone(),
@@ -274,4 +274,27 @@ fn ways(task: &Task, workspace: &Workspace, endpoint: Option<&Endpoint>) -> Resu
 /// Where the agent speaks to the platform.
 fn speech(task: &Task, what: &str) -> String {
     format!("/api/v1/runs/{}/{what}", task.order.run)
+}
+
+/// The address without the `/v1` that one half of the programs expects in it.
+fn root(url: &str) -> &str {
+    let url = url.trim_end_matches('/');
+    url.strip_suffix("/v1").unwrap_or(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_the_same_with_and_without_its_version() {
+        for url in [
+            "https://m.example",
+            "https://m.example/v1/",
+            "https://m.example/v1",
+        ] {
+            assert_eq!(root(url), "https://m.example");
+        }
+        assert_eq!(root("https://m.example/api/v1"), "https://m.example/api");
+    }
 }

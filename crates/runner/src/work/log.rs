@@ -13,10 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use nightshift_api::client::CallError;
 use nightshift_api::client::Client;
 use nightshift_api::operations::LOG_APPEND;
 use nightshift_api::run::RunPath;
-use nightshift_api::runner::LogAppended;
+use nightshift_api::runner::{LogAppended, WorkOrder};
 use nightshift_domain::id::{Epoch, RunId};
 use nightshift_domain::transcript::{Entry, Record, Step};
 use tokio::sync::watch;
@@ -24,6 +25,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::Clock;
+use crate::secret::Secret;
 use crate::supervisor::{Control, Halt, Lost, is_gone};
 
 /// Kept for what the runner itself has to say after a run hit its limit.
@@ -33,6 +35,8 @@ const BATCH: u64 = 64 << 10;
 /// The most in one request.
 const MOST: u64 = 1 << 20;
 const LINGER: Duration = Duration::from_millis(200);
+/// How often a part is offered that the server says it cannot take.
+const MOST_REFUSALS: u32 = 5;
 /// One request's time.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -52,6 +56,8 @@ pub(crate) struct RunLog {
     limit: u64,
     clock: ClockField,
     control: Arc<Control>,
+    /// The run's token; readers of the log are not to have it while it lives.
+    hidden: Secret,
 }
 
 struct ClockField(Clock);
@@ -74,12 +80,11 @@ impl RunLog {
     pub(crate) fn begin(
         spools: &Path,
         client: Client,
-        run: RunId,
-        epoch: Epoch,
-        limit: u64,
+        order: &WorkOrder,
         clock: Clock,
         control: Arc<Control>,
     ) -> std::io::Result<Upload> {
+        let (run, epoch) = (order.run, order.epoch);
         let path = spools.join(format!("{run}.{epoch}.ndjson"));
         let file = OpenOptions::new()
             .read(true)
@@ -92,9 +97,10 @@ impl RunLog {
             path,
             file: Mutex::new(file),
             spooled: watch::Sender::new(Spooled::default()),
-            limit,
+            limit: order.limits.log_bytes,
             clock: ClockField(clock),
             control: Arc::clone(&control),
+            hidden: Secret::new(order.token.clone()),
         });
         let spooled = log.spooled.subscribe();
         let uploader = Uploader {
@@ -105,16 +111,14 @@ impl RunLog {
             spooled,
             acknowledged: 0,
         };
-        #[expect(
-            clippy::let_underscore_must_use,
-            reason = "whether it ended by a loss is asked of the control"
-        )]
         let task = tokio::spawn(async move {
-            let _lost = tokio::select! {
+            tokio::select! {
                 biased;
-                why = control.until_lost() => Err(why),
-                done = uploader.run() => done,
-            };
+                _ = control.until_lost() => {}
+                done = uploader.run() => if let Err(why) = done {
+                    control.lose(why);
+                },
+            }
         });
         Ok(Upload { log, task })
     }
@@ -138,13 +142,14 @@ impl RunLog {
             step,
             entry,
         };
-        let mut line = match serde_json::to_vec(&record) {
+        let line = match serde_json::to_string(&record) {
             Ok(line) => line,
             Err(error) => {
                 tracing::error!(%error, "a record could not be written as JSON");
                 return;
             }
         };
+        let mut line = self.masked(line);
         line.push(b'\n');
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let size = self.spooled.borrow().size + line.len() as u64;
@@ -160,6 +165,15 @@ impl RunLog {
             return;
         }
         self.spooled.send_modify(|spooled| spooled.size = size);
+    }
+
+    fn masked(&self, line: String) -> Vec<u8> {
+        let hidden = self.hidden.expose();
+        if !hidden.is_empty() && line.contains(hidden) {
+            line.replace(hidden, "***").into_bytes()
+        } else {
+            line.into_bytes()
+        }
     }
 }
 
@@ -195,6 +209,7 @@ impl Uploader {
     async fn run(mut self) -> Result<(), Lost> {
         let mut most = MOST;
         let mut pause = LINGER;
+        let mut refusals = 0;
         loop {
             let spooled = self.wait().await;
             if spooled.size <= self.acknowledged {
@@ -212,15 +227,24 @@ impl Uploader {
                 Ok(size) => {
                     // Where the server stands is where the next append begins, also backwards.
                     self.acknowledged = size.min(spooled.size);
-                    pause = LINGER;
+                    (pause, refusals) = (LINGER, 0);
+                    continue;
                 }
                 Err(Refused::Lost) => return Err(Lost::Stale),
-                Err(Refused::TooLarge) if most > BATCH => most /= 2,
-                Err(Refused::TooLarge | Refused::Unknown) => {
-                    sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(5));
+                Err(Refused::TooLarge) if most > BATCH => {
+                    most /= 2;
+                    continue;
                 }
+                Err(Refused::TooLarge | Refused::Invalid) => refusals += 1,
+                Err(Refused::Unknown) => {}
             }
+            if refusals > MOST_REFUSALS {
+                // A result without the end of its log is worth more than a run that never ends.
+                tracing::error!(run = %self.run, at = self.acknowledged, "the server does not take the log");
+                return Ok(());
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(5));
         }
     }
 
@@ -243,13 +267,24 @@ impl Uploader {
         *self.spooled.borrow()
     }
 
+    /// Whole records from where the server stands: about `most` bytes, at least one record.
     async fn read(&self, size: u64, most: u64) -> std::io::Result<Bytes> {
         let (file, at) = (Arc::clone(&self.reader), self.acknowledged);
-        let length = usize::try_from((size - at).min(most)).unwrap_or(0);
         let read = tokio::task::spawn_blocking(move || {
-            let mut chunk = vec![0; length];
-            file.read_exact_at(&mut chunk, at)?;
-            Ok(Bytes::from(chunk))
+            let mut most = most;
+            loop {
+                let length = (size - at).min(most);
+                let mut chunk = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+                file.read_exact_at(&mut chunk, at)?;
+                if let Some(end) = chunk.iter().rposition(|byte| *byte == b'\n') {
+                    chunk.truncate(end + 1);
+                    return Ok(Bytes::from(chunk));
+                }
+                if length == size - at {
+                    return Ok(Bytes::from(chunk));
+                }
+                most *= 2;
+            }
         });
         read.await.map_err(std::io::Error::other)?
     }
@@ -263,17 +298,18 @@ impl Uploader {
         let call = self.client.bytes(&LOG_APPEND, &path, &query, Some(chunk));
         let answer = match timeout(PATIENCE, call).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) if error.kind() == Some("stale-epoch") || is_unknown_run(&error) => {
-                return Err(Refused::Lost);
-            }
-            Ok(Err(nightshift_api::client::CallError::Problem(problem)))
-                if problem.status == 413 =>
-            {
-                return Err(Refused::TooLarge);
-            }
+            Ok(Err(error)) if is_gone(&error) => return Err(Refused::Lost),
             Ok(Err(error)) => {
                 tracing::warn!(run = %self.run, %error, "the log waits");
-                return Err(Refused::Unknown);
+                let status = match &error {
+                    CallError::Problem(problem) => problem.status,
+                    CallError::Unreachable { .. } | CallError::Strange { .. } => 0,
+                };
+                return Err(match status {
+                    413 => Refused::TooLarge,
+                    400 | 415 | 422 => Refused::Invalid,
+                    _ => Refused::Unknown,
+                });
             }
             Err(_elapsed) => return Err(Refused::Unknown),
         };
@@ -287,13 +323,14 @@ impl Uploader {
     }
 }
 
-fn is_unknown_run(error: &nightshift_api::client::CallError) -> bool {
-    is_gone(error) && error.kind() != Some("conflict")
-}
-
 enum Refused {
+    /// The run is not ours any more.
     Lost,
+    /// A smaller part may be taken.
     TooLarge,
+    /// This part is not taken, whoever is at fault.
+    Invalid,
+    /// Nobody knows.
     Unknown,
 }
 

@@ -29,6 +29,7 @@ use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::job::Kind;
 use nightshift_domain::transcript::{self, Usage};
+use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::forward::ForwardClient;
@@ -121,9 +122,7 @@ impl Worker {
         let upload = RunLog::begin(
             &self.config.data.join("spool"),
             self.client.clone(),
-            run,
-            epoch,
-            order.limits.log_bytes,
+            &order,
             Arc::clone(&self.clock),
             Arc::clone(&control),
         );
@@ -137,9 +136,12 @@ impl Worker {
                     log: Arc::clone(upload.log()),
                 };
                 // In a task of its own, so that a panic is this run's failure and nothing else's.
-                match tokio::spawn(task.run()).await {
-                    Ok(ended) => ended,
-                    Err(panic) => {
+                let mut alone = JoinSet::new();
+                alone.spawn(task.run());
+                match alone.join_next().await {
+                    None => None,
+                    Some(Ok(ended)) => ended,
+                    Some(Err(panic)) => {
                         tracing::error!(%run, %panic, "a run's task broke");
                         Some(Ended::failed(
                             Reason::RunnerLost,

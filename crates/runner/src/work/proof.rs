@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use nightshift_api::runner::End;
 use nightshift_domain::check::{Acceptance, CheckResult, ProofReport};
+use nightshift_domain::job::Kind;
 use nightshift_domain::transcript::Step;
 
 use super::bench::Bench;
@@ -25,9 +26,10 @@ pub(crate) async fn run(task: &Task) -> Option<Ended> {
 
 async fn report(task: &Task) -> Result<ProofReport, Cut> {
     // One after the other: both use the run's one directory.
-    let acceptance_on_base = match &task.order.acceptance {
-        Some(acceptance) => on_base(task, acceptance).await?,
-        None => None,
+    let acceptance_on_base = match (&task.order.acceptance, task.order.kind) {
+        (Some(acceptance), Kind::Verify) => on_base(task, acceptance).await?,
+        // The base of a trial holds what others landed since; nothing has to be red there.
+        (Some(_) | None, _) => None,
     };
     let bench = Bench::open(task, &task.order.start, None).await?;
     let report = on_head(&bench, acceptance_on_base).await;

@@ -31,7 +31,7 @@ async fn a_change_becomes_one_commit_of_the_agent_on_the_attempts_ref() {
     ])
     .await;
     let mut order = house.author(
-        "```sh\nprintf 'one\\ntwo\\n' >a.txt\nrm b.txt\nmkdir -p out new && echo x >out/x && echo 'ü' >'new/ü.txt'\n\
+        "```sh\nprintf 'one\\ntwo\\n' >a.txt\nrm b.txt\nmkdir -p out new && echo x >out/x && echo 'ü' >'new/ü.txt'\necho \"$NIGHTSHIFT_RUN_TOKEN\"\n\
          git add -A && git commit -q -m mine && git commit -q --allow-empty -m more && git checkout -q -b other\n\
          git config core.hooksPath /workspace/hooks && git config commit.gpgsign true && git config core.worktree /tmp\n```\n",
     );
@@ -69,6 +69,8 @@ async fn a_change_becomes_one_commit_of_the_agent_on_the_attempts_ref() {
     for step in [Step::Prepare, Step::Agent, Step::Checks, Step::Publish] {
         assert!(steps.contains(&step), "{}", seen.text());
     }
+    // The agent printed its token; who reads the log does not get it.
+    assert!(seen.text().contains("\"***\""), "{}", seen.text());
     assert!(!seen.text().contains("run-token"), "{}", seen.text());
     house.drain().await;
     let left = std::fs::read_dir(house.dir.path().join("data/runs")).unwrap();
@@ -228,7 +230,7 @@ async fn an_agent_that_fails_leaves_what_it_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_question_ends_the_run_and_the_answer_resumes_it() {
+async fn a_question_to_the_platform_ends_the_run_without_checks() {
     let house = &mut House::new(&[("a.txt", "one\n")]).await;
     // Stands for `nightshift ask`: says it over the way that the sandbox has.
     let ask = r#"python3 - "$1" <<'EOF'
@@ -243,7 +245,11 @@ EOF"#;
     order.checks = vec![check("test", "exit 1")];
     let run = house.give(&order);
     let complete = house.server.ended(run).await;
-    assert!(matches!(&complete.end, End::Asked { .. }), "{complete:?}");
+    // The runner does not know the words; the server does, and takes it for a question.
+    assert!(
+        matches!(&complete.end, End::Authored { self_checks, .. } if self_checks.is_empty()),
+        "{complete:?}"
+    );
     let seen = house.server.run(run).unwrap();
     assert_eq!(seen.asked, ["Red or blue?"]);
     // The checks were not run: the agent waits.

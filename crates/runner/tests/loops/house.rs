@@ -1,5 +1,6 @@
 //! A server, a runner, and orders for it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +50,28 @@ pub(crate) fn timing() -> Timing {
     }
 }
 
+/// The configuration of a runner for the server at this address.
+pub(crate) fn config(server: &str, data: &Path) -> Config {
+    Config {
+        server: server.to_owned(),
+        token: Secret::new(RUNNER_TOKEN),
+        data: data.to_owned(),
+        slots: 2,
+        kinds: Kind::ALL.to_vec(),
+        version: "test".to_owned(),
+        program: SandboxProgram {
+            path: env!("CARGO_BIN_EXE_nightshift-sandbox").into(),
+            prefix_args: Vec::new(),
+        },
+        bwrap: "/usr/bin/bwrap".into(),
+        git: "git".into(),
+        read_only: Vec::new(),
+        programs: Programs::default(),
+        endpoints: Endpoints::default(),
+        timing: timing(),
+    }
+}
+
 impl House {
     /// With a repository of these files on `main`, and no runner yet.
     pub(crate) async fn empty(files: &[(&str, &str)]) -> Self {
@@ -79,24 +102,7 @@ impl House {
     }
 
     pub(crate) fn config(&self) -> Config {
-        Config {
-            server: self.server.address.clone(),
-            token: Secret::new(RUNNER_TOKEN),
-            data: self.dir.path().join("data"),
-            slots: 2,
-            kinds: Kind::ALL.to_vec(),
-            version: "test".to_owned(),
-            program: SandboxProgram {
-                path: env!("CARGO_BIN_EXE_nightshift-sandbox").into(),
-                prefix_args: Vec::new(),
-            },
-            bwrap: "/usr/bin/bwrap".into(),
-            git: "git".into(),
-            read_only: Vec::new(),
-            programs: Programs::default(),
-            endpoints: Endpoints::default(),
-            timing: timing(),
-        }
+        config(&self.server.address, &self.dir.path().join("data"))
     }
 
     /// Tells the runner to shut down and waits for its end.
@@ -207,7 +213,7 @@ impl Drop for House {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test's own git")]
-fn git(dir: &std::path::Path, args: &[&str]) -> String {
+fn git(dir: &Path, args: &[&str]) -> String {
     let output = std::process::Command::new("git")
         .args(args)
         .current_dir(dir)

@@ -11,7 +11,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path as Part, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::TryStreamExt as _;
@@ -171,14 +171,11 @@ impl Server {
         run: Uuid,
         epoch: i64,
         change: impl FnOnce(&mut Run) -> T,
-    ) -> Result<T, Response> {
+    ) -> Result<T, (u16, &'static str)> {
         self.change(|memory| {
-            let run = memory
-                .runs
-                .get_mut(&run)
-                .ok_or_else(|| problem(404, "not-found"))?;
+            let run = memory.runs.get_mut(&run).ok_or((404, "not-found"))?;
             if run.stale || run.order.epoch != epoch {
-                return Err(problem(409, "stale-epoch"));
+                return Err((409, "stale-epoch"));
             }
             Ok(change(run))
         })
@@ -208,6 +205,10 @@ fn problem(status: u16, kind: &str) -> Response {
         request_id: None,
     };
     (StatusCode::from_u16(status).unwrap(), Json(problem)).into_response()
+}
+
+fn refused((status, kind): (u16, &str)) -> Response {
+    problem(status, kind)
 }
 
 fn bearer(headers: &HeaderMap) -> String {
@@ -270,7 +271,7 @@ async fn heartbeat(
             lease_until: super::house::NOW,
         }
     });
-    answer.map_or_else(|refused| refused, |answer| Json(answer).into_response())
+    answer.map_or_else(refused, |answer| Json(answer).into_response())
 }
 
 async fn append(
@@ -279,6 +280,9 @@ async fn append(
     Query(query): Query<HashMap<String, i64>>,
     body: Bytes,
 ) -> Response {
+    if body.last().is_some_and(|last| *last != b'\n') {
+        return problem(422, "invalid");
+    }
     let answer = server.with(run, query["epoch"], |run| {
         let size = run.log.len();
         if usize::try_from(query["offset"]).ok() == Some(size) {
@@ -288,7 +292,7 @@ async fn append(
             size: i64::try_from(run.log.len()).unwrap(),
         }
     });
-    answer.map_or_else(|refused| refused, |answer| Json(answer).into_response())
+    answer.map_or_else(refused, |answer| Json(answer).into_response())
 }
 
 async fn complete(
@@ -298,10 +302,7 @@ async fn complete(
 ) -> Response {
     let answer = server.with(run, complete.epoch, |run| run.completions.push(complete));
     let state = "succeeded".to_owned();
-    answer.map_or_else(
-        |refused| refused,
-        |()| Json(Completed { state }).into_response(),
-    )
+    answer.map_or_else(refused, |()| Json(Completed { state }).into_response())
 }
 
 async fn ask(
