@@ -7,13 +7,12 @@
     reason = "this is the one place that reads the environment"
 )]
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What the environment says.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
-    /// The person's home.
-    pub(crate) home: PathBuf,
     /// Where settings live, `$XDG_CONFIG_HOME/nightshift`.
     pub(crate) config: PathBuf,
     /// Where unsent texts are kept, `$XDG_STATE_HOME/nightshift`.
@@ -28,6 +27,14 @@ pub(crate) struct Environment {
     pub(crate) pager: Option<String>,
     /// Whether colours are unwanted: `NO_COLOR` is set and not empty, or `TERM` is `dumb`.
     pub(crate) no_colour: bool,
+    /// The search path for programs.
+    pub(crate) path: OsString,
+    /// Proxy for addresses of others.
+    pub(crate) proxy: Option<String>,
+    /// What is logged, in the form of `tracing`'s filters.
+    pub(crate) log: Option<String>,
+    /// A runner's token.
+    pub(crate) runner_token: Option<String>,
     /// How many settings `GIT_CONFIG_COUNT` already hands to git.
     pub(crate) git_settings: usize,
     /// Inside a run: where the platform is.
@@ -52,11 +59,14 @@ impl Environment {
             config: folder("XDG_CONFIG_HOME", ".config"),
             state: folder("XDG_STATE_HOME", ".local/state"),
             data: folder("XDG_DATA_HOME", ".local/share"),
-            home,
             user: text("USER").or_else(|| text("LOGNAME")),
             editor: text("VISUAL").or_else(|| text("EDITOR")),
             pager: text("PAGER"),
             no_colour: text("NO_COLOR").is_some() || text("TERM").as_deref() == Some("dumb"),
+            path: std::env::var_os("PATH").unwrap_or_default(),
+            proxy: text("https_proxy").or_else(|| text("HTTPS_PROXY")),
+            log: text("NIGHTSHIFT_LOG"),
+            runner_token: text("NIGHTSHIFT_RUNNER_TOKEN"),
             git_settings: text("GIT_CONFIG_COUNT")
                 .and_then(|count| count.parse().ok())
                 .unwrap_or(0),

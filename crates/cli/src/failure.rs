@@ -86,6 +86,7 @@ impl From<CallError> for Failure {
             CallError::Problem(problem) => match problem.status {
                 401 | 403 => Exit::NotAllowed,
                 404 => Exit::NotFound,
+                409 if error.kind() == Some("refused") => Exit::Failed,
                 409 | 412 => Exit::Conflict,
                 _ => Exit::Failed,
             },
@@ -105,6 +106,21 @@ impl From<CallError> for Failure {
     }
 }
 
+impl From<nightshift_app::Error> for Failure {
+    /// What the server says to its own operator, who may see the cause.
+    fn from(error: nightshift_app::Error) -> Self {
+        let exit = match &error {
+            nightshift_app::Error::NotFound { .. } => Exit::NotFound,
+            nightshift_app::Error::Conflict { .. } => Exit::Conflict,
+            nightshift_app::Error::Internal(cause) => {
+                return Self::failed(format!("{error}: {}", cause.for_log()));
+            }
+            _ => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::failed(format!("{error:#}"))
@@ -119,9 +135,9 @@ mod tests {
 
     #[test]
     fn the_status_decides_the_number() {
-        let exit = |status| {
+        let of = |status, kind: &str| {
             let problem = Problem {
-                kind: "/problems/x".to_owned(),
+                kind: format!("/problems/{kind}"),
                 title: String::new(),
                 status,
                 detail: "so it is".to_owned(),
@@ -130,6 +146,9 @@ mod tests {
             let failure = Failure::from(CallError::Problem(problem));
             (failure.exit, failure.message)
         };
+        let exit = |status| of(status, "x");
+        assert_eq!(of(409, "refused").0, Exit::Failed);
+        assert_eq!(of(409, "stale-head").0, Exit::Conflict);
         assert_eq!(exit(422), (Exit::Failed, "so it is".to_owned()));
         assert_eq!(exit(404).0, Exit::NotFound);
         assert_eq!(exit(403).0, Exit::NotAllowed);

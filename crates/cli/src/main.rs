@@ -15,9 +15,14 @@ mod failure;
 mod filing;
 mod follow;
 mod issue_file;
+mod local;
+mod logging;
 mod output;
 mod program;
+mod runner_settings;
 mod screen;
+mod server;
+mod stop;
 mod view;
 mod words;
 

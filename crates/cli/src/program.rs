@@ -17,7 +17,7 @@ use std::process::{Command, Output, Stdio};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::environment::{self, Environment};
+use crate::environment::Environment;
 use crate::failure::{Done, Failure};
 use crate::screen::clean;
 
@@ -166,10 +166,37 @@ pub(crate) fn page(environment: &Environment, text: &str) -> bool {
     child.wait().is_ok_and(|status| status.code() != Some(127))
 }
 
+/// This very program, to be started again.
+pub(crate) fn own() -> Done<PathBuf> {
+    std::env::current_exe()
+        .map_err(|error| Failure::failed(format!("cannot tell where this program is: {error}")))
+}
+
+/// Starts this program as a runner that ends with this process. It gets the environment, since the
+/// keys of model endpoints stand there; its sandboxes do not.
+pub(crate) fn runner(
+    words: &[std::ffi::OsString],
+    token: &str,
+    log: fs::File,
+) -> io::Result<tokio::process::Child> {
+    let program = std::env::current_exe()?;
+    let errors = log.try_clone()?;
+    tokio::process::Command::new(program)
+        .args(words)
+        .env("NIGHTSHIFT_RUNNER_TOKEN", token)
+        .env_remove("NIGHTSHIFT_TOKEN")
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(errors)
+        // A key press in the terminal is for us; we tell it.
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+}
+
 /// Finds a program in the person's search path.
-pub(crate) fn find(name: &str) -> Option<PathBuf> {
-    let path = environment::text("PATH")?;
-    std::env::split_paths(&path)
+pub(crate) fn find(environment: &Environment, name: &str) -> Option<PathBuf> {
+    std::env::split_paths(&environment.path)
         .map(|folder| folder.join(name))
         .find(|file| {
             fs::metadata(file)

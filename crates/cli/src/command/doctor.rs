@@ -17,7 +17,7 @@ use crate::connection::Connection;
 use crate::environment::Environment;
 use crate::failure::{Done, Exit, Failure};
 use crate::output::Output;
-use crate::program::{Git, find};
+use crate::program::{self, Git};
 use crate::screen::{bold, dim, green, plain, red, yellow};
 
 /// The oldest git whose `merge-tree` writes trees, which landing needs.
@@ -92,11 +92,11 @@ impl Args {
         let mut lines = vec![git(&environment)];
         {
             let _busy = output.busy("starting a sandbox");
-            lines.extend(sandbox().await);
+            lines.extend(sandbox(&environment).await);
         }
         let data = self.data.unwrap_or_else(|| environment.data.clone());
         lines.push(disk(&data));
-        lines.extend(agents());
+        lines.extend(agents(&environment));
         if let Some(database) = &self.database {
             lines.push(postgres(database));
         }
@@ -142,8 +142,8 @@ fn git_version(said: &str) -> Option<(u32, u32)> {
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-async fn sandbox() -> Vec<Line> {
-    let Some(bwrap) = find("bwrap") else {
+async fn sandbox(environment: &Environment) -> Vec<Line> {
+    let Some(bwrap) = program::find(environment, "bwrap") else {
         return vec![Line::fail(
             "bubblewrap",
             "not installed",
@@ -218,17 +218,19 @@ fn disk(data: &Path) -> Line {
 }
 
 /// Agent programs. None is needed: the script harness has no program.
-fn agents() -> Vec<Line> {
+fn agents(environment: &Environment) -> Vec<Line> {
     [("claude", "claude-code"), ("codex", "codex")]
         .into_iter()
-        .map(|(program, harness)| match find(program) {
-            Some(path) => Line::ok(harness, path.display().to_string()),
-            None => Line::warn(
-                harness,
-                "not found in PATH",
-                "needed only for issues of its agents: install it, or name it in runner.toml",
-            ),
-        })
+        .map(
+            |(program, harness)| match program::find(environment, program) {
+                Some(path) => Line::ok(harness, path.display().to_string()),
+                None => Line::warn(
+                    harness,
+                    "not found in PATH",
+                    "needed only for issues of its agents: install it, or name it in runner.toml",
+                ),
+            },
+        )
         .collect()
 }
 

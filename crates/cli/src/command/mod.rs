@@ -10,14 +10,18 @@ pub(crate) mod events;
 pub(crate) mod inbox;
 pub(crate) mod issue;
 pub(crate) mod login;
+pub(crate) mod operator;
 pub(crate) mod pr;
 pub(crate) mod project;
 pub(crate) mod queue;
 pub(crate) mod run;
+pub(crate) mod runner;
 pub(crate) mod runners;
+pub(crate) mod serve;
 pub(crate) mod speak;
 pub(crate) mod states;
 pub(crate) mod token;
+pub(crate) mod up;
 pub(crate) mod user;
 
 use clap::{Args, Parser, Subcommand};
@@ -84,6 +88,8 @@ pub(crate) struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Start everything on this machine: server and runner
+    Up(up::Args),
     /// Make projects and say who may do what in them
     #[command(subcommand)]
     Project(project::Command),
@@ -110,6 +116,12 @@ pub(crate) enum Command {
     /// Make people known to the server
     #[command(subcommand)]
     User(user::Command),
+    /// Start a server alone
+    Serve(serve::Args),
+    /// Start a runner alone: it claims jobs and carries them out in sandboxes
+    Runner(Box<runner::Args>),
+    /// On the server's own machine: make the first administrator, make tokens
+    Operator(operator::Args),
     /// Sign in to a server with a token
     Login(login::Args),
     /// Look for what is missing or broken on this machine
@@ -134,6 +146,10 @@ impl Cli {
         let global = &self.global;
         let connect = |environment| Connection::open(global, environment, output);
         match self.command {
+            Command::Up(args) => args.run(&environment, output).await,
+            Command::Serve(args) => args.run(&environment, output).await,
+            Command::Runner(args) => args.run(global, &environment).await,
+            Command::Operator(args) => args.run(&environment, output).await,
             Command::Project(command) => command.run(&connect(environment)?).await,
             Command::Issue(command) => command.run(&connect(environment)?).await,
             Command::Pr(command) => command.run(&connect(environment)?).await,

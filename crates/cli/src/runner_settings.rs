@@ -1,0 +1,251 @@
+//! The operator's `runner.toml`: where models are, and which programs drive agents.
+//!
+//! Invariant: keys are named, not written: they stand in the environment or in files of their own.
+//! Deliberately absent: anything a repository may choose.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nightshift_domain::config::Harness;
+use nightshift_runner::config::{Endpoint, Endpoints};
+use nightshift_runner::harness::Programs;
+use nightshift_runner::sandbox::Bind;
+use nightshift_runner::secret::Secret;
+use serde::Deserialize;
+
+use crate::environment;
+use crate::failure::{Done, Failure};
+
+/// What the file says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunnerSettings {
+    /// Model endpoints by name.
+    #[serde(default)]
+    pub(crate) endpoint: BTreeMap<String, EndpointSettings>,
+    /// Which endpoint the agents of a harness use; otherwise the one of the harness's own name, or
+    /// the only one.
+    #[serde(default, rename = "use")]
+    pub(crate) uses: BTreeMap<String, String>,
+    /// Where the programs of harnesses are; otherwise the search path is looked through.
+    #[serde(default)]
+    pub(crate) program: BTreeMap<String, PathBuf>,
+    /// Folders that every sandbox can read: tool chains outside `/usr`.
+    #[serde(default)]
+    pub(crate) read_only: Vec<PathBuf>,
+}
+
+/// A model endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EndpointSettings {
+    /// Its address, without `/v1`.
+    pub(crate) url: String,
+    /// The header that carries the key.
+    pub(crate) header: String,
+    /// The variable of the environment that holds the key.
+    #[serde(default)]
+    pub(crate) key_env: Option<String>,
+    /// The file that holds the key.
+    #[serde(default)]
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+/// Harnesses that speak to a model.
+const WITH_MODEL: [Harness; 2] = [Harness::ClaudeCode, Harness::Codex];
+
+impl RunnerSettings {
+    /// Reads the file.
+    pub(crate) fn read(path: &Path) -> Done<Self> {
+        let shown = path.display();
+        let text = fs::read_to_string(path)
+            .map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
+        toml::from_str(&text).map_err(|error| {
+            let line = error
+                .span()
+                .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            let place = line
+                .map(|line| format!(", line {line}"))
+                .unwrap_or_default();
+            Failure::usage(format!("{shown}{place}: {}", error.message()))
+        })
+    }
+
+    /// Adds an endpoint given as `name=url,header,key-env`.
+    pub(crate) fn add_endpoint(&mut self, text: &str) -> Result<(), String> {
+        let form = || "expected NAME=URL,HEADER,VARIABLE".to_owned();
+        let (name, rest) = text.split_once('=').ok_or_else(form)?;
+        let parts: Vec<_> = rest.split(',').collect();
+        let [url, header, key] = parts[..] else {
+            return Err(form());
+        };
+        if name.is_empty() || url.is_empty() || header.is_empty() {
+            return Err(form());
+        }
+        let endpoint = EndpointSettings {
+            url: url.to_owned(),
+            header: header.to_owned(),
+            key_env: (!key.is_empty()).then(|| key.to_owned()),
+            key_file: None,
+        };
+        self.endpoint.insert(name.to_owned(), endpoint);
+        Ok(())
+    }
+
+    /// The endpoints, with their keys.
+    pub(crate) fn endpoints(&self) -> Done<Endpoints> {
+        let mut endpoints = Endpoints::default();
+        for (name, settings) in &self.endpoint {
+            endpoints
+                .by_name
+                .insert(name.clone(), settings.with_key(name)?);
+        }
+        for harness in WITH_MODEL {
+            let word = harness.as_str();
+            let only = (self.endpoint.len() == 1).then(|| self.endpoint.keys().next());
+            let named = self.uses.get(word);
+            let own = self.endpoint.contains_key(word).then(|| word.to_owned());
+            let name = named.cloned().or(own).or(only.flatten().cloned());
+            endpoints.default.extend(name.map(|name| (harness, name)));
+        }
+        let unknown = |word: &&String| !WITH_MODEL.iter().any(|harness| harness.as_str() == **word);
+        if let Some(word) = self.uses.keys().chain(self.program.keys()).find(unknown) {
+            return Err(Failure::usage(format!(
+                "the runner's settings name the harness {word:?}; those with a program or a model \
+                 are claude-code and codex"
+            )));
+        }
+        Ok(endpoints)
+    }
+
+    /// The agent programs of this machine.
+    pub(crate) fn programs(&self, path: &OsStr) -> Done<Programs> {
+        let found = Programs::find(None, Some(path));
+        let named = |harness: Harness| -> Done<Option<Programs>> {
+            let Some(place) = self.program.get(harness.as_str()) else {
+                return Ok(None);
+            };
+            let folder = match place.is_dir() {
+                true => Some(place.as_path()),
+                false => place.parent(),
+            };
+            Ok(Some(Programs::find(None, folder.map(Path::as_os_str))))
+        };
+        let missing = |harness: Harness| {
+            Failure::usage(format!(
+                "the runner's settings say that {} is in {}, and there is none",
+                harness.as_str(),
+                self.program[harness.as_str()].display()
+            ))
+        };
+        let claude = match named(Harness::ClaudeCode)? {
+            Some(here) => Some(here.claude.ok_or_else(|| missing(Harness::ClaudeCode))?),
+            None => found.claude,
+        };
+        let codex = match named(Harness::Codex)? {
+            Some(here) => Some(here.codex.ok_or_else(|| missing(Harness::Codex))?),
+            None => found.codex,
+        };
+        Ok(Programs { claude, codex })
+    }
+
+    /// What every sandbox can read, at the same place inside.
+    pub(crate) fn binds(&self) -> Vec<Bind> {
+        let binds = self.read_only.iter().map(|path| Bind {
+            source: path.clone(),
+            target: path.clone(),
+        });
+        binds.collect()
+    }
+}
+
+impl EndpointSettings {
+    fn with_key(&self, name: &str) -> Done<Endpoint> {
+        let key = match (&self.key_env, &self.key_file) {
+            (Some(variable), None) => Some(environment::text(variable).ok_or_else(|| {
+                Failure::usage(format!(
+                    "the model endpoint {name:?} takes its key from {variable}, which is not set"
+                ))
+            })?),
+            (None, Some(file)) => Some(
+                fs::read_to_string(file)
+                    .map(|text| text.trim().to_owned())
+                    .map_err(|error| {
+                        Failure::usage(format!(
+                            "the key of the model endpoint {name:?}: cannot read {}: {error}",
+                            file.display()
+                        ))
+                    })?,
+            ),
+            (None, None) => None,
+            (Some(_), Some(_)) => {
+                return Err(Failure::usage(format!(
+                    "the model endpoint {name:?} names both key_env and key_file: keep one"
+                )));
+            }
+        };
+        let bearer = self.header.eq_ignore_ascii_case("authorization");
+        Ok(Endpoint {
+            url: self.url.trim_end_matches('/').to_owned(),
+            header: self.header.clone(),
+            prefix: if bearer { "Bearer " } else { "" }.to_owned(),
+            secret: key.map(Secret::new),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Done<RunnerSettings> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("runner.toml");
+        fs::write(&path, text).expect("a file");
+        RunnerSettings::read(&path)
+    }
+
+    #[test]
+    fn endpoints_belong_to_harnesses() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = folder.path().join("key");
+        fs::write(&key, "secret\n").expect("a key");
+        let mut settings = read(&format!(
+            "[endpoint.claude-code]\nurl = \"https://a.example/\"\nheader = \"x-api-key\"\n\
+             key_file = {:?}\n[use]\ncodex = \"house\"\n",
+            key.display().to_string()
+        ))
+        .expect("settings");
+        settings
+            .add_endpoint("house=http://127.0.0.1:9,Authorization,")
+            .expect("an endpoint");
+        let endpoints = settings.endpoints().expect("endpoints");
+        let claude = endpoints.of(Harness::ClaudeCode).expect("one").expect("it");
+        assert_eq!(
+            (claude.url.as_str(), claude.prefix.as_str()),
+            ("https://a.example", "")
+        );
+        assert_eq!(claude.secret, Some(Secret::new("secret")));
+        let codex = endpoints.of(Harness::Codex).expect("one").expect("it");
+        assert_eq!((codex.prefix.as_str(), &codex.secret), ("Bearer ", &None));
+        for bad in ["", "x", "x=u,h", "=u,h,k", "x=,h,k"] {
+            assert!(settings.add_endpoint(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let message = |text: &str| {
+            read(text)
+                .and_then(|s| s.endpoints())
+                .expect_err("no")
+                .message
+        };
+        assert!(message("x = 1\n").contains("runner.toml, line 1: unknown field `x`"));
+        assert!(message("[use]\ngemini = \"x\"\n").contains("\"gemini\""));
+        let missing = "[endpoint.a]\nurl = \"u\"\nheader = \"h\"\nkey_env = \"NO_SUCH_VARIABLE\"\n";
+        assert!(message(missing).contains("NO_SUCH_VARIABLE, which is not set"));
+    }
+}

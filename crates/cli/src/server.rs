@@ -1,0 +1,159 @@
+//! The server of this process: its parts put together, and the loop that answers.
+//!
+//! Invariant: a folder of data is its owner's only; an address that others can reach is listened on
+//! only when the operator says that something in front of it encrypts. Deliberately absent: routes
+//! and rules.
+
+use std::fs::DirBuilder;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use nightshift_app::reconcile::driver;
+use nightshift_app::{App, Clock, Ids, Settings};
+use nightshift_git::Git;
+use nightshift_store::{Db, Location};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::clock;
+use crate::environment::Environment;
+use crate::failure::{Done, Failure};
+
+/// How long open requests may go on after the server was told to stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
+
+/// Where a server keeps what it knows.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// Repositories and logs.
+    pub(crate) data: PathBuf,
+    /// Everything else.
+    pub(crate) database: Location,
+}
+
+impl Place {
+    /// In `data`; `database` is a file in it unless it is said.
+    pub(crate) fn new(data: &Path, database: Option<&str>) -> Done<Self> {
+        let database = match database {
+            Some(text) => {
+                Location::parse(text).map_err(|error| Failure::usage(error.to_string()))?
+            }
+            None => Location::Sqlite(data.join("nightshift.db")),
+        };
+        Ok(Self {
+            data: data.to_owned(),
+            database,
+        })
+    }
+
+    /// Opens it; makes what is not there.
+    pub(crate) async fn open(&self, environment: &Environment) -> Done<App> {
+        private_folder(&self.data)?;
+        let git = Git::new(nightshift_git::Settings {
+            program: "git".into(),
+            path: environment.path.clone(),
+            proxy: environment.proxy.clone(),
+            ca_file: None,
+            limits: nightshift_git::Limits::default(),
+        });
+        git.check_version()
+            .await
+            .map_err(|error| Failure::failed(error.to_string()))?;
+        let db = Db::open(&self.database)
+            .await
+            .map_err(|error| Failure::failed(format!("{:#}", anyhow::Error::from(error))))?;
+        let settings = Settings::new(self.data.clone(), git);
+        Ok(App::open(settings, db, Arc::new(World), Arc::new(World))?)
+    }
+}
+
+/// Makes a folder that only its owner may enter.
+pub(crate) fn private_folder(path: &Path) -> Done {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| Failure::failed(format!("cannot make {}: {error}", path.display())))
+}
+
+/// Listens on an address, or says why not.
+pub(crate) async fn listen(address: SocketAddr, behind_tls: bool) -> Done<TcpListener> {
+    if !address.ip().is_loopback() && !behind_tls {
+        return Err(Failure::usage(format!(
+            "{address} can be reached by others, and tokens would travel unencrypted: listen on \
+             127.0.0.1 and put a reverse proxy with TLS in front, then say --behind-tls if that \
+             proxy is on another machine"
+        )));
+    }
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::failed(format!(
+            "cannot listen on {address}: {error}; is another server running there?"
+        ))
+    })
+}
+
+/// Answers until `stop` is cancelled, then lets open requests end.
+pub(crate) async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> Done {
+    let driving = tokio::spawn(driver::run(
+        app.clone(),
+        Vec::new(),
+        stop.clone().cancelled_owned(),
+    ));
+    let answering = axum::serve(listener, nightshift_web::router(app))
+        .with_graceful_shutdown(stop.clone().cancelled_owned());
+    // Streams and waiting claims end only when somebody cuts them.
+    let enough = async {
+        stop.cancelled().await;
+        tokio::time::sleep(LAST_REQUESTS).await;
+    };
+    let served = tokio::select! {
+        served = answering.into_future() => served,
+        () = enough => Ok(()),
+    };
+    stop.cancel();
+    // A reconciler stops between two steps; what it was doing is finished at the next start.
+    driving.await.ok();
+    served.map_err(|error| Failure::failed(format!("the server broke off: {error}")))
+}
+
+/// The real clock and real luck.
+#[derive(Debug, Clone, Copy)]
+struct World;
+
+impl Clock for World {
+    fn now(&self) -> Timestamp {
+        clock::now()
+    }
+}
+
+impl Ids for World {
+    fn uuid(&self) -> Uuid {
+        clock::new_id()
+    }
+
+    fn secret(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).expect("the system gives random bytes");
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_open_address_needs_a_word() {
+        let open = "0.0.0.0:0".parse().expect("an address");
+        let refused = listen(open, false).await.expect_err("refused");
+        assert!(refused.message.contains("--behind-tls"), "{refused}");
+        assert!(listen(open, true).await.is_ok());
+        let own = "127.0.0.1:0".parse().expect("an address");
+        assert!(listen(own, false).await.is_ok());
+    }
+}
