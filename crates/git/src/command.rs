@@ -379,7 +379,7 @@ impl Call {
             stdin: child.stdin.take(),
             stdout: child.stdout.take(),
             stderr: child.stderr.take(),
-            end_by: Signal::SIGKILL,
+            ends_by_itself: false,
             child,
         })
     }
@@ -392,14 +392,15 @@ pub(crate) struct Running {
     pub(crate) stdin: Option<ChildStdin>,
     pub(crate) stdout: Option<ChildStdout>,
     pub(crate) stderr: Option<ChildStderr>,
-    end_by: Signal,
+    ends_by_itself: bool,
     child: Child,
 }
 
 impl Running {
-    /// Ends by SIGTERM when dropped, so that git removes its lock files.
-    pub(crate) fn end_gently(mut self) -> Self {
-        self.end_by = Signal::SIGTERM;
+    /// Is not killed when dropped but loses its pipes: for a program that holds lock files, which
+    /// even SIGTERM can leave behind (git opens a lock before it remembers to remove it).
+    pub(crate) fn end_by_itself(mut self) -> Self {
+        self.ends_by_itself = true;
         self
     }
 
@@ -418,14 +419,16 @@ impl Running {
         // After the end was waited for, the id is gone and may belong to somebody else.
         if let Some(id) = self.child.id().and_then(|id| i32::try_from(id).ok()) {
             // It may have ended by itself just now.
-            let _gone = killpg(Pid::from_raw(id), self.end_by);
+            let _gone = killpg(Pid::from_raw(id), Signal::SIGKILL);
         }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.kill();
+        if !self.ends_by_itself {
+            self.kill();
+        }
     }
 }
 

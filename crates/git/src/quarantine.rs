@@ -63,6 +63,8 @@ impl Quarantine {
         }
         // Git takes a pack for there once its index is, so that comes last.
         files.sort_by_key(|path| path.extension() == Some(OsStr::new("idx")));
+        let mark = self.place.path().join("mark");
+        std::fs::write(&mark, KEEP_MARK)?;
         let mut guards = Guards(Vec::new());
         for pack in files
             .iter()
@@ -72,8 +74,13 @@ impl Quarantine {
                 continue;
             };
             let keep = target.join(name).with_extension("keep");
-            std::fs::write(&keep, KEEP_MARK)?;
-            guards.0.push(keep);
+            // Linked and not written in place: half a mark would be taken for a person's.
+            match std::fs::hard_link(&mark, &keep) {
+                Ok(()) => guards.0.push(keep),
+                // The same pack is being pushed by somebody else, or a person keeps it.
+                Err(there) if there.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(other) => return Err(other),
+            }
         }
         for file in files {
             let Some(name) = file.file_name() else {
@@ -97,7 +104,7 @@ pub(crate) struct Guards(Vec<PathBuf>);
 impl Drop for Guards {
     fn drop(&mut self) {
         for path in &self.0 {
-            // The same pack pushed twice at once has one guard; a sweep takes what remains.
+            // A sweep takes what remains.
             let _gone = std::fs::remove_file(path);
         }
     }

@@ -204,10 +204,8 @@ impl Repository {
             return Ok(Err(Refusal::of_pack("objects are missing from the push")));
         }
         // Only a push that brought objects brings a new .gitmodules.
-        if brought {
-            if let Some(reason) = self.bad_modules(&news).await? {
-                return Ok(Err(Refusal::of_pack(&reason)));
-            }
+        if brought && let Some(reason) = self.bad_modules(&news).await? {
+            return Ok(Err(Refusal::of_pack(&reason)));
         }
         let mut refusal = Refusal::default();
         let mut kinds = kinds.into_iter();

@@ -134,8 +134,8 @@ impl Repository {
             .arg(clean(reason.as_bytes(), 200).replace('\n', " "))
             .args(["--stdin", "-z"])
             .spawn()?
-            // Killed hard it would leave its lock files behind.
-            .end_gently();
+            // At the end of its input it aborts and unlocks.
+            .end_by_itself();
         let mut prepared = Prepared::new(running)?;
         let limit = self.git().limits().command;
         let ready = tokio::time::timeout(limit, prepared.say(&script, "prepare: ok")).await;

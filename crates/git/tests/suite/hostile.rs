@@ -182,6 +182,9 @@ async fn hooks_and_settings_in_the_repository_run_nothing() {
     let source = world.worktree("source");
     let hooks = world.repo.path().join("hooks");
     std::fs::create_dir(&hooks).expect("a directory");
+    // Not even when the repository's own configuration lets them.
+    let settings = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n";
+    std::fs::write(world.repo.path().join("config"), settings).expect("a file");
     let mark = world.path("mark");
     for hook in [
         "pre-receive",

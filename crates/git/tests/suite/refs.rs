@@ -147,3 +147,53 @@ async fn of_many_writers_from_one_value_one_wins() {
     assert_eq!(log.lines().count(), 2, "one line per move: {log}");
     world.assert_sound().await;
 }
+
+#[tokio::test]
+async fn a_caller_that_goes_away_leaves_no_lock_and_no_half() {
+    let world = World::new().await;
+    let one = world.commit(&[], &[("a", "1")]).await;
+    let updates: Vec<_> = (0..20)
+        .map(|number| update(&format!("refs/heads/x/{number}"), None, Some(&one)))
+        .collect();
+    let mut gone = 0;
+    for wait in (0..12).map(|doubled| 1 << doubled) {
+        let work = world.repo.update_refs(&updates, "x");
+        let wait = std::time::Duration::from_millis(wait);
+        if tokio::time::timeout(wait, work).await.is_ok() {
+            break;
+        }
+        gone += 1;
+        // What it had begun to write it still writes to the end; what it had locked it lets go.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        loop {
+            let count = world
+                .repo
+                .list_refs("refs/heads/")
+                .await
+                .expect("refs")
+                .len();
+            let dir = std::fs::read_dir(world.repo.path().join("refs/heads/x"));
+            let names = dir
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.file_name());
+            let locked = names
+                .filter(|name| name.to_string_lossy().ends_with(".lock"))
+                .count();
+            if locked == 0 && matches!(count, 0 | 20) {
+                break;
+            }
+            assert!(
+                std::time::Instant::now() < deadline,
+                "{count} refs, locked: {locked}"
+            );
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        if world.tip("refs/heads/x/0").await.is_some() {
+            break;
+        }
+    }
+    assert!(gone > 0, "it was never interrupted");
+    world.assert_sound().await;
+}
