@@ -1,9 +1,8 @@
 //! Control groups: the limits of memory, processes and processor time, by either version.
 //!
-//! Version 2 when the runner's own group is delegated (a service with `Delegate=yes`), else version
-//! 1 where its controllers are writable, else none (then `watch` and resource limits act alone).
-//! Invariant: groups are made below `nightshift-<hash of the data directory>` of the runner's own
-//! group; what is there when a runner starts is nobody's, because the data directory is locked.
+//! Version 2 where a group below or beside the runner's own may be made, else version 1 where its
+//! controllers are writable, else none (then `watch` and resource limits act alone).
+//! Invariant: groups are made below one named `nightshift-<hash of the data directory>`; what is there when a runner starts is nobody's, because the data directory is locked.
 
 use std::fs;
 use std::io;
@@ -42,28 +41,47 @@ impl Cgroups {
     fn version_2(root: &Path, own: &str, name: &str) -> Option<Self> {
         let path = own.lines().find_map(|line| line.strip_prefix("0::"))?;
         let group = root.join(path.trim_start_matches('/'));
-        let controllers = fs::read_to_string(group.join("cgroup.controllers")).ok()?;
-        let has = |name| controllers.split_whitespace().any(|c| c == name);
-        // In the root of the hierarchy we are nobody's guest and limit nothing.
-        if path == "/" || !has("memory") || !has("pids") {
+        let found = Self::delegated(root, &group, name);
+        found
+            .or_else(|| Self::beside(root, &group, name))
+            .map(Self::V2)
+    }
+
+    /// Below our own group, where nobody but this program lives in it: a service.
+    fn delegated(root: &Path, group: &Path, name: &str) -> Option<PathBuf> {
+        let own = fs::read_link("/proc/self/exe").ok()?;
+        let members = processes(group);
+        let ours = members.iter().all(|pid| {
+            fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|program| program == own)
+        });
+        if group == root || !ours || !lists(&group.join("cgroup.controllers")) {
             return None;
         }
         // A group with processes may not hand controllers down: we move into a leaf first.
         let leaf = group.join("runner");
         make(&leaf).ok()?;
-        for pid in processes(&group) {
+        for pid in members {
             fs::write(leaf.join("cgroup.procs"), pid.to_string()).ok()?;
         }
-        let wanted = if has("cpu") {
-            "+memory +pids +cpu"
-        } else {
-            "+memory +pids"
-        };
-        fs::write(group.join("cgroup.subtree_control"), wanted).ok()?;
-        let base = group.join(name);
+        hand_down(group)?;
+        Self::base(group, name)
+    }
+
+    /// Beside our own group, below the nearest one that hands the controllers down already: a
+    /// session, where our own group is also a person's shell.
+    fn beside(root: &Path, group: &Path, name: &str) -> Option<PathBuf> {
+        let above = group.ancestors().skip(1);
+        above
+            .take_while(|ancestor| ancestor.starts_with(root))
+            .filter(|ancestor| lists(&ancestor.join("cgroup.subtree_control")))
+            .find_map(|ancestor| Self::base(ancestor, name))
+    }
+
+    fn base(parent: &Path, name: &str) -> Option<PathBuf> {
+        let base = parent.join(name);
         make(&base).ok()?;
-        fs::write(base.join("cgroup.subtree_control"), wanted).ok()?;
-        Some(Self::V2(base))
+        hand_down(&base)?;
+        Some(base)
     }
 
     fn version_1(root: &Path, own: &str, name: &str) -> Option<Self> {
@@ -114,7 +132,7 @@ impl Cgroups {
             unified: matches!(self, Self::V2(_)),
         };
         for path in &group.paths {
-            make(path)?;
+            fs::create_dir_all(path)?;
         }
         group.set_limits()?;
         Ok(group)
@@ -135,6 +153,15 @@ impl Cgroups {
             }
         }
         swept
+    }
+}
+
+impl Drop for Cgroups {
+    /// Removes our own directories if nothing is left in them.
+    fn drop(&mut self) {
+        for base in self.bases() {
+            fs::remove_dir(base).ok();
+        }
     }
 }
 
@@ -239,6 +266,22 @@ impl Group {
     }
 }
 
+/// Whether the file names the two controllers without which a group is of no use.
+fn lists(file: &Path) -> bool {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let has = |name| text.split_whitespace().any(|word| word == name);
+    has("memory") && has("pids")
+}
+
+/// Lets a group's children have the controllers.
+fn hand_down(group: &Path) -> Option<()> {
+    let file = group.join("cgroup.subtree_control");
+    fs::write(&file, "+memory +pids").ok()?;
+    // Processor time is limited where it can be; the two above are what matters.
+    fs::write(&file, "+cpu").ok();
+    Some(())
+}
+
 fn make(path: &Path) -> io::Result<()> {
     match fs::create_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -330,6 +373,21 @@ mod tests {
         assert_eq!(group.hit(), None);
         fs::write(own.join("x/run/memory.events"), "oom 1\noom_kill 1\n").expect("a file");
         assert_eq!(group.hit(), Some(Cap::Memory(7)));
+    }
+
+    #[test]
+    fn in_a_session_the_group_is_made_beside_the_shells() {
+        let root = tempfile::tempdir().expect("a directory");
+        let slice = root.path().join("user.slice/app.slice");
+        let own = slice.join("shell.scope");
+        fs::create_dir_all(&own).expect("a group");
+        fs::write(own.join("cgroup.controllers"), "memory pids\n").expect("a file");
+        // The first process of the machine is not ours.
+        fs::write(own.join("cgroup.procs"), "1\n").expect("a file");
+        fs::write(slice.join("cgroup.subtree_control"), "memory pids\n").expect("a file");
+        let own = "0::/user.slice/app.slice/shell.scope\n";
+        let found = Cgroups::detect(root.path(), own, "x");
+        assert_eq!(found, Cgroups::V2(slice.join("x")));
     }
 
     #[test]

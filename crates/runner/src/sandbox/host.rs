@@ -1,8 +1,8 @@
 //! What the runner's machine offers for sandboxes, found out once at the start by running one.
 //!
 //! Invariant: a [`SandboxHost`] exists only when a real sandbox came up and every wall was seen from
-//! inside; one runner process owns a data directory. Deliberately absent: weaker modes. The only
-//! thing that may be missing is the overlay, which costs speed and no safety.
+//! inside; one runner process owns a data directory. Deliberately absent: weaker walls. Two things
+//! may be missing: the overlay, which costs speed, and control groups, whose limits are then watched.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -140,36 +140,41 @@ impl SandboxHost {
         run_dir::give(path, self.identity)
     }
 
+    /// Runs one sandbox with everything, and again without what may be missing.
     async fn proved(self) -> Result<Arc<Self>, SandboxError> {
         let mut host = Arc::new(self);
-        let overlay = probe(&host, true).await;
-        let no_overlay = match overlay {
-            Err(SandboxError::Part {
-                part: Part::Overlay,
-                cause,
-            }) => {
-                probe(&host, false).await?;
-                Some(cause)
+        let mut overlay = true;
+        loop {
+            let outcome = probe(&host, overlay).await;
+            let Some(only) = Arc::get_mut(&mut host) else {
+                let cause = "the probe is still under way";
+                return Err(SandboxError::host("proving the sandbox", cause));
+            };
+            match outcome {
+                Ok(()) => return Ok(host),
+                Err(SandboxError::Part {
+                    part: Part::Overlay,
+                    cause,
+                }) if overlay => {
+                    only.support.no_overlay = Some(cause);
+                    overlay = false;
+                }
+                // Groups that can be made but not joined; the limits are watched then.
+                Err(SandboxError::Part {
+                    part: Part::Cgroup, ..
+                }) if only.cgroups != Cgroups::None => {
+                    only.cgroups = Cgroups::None;
+                    only.support.caps = only.cgroups.describe();
+                }
+                Err(error) => return Err(error),
             }
-            other => {
-                other?;
-                None
-            }
-        };
-        if let Some(only) = Arc::get_mut(&mut host) {
-            only.support.no_overlay = no_overlay;
-            return Ok(host);
         }
-        Err(SandboxError::host(
-            "proving the sandbox",
-            "the probe is still under way",
-        ))
     }
 }
 
 /// Brings one sandbox up and lets it look at its own walls.
 async fn probe(host: &Arc<SandboxHost>, overlay: bool) -> Result<(), SandboxError> {
-    let run = host.run_dir(if overlay { "probe-overlay" } else { "probe" })?;
+    let run = host.run_dir("probe")?;
     let lower = run.path().join("steps/lower");
     let tree = if overlay {
         lower.clone()
@@ -201,14 +206,22 @@ async fn probe(host: &Arc<SandboxHost>, overlay: bool) -> Result<(), SandboxErro
             },
         },
     );
+    let outcome = look(&sandbox, &host.config.program.prefix_args).await;
+    drop(sandbox);
+    run.remove()?;
+    outcome
+}
+
+/// Lets our own program look at the walls from inside.
+async fn look(sandbox: &Sandbox, prefix: &[String]) -> Result<(), SandboxError> {
     let mut command = vec![spec::PROGRAM.to_owned()];
-    command.extend_from_slice(&host.config.program.prefix_args);
+    command.extend_from_slice(prefix);
     command.extend(["sandbox-init", "--probe"].map(str::to_owned));
     let step = Step {
         command,
         env: Vec::new(),
         stdin: Stdin::Closed,
-        timeout: Duration::from_secs(20),
+        timeout: Duration::from_secs(60),
     };
     let mut running = sandbox.spawn(&step).await?;
     let mut said = String::new();
@@ -216,19 +229,17 @@ async fn probe(host: &Arc<SandboxHost>, overlay: bool) -> Result<(), SandboxErro
         // What cannot be read is not in the message; the outcome tells.
         errors.read_to_string(&mut said).await.ok();
     }
-    let outcome = running.wait().await;
-    drop((running, sandbox));
-    run.remove()?;
-    match outcome {
+    let said = said.trim();
+    match running.wait().await {
         Ok(Exit::Exited { code: 0 }) => Ok(()),
-        Ok(exit) => Err(SandboxError::part(
-            Part::Namespaces,
-            format!("the probe ended with {exit:?}: {}", said.trim()),
-        )),
+        Ok(exit) => {
+            let cause = format!("the probe ended with {exit:?}: {said}");
+            Err(SandboxError::part(Part::Namespaces, cause))
+        }
         Err(SandboxError::Part {
             part: Part::Bubblewrap,
             ..
-        }) if !said.trim().is_empty() => Err(SandboxError::part(Part::Bubblewrap, said.trim())),
+        }) if !said.is_empty() => Err(SandboxError::part(Part::Bubblewrap, said)),
         Err(error) => Err(error),
     }
 }

@@ -132,7 +132,10 @@ pub(super) fn watch_over(mut watched: Watched, stdin: Option<ChildStdin>) -> Run
     };
     tokio::spawn(async move {
         let outcome = watched.run(kill_receiver).await;
-        watched.busy.store(false, Ordering::Release);
+        // Over a tree in which something may still be alive nothing else may start.
+        if !matches!(outcome, Err(SandboxError::NotGone { .. })) {
+            watched.busy.store(false, Ordering::Release);
+        }
         drop(watched.spawner);
         outcome_sender.send_replace(Some(outcome));
     });

@@ -37,8 +37,6 @@ const SETTINGS: &[(&str, &str)] = &[
     ("http.followRedirects", "false"),
     ("http.lowSpeedLimit", "100"),
     ("http.lowSpeedTime", "60"),
-    ("transfer.fsckObjects", "true"),
-    ("fetch.fsck.zeroPaddedFilemode", "ignore"),
 ];
 
 /// A bare repository, made when first needed.
