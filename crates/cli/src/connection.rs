@@ -58,6 +58,23 @@ impl Connection {
         })
     }
 
+    /// To a server that this process has started.
+    pub(crate) fn to(
+        server: &str,
+        token: &str,
+        project: &str,
+        environment: Environment,
+        output: Output,
+    ) -> Done<Self> {
+        Ok(Self {
+            client: Client::new(http(server)?, server, Some(token.to_owned())),
+            output,
+            environment,
+            token: Some(token.to_owned()),
+            project: Some(project.to_owned()),
+        })
+    }
+
     /// The token, for git.
     pub(crate) fn token(&self) -> Done<&str> {
         self.token.as_deref().ok_or_else(|| self.no_token())

@@ -8,6 +8,7 @@ mod client_settings;
 mod clock;
 mod command;
 mod connection;
+mod demo;
 mod draft;
 mod environment;
 mod event_source;

@@ -38,6 +38,16 @@ impl Output {
         }
     }
 
+    /// The same, for steps within a step: no progress is shown.
+    pub(crate) fn silent(self) -> Self {
+        Self { json: true, ..self }
+    }
+
+    /// Whether another program's progress may be shown.
+    pub(crate) fn shows_progress(&self) -> bool {
+        !self.json && io::stderr().is_terminal()
+    }
+
     /// An empty screen of this terminal.
     pub(crate) fn screen(&self) -> Screen {
         Screen::new(self.colour, self.width)
@@ -93,7 +103,7 @@ impl Output {
 
     /// Shows that something takes time; only on a terminal.
     pub(crate) fn busy(&self, text: &str) -> Busy {
-        let bar = if io::stderr().is_terminal() && !self.json {
+        let bar = if self.shows_progress() {
             let style = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}");
             let bar = ProgressBar::new_spinner();
             if let Ok(style) = style {

@@ -9,7 +9,7 @@
 )]
 
 use std::fs;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -93,9 +93,9 @@ impl Git {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    /// Runs it with its own progress on the terminal; without one, what it said is in the error.
-    pub(crate) fn watch(mut self) -> Done {
-        if io::stderr().is_terminal() {
+    /// Runs it with its own progress on the terminal if `shown`; else what it said is in the error.
+    pub(crate) fn watch(mut self, shown: bool) -> Done {
+        if shown {
             self.command.stdin(Stdio::inherit()).stdout(Stdio::null());
             let status = self.command.status().map_err(|error| missing(&error))?;
             if status.success() {

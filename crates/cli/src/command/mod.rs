@@ -27,6 +27,7 @@ pub(crate) mod user;
 use clap::{Args, Parser, Subcommand};
 
 use crate::connection::Connection;
+use crate::demo;
 use crate::environment::Environment;
 use crate::failure::{CODES, Done};
 use crate::output::Output;
@@ -90,6 +91,8 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Start everything on this machine: server and runner
     Up(up::Args),
+    /// Show the whole loop on a small program: no key, no account
+    Demo(demo::Args),
     /// Make projects and say who may do what in them
     #[command(subcommand)]
     Project(project::Command),
@@ -147,6 +150,7 @@ impl Cli {
         let connect = |environment| Connection::open(global, environment, output);
         match self.command {
             Command::Up(args) => args.run(&environment, output).await,
+            Command::Demo(args) => args.run(environment, output).await,
             Command::Serve(args) => args.run(&environment, output).await,
             Command::Runner(args) => args.run(global, &environment).await,
             Command::Operator(args) => args.run(&environment, output).await,

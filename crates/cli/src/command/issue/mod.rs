@@ -4,7 +4,7 @@ mod answer;
 mod close;
 mod edit;
 mod list;
-mod new;
+pub(crate) mod new;
 mod note;
 mod show;
 mod turn;

@@ -91,7 +91,21 @@ impl Args {
         connection.output.show(&mut screen)
     }
 
-    async fn from_files(&self, connection: &Connection, project: &ProjectPath) -> Done<Vec<Issue>> {
+    /// What files say, all of them ready.
+    pub(crate) fn ready(files: Vec<PathBuf>) -> Self {
+        Self {
+            files,
+            ready: true,
+            ..Self::default()
+        }
+    }
+
+    /// Files what the files say, blockers first.
+    pub(crate) async fn from_files(
+        &self,
+        connection: &Connection,
+        project: &ProjectPath,
+    ) -> Done<Vec<Issue>> {
         let mut filings = Vec::new();
         for path in &self.files {
             filings.push(self.read(path)?);

@@ -34,32 +34,42 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, connection: &Connection) -> Done {
-        let source = Source::find(&self.source)?;
-        let name = match self.name {
-            Some(name) => name,
-            None => name_of(&source)?,
-        };
-        connection.token()?;
-        let here = Local::open(connection, &source)?;
-        let branch = match self.branch {
-            Some(branch) => branch,
-            None => here.default_branch(connection)?,
-        };
-        let project = create(connection, &name, &branch).await?;
-        let commits = here.has_branches(connection)?;
-        if commits {
-            here.push(connection, &project)?;
-        }
-        let path = ProjectPath {
-            project: project.name.clone(),
-        };
-        let project = connection
-            .call::<operations::ProjectGet>(&path, &Nothing {}, &Nothing {})
-            .await?;
-        let output = connection.output;
+        let project = add(connection, &self.source, self.name, self.branch).await?;
         let url = format!("{}{}", connection.client.server(), project.git_path);
-        output.answer(&project, |screen| tell(screen, &project, &url))
+        connection
+            .output
+            .answer(&project, |screen| tell(screen, &project, &url))
     }
+}
+
+/// Makes a project of the repository at `source`.
+pub(crate) async fn add(
+    connection: &Connection,
+    source: &str,
+    name: Option<String>,
+    branch: Option<BranchName>,
+) -> Done<Project> {
+    let source = Source::find(source)?;
+    let name = match name {
+        Some(name) => name,
+        None => name_of(&source)?,
+    };
+    connection.token()?;
+    let here = Local::open(connection, &source)?;
+    let branch = match branch {
+        Some(branch) => branch,
+        None => here.default_branch(connection)?,
+    };
+    let project = create(connection, &name, &branch).await?;
+    if here.has_branches(connection)? {
+        here.push(connection, &project)?;
+    }
+    let path = ProjectPath {
+        project: project.name,
+    };
+    connection
+        .call::<operations::ProjectGet>(&path, &Nothing {}, &Nothing {})
+        .await
 }
 
 /// Where the repository is.
@@ -182,13 +192,13 @@ impl Local {
             Source::Address(address) => {
                 let place = tempfile::tempdir()
                     .map_err(|error| Failure::failed(format!("cannot make a folder: {error}")))?;
-                let _busy = quiet(connection.output, "cloning");
+                quiet(connection.output, "cloning");
                 let bare = place.path().join("clone.git");
                 Git::new(&connection.environment, None)
                     .args(["clone", "--bare", "--progress", "--"])
                     .arg(address)
                     .arg(&bare)
-                    .watch()?;
+                    .watch(connection.output.shows_progress())?;
                 (bare, Some(place))
             }
         };
@@ -249,7 +259,7 @@ impl Local {
     /// Pushes every branch and tag, all of them or none.
     fn push(&self, connection: &Connection, project: &Project) -> Done {
         let server = connection.client.server();
-        let _busy = quiet(connection.output, "pushing");
+        quiet(connection.output, "pushing");
         self.git(connection)
             .token(server, connection.token()?)
             // Branches of issues belong to the platform; a copy of another server has its own.
@@ -257,7 +267,7 @@ impl Local {
             .arg(format!("{server}{}", project.git_path))
             .args(["refs/heads/*:refs/heads/*", "refs/tags/*:refs/tags/*"])
             .arg(format!("^{ISSUE_BRANCHES}*"))
-            .watch()
+            .watch(connection.output.shows_progress())
             .map_err(|failure| {
                 failure.and(&format!(
                     "project {} is there and empty; the same command goes on",
@@ -269,7 +279,7 @@ impl Local {
 
 /// git shows its own progress on a terminal; ours would be in its way.
 fn quiet(output: Output, what: &str) {
-    if output.terminal && !output.json {
+    if output.shows_progress() {
         output.note(&format!("{what} ..."));
     }
 }

@@ -1,6 +1,6 @@
 //! `project`: repositories and who may do what in them.
 
-mod add;
+pub(crate) mod add;
 mod list;
 mod member;
 mod show;
