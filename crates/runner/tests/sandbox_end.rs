@@ -86,6 +86,8 @@ async fn a_dropped_handle_kills() {
         sandbox.spawn(&step("true")).await.err(),
         Some(SandboxError::Busy)
     );
+    // A handle to end it from elsewhere does not keep it alive.
+    let elsewhere = running.killer();
     drop(running);
     let end = Instant::now() + Duration::from_secs(10);
     while sandbox.spawn(&step("true")).await.err() == Some(SandboxError::Busy) {
@@ -93,6 +95,7 @@ async fn a_dropped_handle_kills() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(alive(&mark(13)), Vec::<String>::new());
+    drop(elsewhere);
 }
 
 #[tokio::test]
