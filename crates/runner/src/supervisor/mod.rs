@@ -158,7 +158,7 @@ impl Supervisor {
                 }
                 Err(CallError::Problem(problem)) if matches!(problem.status, 401 | 403) => {
                     break Err(anyhow::anyhow!(
-                        "the server at {} does not take this runner's token ({}): make a new runner token on the server and start the runner with it",
+                        "the server at {} does not take this runner's token ({}): make a new one with `nightshift token new --runner NAME`",
                         self.worker.config().server,
                         problem.detail
                     ));

@@ -91,14 +91,18 @@ impl House {
     /// With a runner.
     pub(crate) async fn new(files: &[(&str, &str)]) -> Self {
         let mut house = Self::empty(files).await;
-        let config = house.config();
-        let shutdown = house.shutdown.clone();
-        house.runner = Some(tokio::spawn(nightshift_runner::run(
+        house.runner(house.config());
+        house
+    }
+
+    /// Starts a runner.
+    pub(crate) fn runner(&mut self, config: Config) {
+        let shutdown = self.shutdown.clone();
+        self.runner = Some(tokio::spawn(nightshift_runner::run(
             config,
             Arc::new(|| NOW),
             shutdown,
         )));
-        house
     }
 
     pub(crate) fn config(&self) -> Config {

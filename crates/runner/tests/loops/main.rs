@@ -9,4 +9,5 @@ mod crash;
 mod end;
 mod house;
 mod proof;
+mod real;
 mod server;

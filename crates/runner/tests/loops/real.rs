@@ -1,0 +1,171 @@
+//! The whole author run with the real Claude Code and Codex against a scripted model: the key is
+//! added outside, red checks go back to the same session, and so does a person's review.
+
+use std::path::PathBuf;
+
+use nightshift_api::runner::{AuthorOrder, Complete, End, SessionState, WorkOrder};
+use nightshift_domain::config::Harness;
+use nightshift_domain::git_name::ObjectId;
+use nightshift_runner::config::Endpoint;
+use nightshift_runner::harness::Programs;
+use nightshift_runner::secret::Secret;
+use nightshift_testkit::model::{Exchange, ModelServer, Script, Step};
+
+use super::house::{House, check};
+
+const KEY: &str = "sk-real-CANARY-7731";
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the programs are where the environment says"
+)]
+fn programs() -> Programs {
+    let named = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let cache = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")));
+    let dir = named("NIGHTSHIFT_AGENTS_DIR").or_else(|| Some(cache?.join("nightshift/agents")));
+    let found = Programs::find(dir.as_deref(), None);
+    assert!(
+        found.claude.is_some() && found.codex.is_some(),
+        "the agent programs are not in {dir:?}: run scripts/agents/install.sh, or set NIGHTSHIFT_AGENTS_DIR"
+    );
+    found
+}
+
+fn script() -> Script {
+    Script::new([
+        Step::shell("I fix the operator.", "sed -i 's/a - b/a + b/' calc.py"),
+        Step::say("add() is fixed."),
+    ])
+    .when(
+        "no plus here",
+        [
+            Step::shell("A name.", "sed -i 's/add/plus/' calc.py"),
+            Step::say("It is called plus now."),
+        ],
+    )
+    .when(
+        "SENT BACK",
+        [
+            Step::shell("A comment.", "sed -i '1i # sums' calc.py"),
+            Step::say("It has a comment."),
+        ],
+    )
+    .key(KEY)
+}
+
+fn main_requests(model: &ModelServer) -> Vec<Exchange> {
+    model.journal().into_iter().filter(|e| e.main).collect()
+}
+
+fn brought(complete: &Complete) -> (ObjectId, SessionState) {
+    match (&complete.end, &complete.attempt, &complete.session) {
+        (End::Authored { .. }, Some(attempt), Some(session)) => (attempt.clone(), session.clone()),
+        other => panic!("nothing was brought: {other:?}"),
+    }
+}
+
+fn by(order: &mut WorkOrder, harness: Harness) -> &mut AuthorOrder {
+    let author = order.author.as_mut().unwrap();
+    author.agent.name = harness.as_str().to_owned();
+    author.agent.harness = harness;
+    author.agent.model = (harness == Harness::Codex).then(|| "scripted".to_owned());
+    author
+}
+
+async fn is_told_and_resumed(harness: Harness, header: &str, prefix: &str) {
+    let model = ModelServer::start(script()).await;
+    let house = &mut House::empty(&[("calc.py", "def add(a, b):\n    return a - b\n")]).await;
+    let mut config = house.config();
+    config.programs = programs();
+    config.endpoints.default = vec![(harness, "house".to_owned())];
+    config.endpoints.by_name.insert(
+        "house".to_owned(),
+        Endpoint {
+            url: model.base_url(),
+            header: header.to_owned(),
+            prefix: prefix.to_owned(),
+            secret: Some(Secret::new(KEY)),
+        },
+    );
+    house.runner(config);
+
+    let mut order = house.author("The sum is wrong.");
+    by(&mut order, harness);
+    order.checks = vec![check(
+        "test",
+        "grep -q 'def plus' calc.py || { echo no plus here; exit 1; }",
+    )];
+    let run = house.give(&order);
+    let complete = house.server.ended(run).await;
+    let (attempt, session) = brought(&complete);
+    assert_eq!(
+        house.git(&["show", &format!("{attempt}:calc.py")]),
+        "def plus(a, b):\n    return a + b"
+    );
+    // Nothing of the program itself is in the change.
+    assert_eq!(
+        house.git(&["diff", "--name-only", house.base.as_str(), attempt.as_str()]),
+        "calc.py"
+    );
+    assert!(complete.usage.unwrap().output_tokens > 0);
+    let text = house.server.run(run).unwrap().text();
+    assert!(
+        text.contains("I fix the operator.") && !text.contains(KEY),
+        "{text}"
+    );
+    let first = main_requests(&model);
+    assert!(
+        first.last().unwrap().items > first[0].items,
+        "the repair is said in the same conversation"
+    );
+
+    // Sent back: another run, the same session.
+    let mut order = house.author("The sum is wrong.");
+    order.start = attempt;
+    order.round = 2;
+    let author = by(&mut order, harness);
+    author.session = Some(session.clone());
+    author.resumed_prompt = "SENT BACK: say what it does.".to_owned();
+    let run = house.give(&order);
+    let (attempt, resumed) = brought(&house.server.ended(run).await);
+    assert_eq!(resumed.id, session.id);
+    assert!(
+        house
+            .git(&["show", &format!("{attempt}:calc.py")])
+            .starts_with("# sums")
+    );
+    let second = &main_requests(&model)[first.len()..];
+    assert!(
+        second[0].items > first.last().unwrap().items,
+        "the conversation goes on"
+    );
+
+    // A session that the program does not know any more: a fresh one, with the whole order.
+    let mut order = house.author("SENT BACK again, in full.");
+    order.start = house.base.clone();
+    let author = by(&mut order, harness);
+    author.session = Some(SessionState {
+        id: "7d2b6e52-5b0e-4f43-8c38-6cc4b3a7d001".to_owned(),
+        ..session
+    });
+    let run = house.give(&order);
+    let (attempt, fresh) = brought(&house.server.ended(run).await);
+    assert_ne!(fresh.id, resumed.id);
+    assert!(
+        house
+            .git(&["show", &format!("{attempt}:calc.py")])
+            .starts_with("# sums")
+    );
+    let text = house.server.run(run).unwrap().text();
+    assert!(text.contains("a fresh one starts"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_claude_code_is_told_and_resumed() {
+    is_told_and_resumed(Harness::ClaudeCode, "x-api-key", "").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_codex_is_told_and_resumed() {
+    is_told_and_resumed(Harness::Codex, "authorization", "Bearer ").await;
+}
