@@ -68,10 +68,20 @@ impl SandboxHost {
     ///
     /// # Errors
     /// A part is missing or does not hold: no sandbox may be started on this machine.
-    pub async fn open(config: HostConfig) -> Result<Arc<Self>, SandboxError> {
+    pub async fn open(mut config: HostConfig) -> Result<Arc<Self>, SandboxError> {
         executable(&config.bwrap, Part::Bubblewrap)?;
         executable(&config.program.path, Part::Program)?;
         let lock = take(&config.data)?;
+        // Sandboxes are started from another directory than ours.
+        for path in [
+            &mut config.data,
+            &mut config.program.path,
+            &mut config.bwrap,
+        ] {
+            let whole = path.canonicalize();
+            *path =
+                whole.map_err(|e| SandboxError::host(format!("reading {}", path.display()), e))?;
+        }
         let identity = identity();
         let cgroups = cgroups(&config.data);
         let mut swept = cgroups.sweep();

@@ -124,8 +124,15 @@ impl Sandbox {
             args,
             command: plan::command(&self.spec, step, prefix, processes),
         };
-        let mut child = match self.enter().await {
-            Ok(child) => child,
+        let entered = match report::encode_plan(&plan) {
+            Ok(bytes) => self.enter().await.map(|child| (bytes, child)),
+            Err(e) => Err(SandboxError::part(
+                Part::Bind,
+                format!("a path is not UTF-8: {e}"),
+            )),
+        };
+        let (bytes, mut child) = match entered {
+            Ok(entered) => entered,
             Err(error) => {
                 group.remove();
                 return Err(error);
@@ -144,8 +151,6 @@ impl Sandbox {
             spawner: Arc::clone(&self.host.spawner),
         };
         let mut running = running::watch_over(watched, stdin);
-        let bytes = report::encode_plan(&plan)
-            .map_err(|e| SandboxError::part(Part::Bind, format!("a path is not UTF-8: {e}")))?;
         if let Some(stdin) = &mut running.stdin {
             // A process that ended before reading it says why in its report; the clock is armed.
             stdin.write_all(&bytes).await.ok();
