@@ -79,6 +79,9 @@ pub(crate) async fn run(task: &Task) -> Option<Ended> {
         Err(cut) => Err(cut.clone()),
     };
     if let Ok((bench, ..)) = opened {
+        if let Some(traffic) = bench.traffic() {
+            task.say(transcript::Step::Runner, traffic);
+        }
         bench.close().await;
     }
     let end = match worked {

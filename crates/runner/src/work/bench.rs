@@ -105,6 +105,24 @@ impl<'a> Bench<'a> {
             .map_or(0, |forwarder| forwarder.platform_posts(&path))
     }
 
+    /// What went out so far, in words.
+    pub(crate) fn traffic(&self) -> Option<String> {
+        let forwarder = self.forwarder.as_ref()?;
+        let (model, platform) = (forwarder.model_traffic(), forwarder.platform_traffic());
+        Some(format!(
+            "model: {} requests, {} failed, {} refused, {} bytes sent, {} received; \
+             platform: {} requests, {} failed, {} refused",
+            model.requests,
+            model.failed,
+            model.refused,
+            model.bytes_sent,
+            model.bytes_received,
+            platform.requests,
+            platform.failed,
+            platform.refused,
+        ))
+    }
+
     /// Removes everything.
     pub(crate) async fn close(mut self) {
         self.forwarder = None;

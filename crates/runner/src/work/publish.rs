@@ -20,7 +20,8 @@ use super::cut::Cut;
 use super::step::{self, Guard, Reader, Stepped};
 use crate::sandbox::{self, Exit, Stdin, spec};
 
-/// Makes the commit and prints it, or prints `unchanged`. `$1` is the start.
+/// Makes the commit and prints it, or prints `unchanged`. `$1` is the start. What is printed before
+/// tells whose fault a failure is: the tree's from `reading` on, the platform's again from `read` on.
 const COMMIT: &str = r#"
 place=$HOME/.nightshift-publish
 rm -rf -- "$place"
@@ -45,7 +46,10 @@ if [ -f /nightshift/index ]; then
 else
     git read-tree "$1"
 fi
-git add -A -- .
+echo reading
+git add -A -- . || { chmod -R u+rwX -- . && git add -A -- .; }
+git diff-index --cached --raw "$1" | sed -n 's/^:[0-7]* 160000 .*\t/nested /p'
+echo read
 . /nightshift/sealed.sh
 tree=$(git write-tree)
 if [ "$tree" = "$without" ]; then
@@ -118,11 +122,26 @@ pub(crate) async fn commit(
         let commit = line.strip_prefix("commit ")?.parse().ok()?;
         Some(Snapshot::Commit(commit))
     });
-    said.filter(|_| printed.good).ok_or_else(|| {
-        Cut::failed(
-            Reason::WorkspaceFailed,
+    if let Some(place) = printed.lines.iter().find_map(|l| l.strip_prefix("nested ")) {
+        return Err(Cut::failed(
+            Reason::AgentFailed,
             format!(
-                "the change could not be committed: {}",
+                "the change holds a git repository of its own at {place:?}, whose files would be lost: \
+                 let the agent remove {place}/.git, or add the files as plain ones"
+            ),
+        ));
+    }
+    said.filter(|_| printed.good).ok_or_else(|| {
+        let has = |word: &str| printed.lines.iter().any(|line| line == word);
+        let reason = if has("reading") && !has("read") {
+            Reason::AgentFailed
+        } else {
+            Reason::WorkspaceFailed
+        };
+        Cut::failed(
+            reason,
+            format!(
+                "the working tree could not be committed: {}",
                 printed.printed.tail().trim()
             ),
         )

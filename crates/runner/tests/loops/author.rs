@@ -130,7 +130,7 @@ async fn sealed_tests_that_the_agent_changed_are_as_they_were_filed() {
     let house = &mut House::new(&[("a.txt", "one\n")]).await;
     let mut order = house.author(
         "```sh\necho two >a.txt\nmkdir -p /tmp/away sealed/deep && rm -rf sealed && ln -s /tmp/away sealed\n\
-         mkdir -p sealed/deep && echo 'exit 0' >sealed/deep/t.sh\n```\n",
+         mkdir -p sealed/deep && echo 'exit 1' >sealed/deep/t.sh\n```\n",
     );
     order.acceptance = Some(sealed(
         "sealed/deep/t.sh",
@@ -309,4 +309,55 @@ async fn what_is_missing_is_named_before_anything_starts() {
     let run = house.give(&order);
     let complete = house.server.ended(run).await;
     assert_eq!(failure(&complete).0, Reason::AgentFailed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_agent_leaves_in_the_tree_is_taken_or_refused_by_name() {
+    let house = &mut House::new(&[("a.txt", "one\n")]).await;
+    let odd = house.author(
+        "```sh\necho two >a.txt\necho x >locked && mkdir shut && echo y >shut/in && chmod 000 locked shut\nmkfifo pipe\nln -s /etc/passwd link\n```\n",
+    );
+    let nested = house.author(
+        "```sh\ngit init -q sub && cd sub && echo x >x && git add x && git commit -q -m x\n```\n",
+    );
+    let bare = house.author("```sh\ngit init -q sub && echo x >sub/x\n```\n");
+    let odd = house.give(&odd);
+    let attempt = attempt(&house.server.ended(odd).await);
+    let listed = house.git(&["ls-tree", "-r", "--name-only", attempt.as_str()]);
+    assert_eq!(listed, "a.txt\nlink\nlocked\nshut/in");
+    // A link is a link: what it points at was never read.
+    assert_eq!(
+        house.git(&["show", &format!("{attempt}:link")]),
+        "/etc/passwd"
+    );
+    for order in [nested, bare] {
+        let run = house.give(&order);
+        let complete = house.server.ended(run).await;
+        let (reason, detail) = failure(&complete);
+        assert_eq!(reason, Reason::AgentFailed, "{detail}");
+        assert!(detail.contains("sub"), "{detail}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_takes_too_much_ends_alone() {
+    let house = &mut House::new(&[("a.txt", "one\n")]).await;
+    let mut disk = house.author("```sh\nhead -c 200000000 /dev/zero >big; sleep 60\n```\n");
+    disk.limits.disk_bytes = 64 << 20;
+    let mut processes = house
+        .author("```sh\necho two >a.txt; for i in $(seq 500); do sleep 60 & done; sleep 60\n```\n");
+    processes.limits.processes = 64;
+    let (disk, processes) = (house.give(&disk), house.give(&processes));
+    let calm = house.author("```sh\necho two >a.txt\n```\n");
+    let calm = house.give(&calm);
+    assert_eq!(
+        failure(&house.server.ended(disk).await).0,
+        Reason::DiskLimit
+    );
+    let ended = house.server.ended(processes).await;
+    assert!(
+        matches!(failure(&ended).0, Reason::MemoryLimit | Reason::AgentFailed),
+        "{ended:?}"
+    );
+    assert!(house.server.ended(calm).await.attempt.is_some());
 }

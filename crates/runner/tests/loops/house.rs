@@ -161,6 +161,21 @@ impl House {
         self.order(Kind::Verify, head)
     }
 
+    /// A trial of `head` with the definitions of another order.
+    pub(crate) fn trial(&mut self, head: &ObjectId, like: &WorkOrder) -> WorkOrder {
+        let WorkOrder {
+            run, job, token, ..
+        } = self.order(Kind::Trial, head);
+        WorkOrder {
+            run,
+            job,
+            token,
+            kind: Kind::Trial,
+            checks: Vec::new(),
+            ..like.clone()
+        }
+    }
+
     fn order(&mut self, kind: Kind, start: &ObjectId) -> WorkOrder {
         let number = self.next;
         self.next += 1;

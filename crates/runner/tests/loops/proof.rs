@@ -66,6 +66,13 @@ async fn every_check_runs_on_the_head_and_the_sealed_tests_also_on_the_base() {
     assert_eq!(report.checks[1].output_tail, "café \u{fffd}\n");
     // No token, no way out, nothing that listens.
     assert_eq!(report.checks[3].output_tail, "0\n0\n1\n");
+
+    // A trial proves a merged tree; on its base nothing has to be red.
+    let trial = house.trial(&head, &order);
+    let run = house.give(&trial);
+    let report = self::report(house.server.ended(run).await);
+    assert_eq!(report.acceptance_on_base, None);
+    assert!(report.acceptance_on_head.unwrap().passed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
