@@ -35,8 +35,10 @@ impl Connection {
     /// Finds out which server is meant. Nothing is sent yet.
     pub(crate) fn open(global: &Global, environment: Environment, output: Output) -> Done<Self> {
         let settings = ClientSettings::read(&environment.config)?;
-        let server = match (&global.server, settings.server) {
-            (Some(server), _) => normal_server(server)?,
+        // A variable that is set to nothing says nothing.
+        let said = |value: &Option<String>| value.clone().filter(|text| !text.is_empty());
+        let server = match (said(&global.server), settings.server) {
+            (Some(server), _) => normal_server(&server)?,
             (None, Some(server)) => normal_server(&server)?,
             (None, None) => {
                 return Err(Failure::usage(
@@ -45,16 +47,13 @@ impl Connection {
                 ));
             }
         };
-        let token = global
-            .token
-            .clone()
-            .or_else(|| settings.tokens.get(&server).cloned());
+        let token = said(&global.token).or_else(|| settings.tokens.get(&server).cloned());
         Ok(Self {
             client: Client::new(http(&server)?, &server, token.clone()),
             output,
             environment,
             token,
-            project: global.project.clone(),
+            project: said(&global.project),
         })
     }
 

@@ -18,6 +18,7 @@ use nightshift_app::App;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::Child;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -60,7 +61,7 @@ pub(crate) struct Local {
     pub(crate) token: String,
     stop_server: CancellationToken,
     serving: JoinHandle<Done>,
-    running: JoinHandle<()>,
+    running: oneshot::Receiver<()>,
 }
 
 impl Local {
@@ -98,7 +99,7 @@ impl Local {
             token,
             stop_server,
             serving,
-            running: tokio::spawn(runner.keep(stop.clone())),
+            running: runner.on_its_own_thread(stop.clone())?,
         })
     }
 
@@ -109,12 +110,12 @@ impl Local {
             broken = &mut self.serving => {
                 stop.orderly.cancel();
                 stop.at_once.cancel();
-                self.running.await.ok();
+                (&mut self.running).await.ok();
                 return broken.unwrap_or_else(|_| Err(Failure::failed("the server broke off")));
             }
         }
         // The server answers while the runner gives its runs back.
-        self.running.await.ok();
+        (&mut self.running).await.ok();
         self.stop_server.cancel();
         self.serving
             .await
@@ -191,6 +192,26 @@ struct Runner {
 }
 
 impl Runner {
+    /// Keeps it alive on a thread that lives as long as the runner: the system ends a child that
+    /// asked for it when the very thread that started it is gone. Tells when all is over.
+    fn on_its_own_thread(self, stop: Stop) -> Done<oneshot::Receiver<()>> {
+        let failed = |error: io::Error| Failure::failed(format!("cannot start a thread: {error}"));
+        let (over, wait) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(failed)?;
+        std::thread::Builder::new()
+            .name("runner".to_owned())
+            .spawn(move || {
+                runtime.block_on(self.keep(stop));
+                // Nobody may be waiting any more.
+                over.send(()).ok();
+            })
+            .map_err(failed)?;
+        Ok(wait)
+    }
+
     async fn keep(self, stop: Stop) {
         let mut pause = PAUSES.0;
         while !stop.orderly.is_cancelled() {

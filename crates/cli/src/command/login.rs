@@ -20,7 +20,7 @@ use crate::words;
 /// Which server.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Its address, such as https://night.example.com; otherwise the last one
+    /// Its address, such as `https://night.example.com`; otherwise the last one
     address: Option<String>,
 }
 

@@ -186,6 +186,22 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// clap keeps values by name: an argument named as a global one would take its place.
+    #[test]
+    fn no_argument_is_named_as_a_global_one() {
+        fn walk(command: &clap::Command) {
+            for below in command.get_subcommands() {
+                for argument in below.get_arguments() {
+                    let id = argument.get_id().as_str();
+                    let global = ["server", "token", "project", "json"].contains(&id);
+                    assert!(!global, "{} {id}", below.get_name());
+                }
+                walk(below);
+            }
+        }
+        walk(&Cli::command());
+    }
+
     /// Help texts are read by people: all of them in one place, so that a review sees them change.
     #[test]
     fn help_texts() {

@@ -28,7 +28,7 @@ use crate::stop::Stop;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// File with the runner's token (`nightshift token new --runner NAME`); otherwise it is in
-    /// NIGHTSHIFT_RUNNER_TOKEN
+    /// `NIGHTSHIFT_RUNNER_TOKEN`
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// How many runs at one time; otherwise one for each processor

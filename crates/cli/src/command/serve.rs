@@ -19,7 +19,7 @@ pub(crate) struct Args {
     /// Folder of repositories and logs; otherwise one in your data folder
     #[arg(long, env = "NIGHTSHIFT_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
-    /// sqlite:PATH or postgres://USER@HOST/NAME; otherwise a SQLite file among the data
+    /// `sqlite:PATH` or `postgres://USER@HOST/NAME`; otherwise a SQLite file among the data
     #[arg(
         long,
         env = "NIGHTSHIFT_DATABASE",

@@ -105,7 +105,7 @@ impl<'a> Play<'a> {
             .map(|(stem, _)| folder.join(format!("{stem}.md")));
         let project = project();
         let issues = new::Args::ready(files.collect())
-            .from_files(self.connection, &project)
+            .file_all(self.connection, &project)
             .await?;
         if self.role == Role::Guide {
             return Ok(());
@@ -310,15 +310,17 @@ impl<'a> Play<'a> {
         self.connection
             .call::<operations::PullReview>(&path(number), &Nothing {}, &review)
             .await?;
-        let words = match decision {
-            Decision::Approve => "approved".to_owned(),
-            Decision::SendBack => format!("sent back: {body}"),
+        let words = match (self.role, decision) {
+            (Role::Guide, Decision::Approve) => {
+                format!("the demo plays you: nightshift pr approve {number}")
+            }
+            (Role::Guide, Decision::SendBack) => {
+                format!("the demo plays you: nightshift pr send-back {number} {body:?}")
+            }
+            (Role::Whole, Decision::Approve) => "approved".to_owned(),
+            (Role::Whole, Decision::SendBack) => format!("sent back: {body}"),
         };
-        let who = match self.role {
-            Role::Guide => "the demo plays you: ",
-            Role::Whole => "",
-        };
-        self.step(Some(number), &format!("{who}{words}"))?;
+        self.step(Some(number), &words)?;
         Ok(Some(true))
     }
 

@@ -128,7 +128,10 @@ fn sealed_red_to_green(pull: &Pull) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::pull::tests::pull;
+
+    fn pull() -> Pull {
+        serde_json::from_str(include_str!("../../testdata/pull.json")).expect("the wire form")
+    }
 
     #[test]
     fn nothing_is_approved_that_is_not_as_it_should_be() {

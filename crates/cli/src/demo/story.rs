@@ -58,13 +58,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::view::issue::tests::at;
 
     #[test]
     fn what_matters_is_told() {
         let event = |kind: &str| -> Event {
             serde_json::from_value(json!({
-                "seq": 1, "at": at(0), "kind": kind, "project": "tally", "issue": null,
+                "seq": 1, "at": "2023-11-14T22:13:20Z", "kind": kind, "project": "tally", "issue": null,
                 "number": 1, "run": null, "actor": "x", "data": {"round": 2},
             }))
             .expect("an event")

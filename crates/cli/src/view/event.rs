@@ -61,13 +61,12 @@ fn shortened(text: &str) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::super::issue::tests::at;
     use super::*;
 
     #[test]
     fn an_event_is_one_line() {
         let event = serde_json::from_value(json!({
-            "seq": 42, "at": at(0), "kind": "issue.filed", "project": "tally", "issue": null,
+            "seq": 42, "at": "2023-11-14T22:13:20Z", "kind": "issue.filed", "project": "tally", "issue": null,
             "number": 4, "run": null, "actor": "run 0190a8b0-0000-7000-8000-0000deadbeef",
             "data": {"phase": "ready", "title": "a\nb", "deep": {"x": 1}, "number": 4,
                 "ref": "refs/attempts/0190a8b0-0000-7000-8000-0000deadbeef",

@@ -145,31 +145,16 @@ pub(crate) fn commands_of(screen: &mut Screen, commands: &[String]) {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use nightshift_domain::failure::{Failure, Reason};
-    use serde_json::json;
-
+mod tests {
     use super::*;
+    use nightshift_domain::failure::{Failure, Reason};
 
-    pub(crate) fn at(second: i64) -> Timestamp {
+    fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_700_000_000 + second).expect("a time")
     }
 
-    pub(crate) fn issue() -> Issue {
-        serde_json::from_value(json!({
-            "id": "0190a8b0-0000-7000-8000-0000deadbeef", "project": "tally", "number": 4,
-            "title": "time by week", "phase": "needs-input",
-            "waiting": "the agent asked: answer its question", "round": 1, "agent": "script",
-            "labels": ["feature"], "priority": 2, "created_at": at(0), "updated_at": at(240),
-            "body": "One line a week.\n", "assignee": null, "requester": "alice",
-            "blocked_by": [1], "question": "Monday or Sunday?", "failed": null,
-            "closed_reason": null, "landed": null, "has_acceptance": true,
-            "acceptance_run": "make accept", "acceptance_files": ["sealed/a.py"], "version": 3,
-            "has_pull": false,
-            "messages": [{"kind": "question", "by": "script", "round": 1,
-                "body": "Monday or Sunday?", "at": at(200)}],
-        }))
-        .expect("an issue")
+    fn issue() -> Issue {
+        serde_json::from_str(include_str!("../../testdata/issue.json")).expect("the wire form")
     }
 
     #[test]

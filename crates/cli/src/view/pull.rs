@@ -314,52 +314,17 @@ fn next(screen: &mut Screen, pull: &Pull) {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use serde_json::json;
 
-    use super::super::issue::tests::at;
     use super::*;
 
-    pub(crate) fn pull() -> Pull {
-        let (head, base) = ("a".repeat(40), "b".repeat(40));
-        serde_json::from_value(json!({
-            "project": "tally", "number": 5, "title": "let a line take time back",
-            "phase": "in-review", "waiting": "a person must decide: approve, or send back",
-            "round": 2, "agent": "script", "head": head, "verdict": "red", "updated_at": at(240),
-            "branch": "refs/heads/nightshift/5", "base": base, "summary": "I did it.\n",
-            "proof": {
-                "head": head, "base": base, "colour": "red",
-                "reasons": ["check \"test\" failed with exit status 1"],
-                "findings": [
-                    {"kind": "protected-path", "severity": "alarm",
-                     "path": ".nightshift/config.toml", "note": "protected by \".nightshift/**\""},
-                    {"kind": "lock-file", "severity": "warning", "path": "x.lock",
-                     "note": "dependencies change"},
-                ],
-                "setup": null,
-                "acceptance_on_base": {"name": "acceptance", "commit": base,
-                    "outcome": {"outcome": "failed", "code": 1}, "duration_ms": 140,
-                    "output_tail": "no"},
-                "acceptance_on_head": {"name": "acceptance", "commit": head,
-                    "outcome": {"outcome": "passed"}, "duration_ms": 150, "output_tail": ""},
-                "checks": [{"name": "test", "commit": head,
-                    "outcome": {"outcome": "failed", "code": 1}, "duration_ms": 1340,
-                    "output_tail": "FAIL: test_a\u{1b}[31m\nFAILED (failures=1)\n"}],
-                "run": "0190a8b0-0000-7000-8000-0000deadbeef", "at": at(200),
-            },
-            "files": [
-                {"path": "tally/duration.py", "old_path": null, "status": "modified",
-                 "additions": 12, "deletions": 3, "binary": false},
-                {"path": "new.bin", "old_path": "old.bin", "status": "renamed",
-                 "additions": 0, "deletions": 0, "binary": true},
-            ],
-            "heads": [],
-            "reviews": [{"round": 1, "head": base, "decision": "send-back",
-                "body": "put the test back", "by": "alice", "at": at(100),
-                "comments": [{"path": "tests/a.py", "line": 3, "body": "why?"}]}],
-            "landed": null,
-        }))
-        .expect("a pull request")
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + second).expect("a time")
+    }
+
+    fn pull() -> Pull {
+        serde_json::from_str(include_str!("../../testdata/pull.json")).expect("the wire form")
     }
 
     #[test]

@@ -110,8 +110,11 @@ pub(crate) fn usage(usage: &Usage) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::super::issue::tests::at;
     use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + second).expect("a time")
+    }
 
     fn run() -> Run {
         serde_json::from_value(json!({

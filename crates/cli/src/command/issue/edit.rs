@@ -175,7 +175,8 @@ mod tests {
 
     #[test]
     fn only_what_changed_is_sent() {
-        let mut issue = crate::view::issue::tests::issue();
+        let text = include_str!("../../../testdata/issue.json");
+        let mut issue: Issue = serde_json::from_str(text).expect("the wire form");
         issue.assignee = Some("alice".to_owned());
         let before = as_file(&issue);
         let read = |text: &str| IssueFile::parse(text).expect("a file");

@@ -1,4 +1,4 @@
-//! `issue list`.
+//! `issue list`: those that have not ended, unless all are wanted.
 
 use nightshift_api::issue::IssueQuery;
 use nightshift_api::project::ProjectPath;

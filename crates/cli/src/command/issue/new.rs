@@ -66,12 +66,12 @@ impl Args {
             project: connection.project().await?,
         };
         let issues = if !self.files.is_empty() {
-            self.from_files(connection, &project).await?
+            self.file_all(connection, &project).await?
         } else if self.title.is_some() {
             let filing = self.filing(String::new(), IssueFile::default(), Path::new("."))?;
             vec![file(connection, &project, filing.issue).await?]
         } else {
-            vec![self.from_editor(connection, &project).await?]
+            vec![self.compose(connection, &project).await?]
         };
         if connection.output.json {
             return match &issues[..] {
@@ -101,7 +101,7 @@ impl Args {
     }
 
     /// Files what the files say, blockers first.
-    pub(crate) async fn from_files(
+    pub(crate) async fn file_all(
         &self,
         connection: &Connection,
         project: &ProjectPath,
@@ -196,7 +196,7 @@ impl Args {
         })
     }
 
-    async fn from_editor(&self, connection: &Connection, project: &ProjectPath) -> Done<Issue> {
+    async fn compose(&self, connection: &Connection, project: &ProjectPath) -> Done<Issue> {
         let draft = Draft::write(&connection.environment, "issue", TEMPLATE)?;
         let filed = async {
             let read = IssueFile::parse(draft.text()).map_err(Failure::usage)?;

@@ -1,4 +1,4 @@
-//! `pr list`.
+//! `pr list`: those that have not ended, unless all are wanted.
 
 use nightshift_api::project::ProjectPath;
 use nightshift_api::{Nothing, PageQuery, operations};

@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn a_decision_is_about_the_head_that_was_seen() {
-        let pull = crate::view::pull::tests::pull();
+        let text = include_str!("../../../testdata/pull.json");
+        let pull = serde_json::from_str(text).expect("the wire form");
         let head = |given| meant_head(&pull, given).map_err(|failure| failure.exit);
         let whole = "a".repeat(40);
         assert_eq!(head(None), Ok(whole.clone()));

@@ -325,7 +325,7 @@ mod tests {
         assert_eq!(address("git@example.com:tally.git"), Ok("tally".to_owned()));
         assert_eq!(address("https://example.com/a/b c/"), Ok("b-c".to_owned()));
         assert_eq!(
-            name(Source::Folder("/home/x/tally".into())),
+            name(Source::Folder("/srv/repositories/tally".into())),
             Ok("tally".to_owned())
         );
         assert_eq!(name(Source::Folder("/".into())), Err(Exit::Usage));

@@ -1,4 +1,4 @@
-//! `project list`.
+//! `project list`: the projects that the person may see.
 
 use nightshift_api::{Nothing, operations};
 

@@ -1,4 +1,4 @@
-//! `project show`.
+//! `project show`: what is proved, who can work, what is wrong with the settings.
 
 use nightshift_api::project::{Project, ProjectPath};
 use nightshift_api::{Nothing, operations};

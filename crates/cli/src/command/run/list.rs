@@ -1,4 +1,4 @@
-//! `run list`.
+//! `run list`: who worked on what, and how it ended.
 
 use nightshift_api::run::RunQuery;
 use nightshift_api::{Nothing, operations};

@@ -1,4 +1,4 @@
-//! `run show`.
+//! `run show`: one run, whole, without its log.
 
 use super::Which;
 use crate::clock;

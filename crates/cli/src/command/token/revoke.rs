@@ -1,4 +1,4 @@
-//! `token revoke`.
+//! `token revoke`: named by its id, since its secret is known to nobody.
 
 use nightshift_api::project::TokenPath;
 use nightshift_api::{Nothing, operations};
@@ -11,7 +11,8 @@ use crate::screen::plain;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Its id, or the end of it as `token list` shows it
-    token: String,
+    #[arg(value_name = "TOKEN")]
+    which: String,
 }
 
 impl Args {
@@ -19,7 +20,7 @@ impl Args {
         let tokens = connection
             .call::<operations::TokenList>(&Nothing {}, &Nothing {}, &Nothing {})
             .await?;
-        let wanted = self.token.to_ascii_lowercase();
+        let wanted = self.which.to_ascii_lowercase();
         let mut found = tokens
             .items
             .iter()

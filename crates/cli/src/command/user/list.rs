@@ -1,4 +1,4 @@
-//! `user list`.
+//! `user list`: the people whom the server knows.
 
 use nightshift_api::{Nothing, operations};
 

@@ -1,4 +1,4 @@
-//! `user new`.
+//! `user new`: makes a person known; a token is another step.
 
 use nightshift_api::project::NewUser;
 use nightshift_api::{Nothing, operations};

@@ -1,0 +1,7 @@
+//! The stories, and the kit that they are told with.
+
+mod document;
+mod kit;
+mod local;
+mod people;
+mod repository;
