@@ -602,8 +602,17 @@ fn stopped_job(mut job: Job) -> Job {
     job
 }
 
+/// The answer to a completion of a run that has ended: the same as before, unless the sweep ended
+/// it because its lease was lost.
 fn already(ended: &Run) -> Result<&'static str, Error> {
-    Ok(state_word(&ended.state))
+    match &ended.state {
+        RunState::Failed { failure } if failure.reason == Reason::RunnerLost => {
+            Err(Error::StaleEpoch {
+                detail: format!("the lease of run {} was lost; stop it", ended.id),
+            })
+        }
+        state => Ok(state_word(state)),
+    }
 }
 
 /// The word for a run's state.
