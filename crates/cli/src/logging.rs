@@ -11,7 +11,7 @@ use crate::failure::{Done, Failure};
 
 /// Sends the log to standard error, or to a file.
 pub(crate) fn start(environment: &Environment, json: bool, file: Option<File>) -> Done {
-    let directives = environment.log.as_deref().unwrap_or("info");
+    let directives = environment.log.as_deref().unwrap_or("info,sqlx=warn");
     let filter = EnvFilter::try_new(directives).map_err(|error| {
         Failure::usage(format!(
             "NIGHTSHIFT_LOG is no filter: {error}; an example: info"
