@@ -99,11 +99,7 @@ pub(crate) async fn listen(address: SocketAddr, behind_tls: bool) -> Done<TcpLis
 
 /// Answers until `stop` is cancelled, then lets open requests end.
 pub(crate) async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> Done {
-    let driving = tokio::spawn(driver::run(
-        app.clone(),
-        Vec::new(),
-        stop.clone().cancelled_owned(),
-    ));
+    let driving = tokio::spawn(driver::run(app.clone(), stop.clone().cancelled_owned()));
     let answering = axum::serve(listener, nightshift_web::router(app))
         .with_graceful_shutdown(stop.clone().cancelled_owned());
     // Streams and waiting claims end only when somebody cuts them.

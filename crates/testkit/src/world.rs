@@ -32,18 +32,25 @@ impl World {
     pub async fn new() -> Self {
         let data = tempfile::tempdir().expect("a temporary folder");
         let location = Location::Sqlite(data.path().join("nightshift.db"));
-        Self::at(location, data).await
+        Self::at(location, data, &[]).await
+    }
+
+    /// A fresh world whose events go to targets of these names.
+    pub async fn with_targets(targets: &[&str]) -> Self {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let location = Location::Sqlite(data.path().join("nightshift.db"));
+        Self::at(location, data, targets).await
     }
 
     /// A fresh world on this database.
     pub async fn on(location: Location) -> Self {
         let data = tempfile::tempdir().expect("a temporary folder");
-        Self::at(location, data).await
+        Self::at(location, data, &[]).await
     }
 
-    async fn at(location: Location, data: tempfile::TempDir) -> Self {
+    async fn at(location: Location, data: tempfile::TempDir, targets: &[&str]) -> Self {
         let clock = Arc::new(ManualClock::default());
-        let app = open(&location, data.path().to_owned(), &clock).await;
+        let app = open_with(&location, data.path().to_owned(), &clock, targets).await;
         let admin = app
             .found("alice", "tests")
             .await
@@ -141,6 +148,15 @@ impl Drop for World {
 
 /// Opens an application on a database with its data in `data`.
 pub async fn open(location: &Location, data: PathBuf, clock: &Arc<ManualClock>) -> App {
+    open_with(location, data, clock, &[]).await
+}
+
+async fn open_with(
+    location: &Location,
+    data: PathBuf,
+    clock: &Arc<ManualClock>,
+    targets: &[&str],
+) -> App {
     let db = Db::open(location).await.expect("a database");
     let git = Git::new(GitSettings {
         program: "git".into(),
@@ -150,13 +166,11 @@ pub async fn open(location: &Location, data: PathBuf, clock: &Arc<ManualClock>) 
         limits: Limits::default(),
     });
     let clock = Arc::clone(clock) as Arc<dyn nightshift_app::Clock>;
-    App::open(
-        Settings::new(data, git),
-        db,
-        clock,
-        Arc::new(SeededIds::default()),
-    )
-    .expect("an application")
+    let settings = Settings {
+        targets: targets.iter().map(|name| (*name).to_owned()).collect(),
+        ..Settings::new(data, git)
+    };
+    App::open(settings, db, clock, Arc::new(SeededIds::default())).expect("an application")
 }
 
 #[expect(

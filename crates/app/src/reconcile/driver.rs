@@ -11,8 +11,8 @@ pub const EVERY: Duration = Duration::from_secs(5);
 /// How often repositories are kept in shape.
 pub const UPKEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// Runs until `stop` resolves. The caller decides on which task.
-pub async fn run(app: App, targets: Vec<Box<dyn Target>>, stop: impl Future<Output = ()>) {
+/// Runs the reconcilers until `stop` resolves. The caller decides on which task.
+pub async fn run(app: App, stop: impl Future<Output = ()>) {
     let mut timer = tokio::time::interval(EVERY);
     let mut upkeep = tokio::time::interval(UPKEEP_EVERY);
     upkeep.reset();
@@ -25,8 +25,29 @@ pub async fn run(app: App, targets: Vec<Box<dyn Target>>, stop: impl Future<Outp
             _ = upkeep.tick() => log("upkeep", app.upkeep().await.map(drop)),
         }
         log("tick", app.tick().await.map(drop));
-        if !targets.is_empty() {
-            log("deliver", app.deliver(&targets).await.map(drop));
+    }
+}
+
+/// Brings events to targets until `stop` resolves: a task of its own, since a target that does not
+/// answer must delay nothing else.
+pub async fn deliver(app: App, targets: Vec<Box<dyn Target>>, stop: impl Future<Output = ()>) {
+    let mut timer = tokio::time::interval(EVERY);
+    let mut bell = app.signals().events();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = bell.recv() => {}
+            _ = timer.tick() => {}
+        }
+        loop {
+            match app.deliver(&targets).await {
+                Ok(report) if report.changed > 0 => {}
+                outcome => {
+                    log("deliver", outcome.map(drop));
+                    break;
+                }
+            }
         }
     }
 }

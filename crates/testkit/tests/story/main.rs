@@ -2,3 +2,4 @@
 
 mod awry;
 mod happy;
+mod told;
