@@ -96,7 +96,8 @@ impl fmt::Debug for Cause {
 }
 
 impl Error {
-    pub(crate) fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    /// A failure of ours, with its private cause.
+    pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(Cause(source.into()))
     }
 
@@ -151,7 +152,13 @@ impl From<StoreError> for Error {
 
 impl From<GitError> for Error {
     fn from(error: GitError) -> Self {
-        Self::internal(error)
+        match error {
+            GitError::BadRequest(_) => Self::invalid(error.to_string()),
+            GitError::TimedOut { .. } => Self::Unavailable {
+                detail: format!("{error}: nothing was changed; repeat it"),
+            },
+            other => Self::internal(other),
+        }
     }
 }
 

@@ -99,40 +99,61 @@ pub(crate) async fn receive_pack(
     let (caller, opened) = open(&app, &headers, &name).await?;
     let input = reader(request.into_body());
     let (beat, mut beats) = tokio::sync::mpsc::unbounded_channel::<Bytes>();
-    let stream = async_stream::try_stream! {
+    // A task of its own: when the client goes away after its refs moved, what follows from the push
+    // is still taken note of.
+    let work = tokio::spawn(async move {
         let heartbeat = move |bytes: Bytes| {
-            // The client may be gone; the push then ends by itself.
+            // Fails when the client is gone; the push ends by itself.
             drop(beat.send(bytes));
         };
-        let reason = format!("push by {}", caller.actor().label());
-        let received = opened
-            .repository
-            .receive_pack(input, &opened.policy, &reason, &heartbeat);
-        tokio::pin!(received);
-        let outcome = loop {
-            tokio::select! {
-                outcome = &mut received => break outcome,
-                Some(bytes) = beats.recv() => yield bytes,
-            }
-        };
-        while let Ok(bytes) = beats.try_recv() {
+        receive(&app, &caller, &opened, input, &heartbeat).await
+    });
+    let media = "application/x-git-receive-pack-result".to_owned();
+    // Most pushes end before the first heartbeat is due, and can still answer with a status code.
+    let Some(first) = beats.recv().await else {
+        let response = work.await.map_err(nightshift_app::Error::internal)??;
+        return Ok(answer(media, Body::from(response)));
+    };
+    let stream = async_stream::try_stream! {
+        yield first;
+        while let Some(bytes) = beats.recv().await {
             yield bytes;
         }
-        let received = outcome.map_err(std::io::Error::other)?;
-        if !received.refused.is_empty() && caller.run().is_ok() {
-            let what = format!("push of {}", received.refused.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", "));
-            app.record_refusal(&caller, &what).await.map_err(std::io::Error::other)?;
-        }
-        // The refs have moved; what follows from it is found by the reconcilers if this fails.
-        if let Err(error) = app.pushed(&caller, &opened.project, &received.updates).await {
-            tracing::warn!(%error, "a push was not taken note of at once");
-        }
-        yield received.response;
+        let received = work.await.map_err(std::io::Error::other)?;
+        yield received.map_err(std::io::Error::other)?;
     };
-    let media = "application/x-git-receive-pack-result".to_owned();
     let stream: std::pin::Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>> =
         Box::pin(stream);
     Ok(answer(media, Body::from_stream(stream)))
+}
+
+/// Takes a push and what follows from it; returns the answer's last part.
+async fn receive(
+    app: &App,
+    caller: &nightshift_app::Caller,
+    opened: &OpenRepository,
+    input: impl tokio::io::AsyncRead + Send + Unpin,
+    heartbeat: &(dyn Fn(Bytes) + Send + Sync),
+) -> Result<Bytes, nightshift_app::Error> {
+    let reason = format!("push by {}", caller.actor().label());
+    let received = opened
+        .repository
+        .receive_pack(input, &opened.policy, &reason, heartbeat)
+        .await?;
+    if !received.refused.is_empty() && caller.run().is_ok() {
+        let names: Vec<_> = received
+            .refused
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        app.record_refusal(caller, &format!("push of {}", names.join(", ")))
+            .await?;
+    }
+    // The refs have moved; what follows from it is found by the reconcilers if this fails.
+    if let Err(error) = app.pushed(caller, &opened.project, &received.updates).await {
+        tracing::warn!(%error, "a push was not taken note of at once");
+    }
+    Ok(received.response)
 }
 
 /// A request's body as a reader.

@@ -1,4 +1,4 @@
-//! What happened.
+//! Events: what happened in a project, since a cursor.
 
 use nightshift_api::Page;
 use nightshift_api::operations as op;

@@ -1,4 +1,4 @@
-//! Issues.
+//! Issues: filing, changing, moving, answering.
 
 use nightshift_api::Page;
 use nightshift_api::issue::{Issue, IssueLine};

@@ -1,4 +1,4 @@
-//! Issues.
+//! Issues and their messages, as the wire says them.
 
 use nightshift_api::issue::{Issue, IssueLine, Message};
 use nightshift_app::record::{self, MessageKind};

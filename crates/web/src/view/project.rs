@@ -1,4 +1,4 @@
-//! Projects.
+//! Projects and their settings, as the wire says them.
 
 use nightshift_api::project::{CheckName, PhaseCount, Project};
 use nightshift_app::use_case::project::ProjectView;

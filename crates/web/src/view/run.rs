@@ -1,4 +1,4 @@
-//! Runs.
+//! Runs and their ends, as the wire says them.
 
 use nightshift_api::run::Run;
 use nightshift_app::record::RunState;
