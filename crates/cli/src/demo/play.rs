@@ -186,6 +186,10 @@ impl<'a> Play<'a> {
                         issue.number, issue.phase
                     )));
                 }
+                // Who has decided on everything must not be asked again.
+                "needs-input" | "in-review" if decided && self.role == Role::Whole => {
+                    return Err(self.came_back(issue.number).await?);
+                }
                 "needs-input" | "in-review" if decided => {}
                 "needs-input" => {
                     settled &= !self.answer(issue.number, *scene).await?;
@@ -245,6 +249,19 @@ impl<'a> Play<'a> {
             self.connection.output.show(&mut screen)?;
         }
         Ok(())
+    }
+
+    /// Why an issue that was decided on waits again: the last thing that was said on it.
+    async fn came_back(&self, number: i64) -> Done<Failure> {
+        let issue = self
+            .connection
+            .call::<operations::IssueGet>(&path(number), &Nothing {}, &Nothing {})
+            .await?;
+        let said = issue.messages.last().map(|message| message.body.as_str());
+        Ok(Failure::failed(format!(
+            "#{number} was decided on and came back: {}",
+            said.unwrap_or("nobody says why")
+        )))
     }
 
     /// Answers if this role does. `true` if it did.
