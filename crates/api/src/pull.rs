@@ -142,6 +142,10 @@ pub struct NewReview {
     /// Approve although nothing was proved (no check, no acceptance test).
     #[serde(default)]
     pub accept_unproven: bool,
+    /// How long the decision waits before anything comes of it, so that it can be withdrawn, in
+    /// seconds; at most 60.
+    #[serde(default)]
+    pub hold_s: u8,
 }
 
 /// What a person decides.

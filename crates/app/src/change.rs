@@ -3,6 +3,8 @@
 //! The only caller of `domain::issue::Issue::apply`. State, jobs, queue entries, notifications and
 //! the event are committed together or not at all.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use nightshift_domain::access::Actor;
 use nightshift_domain::failure::Failure;
@@ -77,6 +79,18 @@ impl Order {
 pub(crate) struct Context<'a> {
     pub actor: &'a Actor,
     pub now: Timestamp,
+    /// How long what follows from a decision waits, so that the decision can be undone.
+    pub hold: Duration,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(actor: &'a Actor, now: Timestamp) -> Self {
+        Self {
+            actor,
+            now,
+            hold: Duration::ZERO,
+        }
+    }
 }
 
 impl App {
@@ -220,7 +234,9 @@ impl App {
             project: row.project,
             issue: row.id,
             kind,
-            state: job::Job::queued(),
+            state: job::Job::queued_after(
+                (!context.hold.is_zero()).then(|| context.now + context.hold),
+            ),
             order: order.to_value()?,
             priority: row.priority,
             version: 1,
@@ -254,7 +270,7 @@ impl App {
             by,
             candidate: None,
             trial_job: None,
-            entered_at: context.now,
+            entered_at: context.now + context.hold,
         };
         Ok(queue::queue_enter(tx, &entry).await?)
     }
@@ -409,6 +425,7 @@ fn event_name(event: &Event) -> &'static str {
         Event::SentBack => "pull.sent-back",
         Event::Conflicted { .. } => "pull.conflicted",
         Event::Unlanded => "pull.returned",
+        Event::Withdrawn => "pull.decision-withdrawn",
         Event::Landed { .. } => "pull.landed",
         Event::Retried => "issue.retried",
         Event::Closed { .. } => "issue.closed",

@@ -41,7 +41,8 @@ pub mod record {
 /// What is versioned, as use cases return it.
 pub mod git {
     pub use nightshift_git::{
-        ByteStream, DiffOptions, FileDiff, Protocol, PushPolicy, Repository, Service, Status,
+        ByteStream, DiffOptions, FileDiff, FilePatch, GitPath, Hunk, Line, LineKind, Mode, Patch,
+        Protocol, PushPolicy, Repository, Service, Side, Status,
     };
 }
 

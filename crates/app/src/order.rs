@@ -220,7 +220,7 @@ impl App {
             let actor = Actor::Runner {
                 runner: made.runner,
             };
-            let context = Context { actor: &actor, now };
+            let context = Context::new(&actor, now);
             self.change(&mut tx, row, Event::AuthorStarted, &context)
                 .await?;
         }
@@ -396,7 +396,7 @@ impl App {
             ));
         }
         for review in review::review_list(tx, row.id).await? {
-            if review.decision != Decision::SendBack {
+            if review.decision != Decision::SendBack || review.withdrawn_at.is_some() {
                 continue;
             }
             let mut text = review.body.clone();

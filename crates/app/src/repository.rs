@@ -180,7 +180,7 @@ impl App {
             created_at: now,
         };
         pull_head::head_insert(&mut tx, &head).await?;
-        let context = Context { actor: by, now };
+        let context = Context::new(by, now);
         self.change(&mut tx, row, Event::HeadPushed, &context)
             .await?;
         self.commit_plain(tx).await

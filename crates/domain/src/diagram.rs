@@ -158,6 +158,7 @@ fn issue_events() -> Vec<issue::Event> {
         E::SentBack,
         E::Conflicted { paths: vec![] },
         E::Unlanded,
+        E::Withdrawn,
         E::Landed {
             commit: ObjectId::zero(),
         },
@@ -192,6 +193,7 @@ fn issue_event_word(event: &issue::Event) -> &'static str {
         E::SentBack => "sent back",
         E::Conflicted { .. } => "conflict",
         E::Unlanded => "merged tree failed",
+        E::Withdrawn => "decision withdrawn",
         E::Landed { .. } => "landed",
         E::Retried => "retried",
         E::Closed { .. } => "closed",

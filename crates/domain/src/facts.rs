@@ -333,7 +333,9 @@ fn is_control_file(path: &str) -> bool {
     control_name || control_dir || name.starts_with("azure-pipelines")
 }
 
-fn is_lock_file(path: &str) -> bool {
+/// Whether a tool writes this file to pin versions.
+#[must_use]
+pub fn is_lock_file(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     matches!(
         name,

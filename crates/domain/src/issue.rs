@@ -178,6 +178,8 @@ pub enum Event {
     },
     /// The merged tree failed its trial, or the approval no longer fits: back to the person.
     Unlanded,
+    /// A person takes their decision back before anything came of it.
+    Withdrawn,
     /// The change is on the default branch.
     Landed {
         /// The commit there.
@@ -421,19 +423,8 @@ impl Issue {
                 | Phase::Done { .. }
                 | Phase::Closed { .. } => self.refuse("the issue is not in the merge queue"),
             },
-            Event::Landed { commit } => match self.phase {
-                Phase::Landing => self.to(
-                    Phase::Done { commit },
-                    vec![E::LeaveQueue, E::Notify(Notice::Landed)],
-                ),
-                Phase::Draft
-                | Phase::Ready
-                | Phase::Working
-                | Phase::NeedsInput { .. }
-                | Phase::InReview
-                | Phase::Done { .. }
-                | Phase::Closed { .. } => self.refuse("the issue is not in the merge queue"),
-            },
+            Event::Withdrawn => self.withdrawn(),
+            Event::Landed { commit } => self.landed(commit),
             Event::Retried => self.retried(),
             Event::Closed { reason } => {
                 if self.phase.is_final() {
@@ -533,6 +524,43 @@ impl Issue {
         next.to(phase, vec![effect])
     }
 
+    /// What git says wins: a decision that changed while the branch was being moved came too late.
+    fn landed(self, commit: ObjectId) -> Result<Change, Refused> {
+        use Effect as E;
+        match self.phase {
+            Phase::Landing => self.to(
+                Phase::Done { commit },
+                vec![E::LeaveQueue, E::Notify(Notice::Landed)],
+            ),
+            Phase::Ready | Phase::Working | Phase::InReview => self.to(
+                Phase::Done { commit },
+                vec![E::CancelJobs, E::LeaveQueue, E::Notify(Notice::Landed)],
+            ),
+            Phase::Draft | Phase::NeedsInput { .. } | Phase::Done { .. } | Phase::Closed { .. } => {
+                self.refuse("it cannot have landed")
+            }
+        }
+    }
+
+    /// An approval is withdrawn while it waits to land; a sending back while its author waits.
+    fn withdrawn(self) -> Result<Change, Refused> {
+        match self.phase {
+            Phase::Landing => self.to(Phase::InReview, vec![Effect::LeaveQueue]),
+            Phase::Ready if self.round > 1 && self.failed.is_none() => {
+                let mut next = self;
+                next.round -= 1;
+                next.to(Phase::InReview, vec![Effect::CancelJobs])
+            }
+            Phase::Ready
+            | Phase::Draft
+            | Phase::Working
+            | Phase::NeedsInput { .. }
+            | Phase::InReview
+            | Phase::Done { .. }
+            | Phase::Closed { .. } => self.refuse("no decision waits that could be taken back"),
+        }
+    }
+
     fn new_round(self, mut effects: Vec<Effect>) -> Result<Change, Refused> {
         effects.push(Effect::QueueAuthor(Cause::SentBack));
         let mut next = self;
@@ -604,6 +632,7 @@ mod tests {
                 paths: vec!["a".to_owned()],
             },
             Event::Unlanded,
+            Event::Withdrawn,
             Event::Landed {
                 commit: ObjectId::zero(),
             },
@@ -693,11 +722,11 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens in whatever order: nothing leaves `done`, rounds never fall, only
-        /// `in-review` leads to `landing`, only `landing` to `done`, and whoever leaves `landing`
+        /// Whatever happens in whatever order: nothing leaves `done`, rounds fall only when a decision is withdrawn, only
+        /// `in-review` leads to `landing`, only landing to `done`, and whoever leaves `landing`
         /// leaves the merge queue.
         #[test]
-        fn invariants_hold_for_any_sequence(steps in prop::collection::vec(0usize..20, 0..80)) {
+        fn invariants_hold_for_any_sequence(steps in prop::collection::vec(0usize..21, 0..80)) {
             let events = every_event();
             let mut issue = Issue::filed(false).next;
             for step in steps {
@@ -706,13 +735,16 @@ mod tests {
                 let next = change.next;
                 let was_done = matches!(before.phase, Phase::Done { .. });
                 prop_assert!(!was_done, "an issue left done");
-                prop_assert!(next.round >= before.round);
+                let withdrawn = events[step] == Event::Withdrawn;
+                prop_assert!(next.round >= before.round || withdrawn);
+                prop_assert!(next.round >= 1);
                 if next.phase == Phase::Landing {
                     prop_assert_eq!(&before.phase, &Phase::InReview);
                     prop_assert!(change.effects.contains(&Effect::EnterQueue));
                 }
                 if matches!(next.phase, Phase::Done { .. }) {
-                    prop_assert_eq!(&before.phase, &Phase::Landing);
+                    let landed = matches!(events[step], Event::Landed { .. });
+                    prop_assert!(landed, "done without landing");
                 }
                 if before.phase == Phase::Landing && next.phase != Phase::Landing {
                     prop_assert!(change.effects.contains(&Effect::LeaveQueue));

@@ -198,9 +198,15 @@ impl Job {
     /// A new job, due at once.
     #[must_use]
     pub fn queued() -> Self {
+        Self::queued_after(None)
+    }
+
+    /// A new job, due at this time.
+    #[must_use]
+    pub fn queued_after(not_before: Option<Timestamp>) -> Self {
         Self {
             phase: Phase::Queued {
-                not_before: None,
+                not_before,
                 after: None,
             },
             epoch: 0,

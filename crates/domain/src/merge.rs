@@ -29,6 +29,8 @@ pub struct Entry {
     pub head: ObjectId,
     /// The commit that was approved.
     pub approved: ObjectId,
+    /// Whether the approval can still be withdrawn; until then it waits.
+    pub held: bool,
     /// The commit built for landing, if one was.
     pub candidate: Option<Candidate>,
 }
@@ -146,6 +148,13 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
             });
             continue;
         }
+        if entry.held {
+            plan.waiting.push(Waiting {
+                issue: entry.issue,
+                reason: "the approval can still be taken back for a few seconds".to_owned(),
+            });
+            continue;
+        }
         if let Some(number) = first {
             plan.waiting.push(Waiting {
                 issue: entry.issue,
@@ -230,6 +239,7 @@ mod tests {
             number,
             head: oid(1),
             approved: oid(1),
+            held: false,
             candidate,
         }
     }

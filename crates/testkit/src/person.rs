@@ -218,6 +218,7 @@ impl Person {
             body: String::new(),
             comments: Vec::new(),
             accept_unproven: false,
+            hold_s: 0,
         };
         self.call::<op::PullReview>(place(project, number), review)
             .await
@@ -239,6 +240,7 @@ impl Person {
             body: words.to_owned(),
             comments: Vec::new(),
             accept_unproven: false,
+            hold_s: 0,
         };
         self.call::<op::PullReview>(place(project, number), review)
             .await

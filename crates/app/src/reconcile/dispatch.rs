@@ -55,10 +55,7 @@ async fn dispatch(app: &App, seen: &Issue) -> Result<bool, Error> {
         None => Cause::First,
         Some(_) => Cause::Retry,
     };
-    let context = Context {
-        actor: &SYSTEM,
-        now: app.now(),
-    };
+    let context = Context::new(&SYSTEM, app.now());
     let queued = app.queue_author(&mut tx, &row, cause, &context).await?;
     if queued {
         app.commit_plain(tx).await?;

@@ -89,6 +89,7 @@ impl App {
         let Some(base) = self.base_tip(home).await? else {
             return Ok(None);
         };
+        let now = self.now();
         let mut tx = self.db().read().await?;
         let mut seen = Vec::new();
         for entry in entries {
@@ -100,6 +101,7 @@ impl App {
                 number: entry.number,
                 head,
                 approved: entry.approved.clone(),
+                held: entry.entered_at > now,
                 candidate: entry.candidate.clone(),
             });
         }
@@ -352,10 +354,7 @@ async fn queue_trial(app: &App, id: IssueId, commit: &ObjectId) -> Result<bool, 
         Trial::RedOnce => true,
         _ => return Ok(true),
     };
-    let context = Context {
-        actor: &SYSTEM,
-        now,
-    };
+    let context = Context::new(&SYSTEM, now);
     let order = Order::Trial {
         commit: commit.clone(),
         asked: None,
@@ -420,10 +419,7 @@ async fn record_landing(app: &App, home: &Project, entry: &QueueEntry) -> Result
         known.updated_at = now;
         pull::pull_upsert(&mut tx, &known).await?;
     }
-    let context = Context {
-        actor: &SYSTEM,
-        now,
-    };
+    let context = Context::new(&SYSTEM, now);
     let event = Event::Landed {
         commit: candidate.commit.clone(),
     };
@@ -471,10 +467,7 @@ async fn move_issue(
         };
         message::message_insert(&mut tx, &said).await?;
     }
-    let context = Context {
-        actor: &SYSTEM,
-        now,
-    };
+    let context = Context::new(&SYSTEM, now);
     match app.change(&mut tx, row, event, &context).await {
         Ok(_) => {}
         Err(Error::Refused { .. }) => {

@@ -63,10 +63,7 @@ async fn queue(app: &App, seen: &Issue) -> Result<bool, Error> {
     {
         return Ok(false);
     }
-    let context = Context {
-        actor: &SYSTEM,
-        now: app.now(),
-    };
+    let context = Context::new(&SYSTEM, app.now());
     let order = Order::Verify {
         head: known.head,
         asked: None,

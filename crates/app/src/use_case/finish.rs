@@ -142,7 +142,7 @@ impl App {
         let actor = Actor::Runner {
             runner: live.runner,
         };
-        let context = Context { actor: &actor, now };
+        let context = Context::new(&actor, now);
         let mut tx = self.db().write().await?;
         let Some(row) = issue::issue_lock(&mut tx, live.issue).await? else {
             return Err(Error::not_found("the run's issue is gone"));

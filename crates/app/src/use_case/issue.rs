@@ -139,7 +139,7 @@ impl App {
         sealed::acceptance_set(&mut tx, row.id, new.acceptance.as_ref()).await?;
         self.set_blockers(&mut tx, &row, &new.blocked_by).await?;
         let actor = caller.actor();
-        let context = Context { actor: &actor, now };
+        let context = Context::new(&actor, now);
         let data = json!({ "number": row.number, "title": row.title, "phase": "draft" });
         self.record(&mut tx, &row, "issue.filed", &context, data)
             .await?;
@@ -300,7 +300,7 @@ impl App {
             self.set_blockers(&mut tx, &row, numbers).await?;
         }
         let actor = caller.actor();
-        let context = Context { actor: &actor, now };
+        let context = Context::new(&actor, now);
         let data = json!({ "number": number, "title": row.title });
         self.record(&mut tx, &row, "issue.edited", &context, data)
             .await?;
@@ -413,7 +413,7 @@ impl App {
         )
         .await?;
         let actor = caller.actor();
-        let context = Context { actor: &actor, now };
+        let context = Context::new(&actor, now);
         self.change(&mut tx, row, Event::Answered, &context).await?;
         self.commit(tx, caller).await?;
         self.issue_get(caller, name, number).await
@@ -450,7 +450,7 @@ impl App {
         )
         .await?;
         let actor = caller.actor();
-        let context = Context { actor: &actor, now };
+        let context = Context::new(&actor, now);
         let data = json!({ "number": number });
         self.record(&mut tx, &row, "issue.noted", &context, data)
             .await?;
@@ -497,10 +497,7 @@ impl App {
         let (found, _) = self.project_for(&mut tx, caller, name, action).await?;
         let row = self.issue_row(&mut tx, &found, number).await?;
         let actor = caller.actor();
-        let context = Context {
-            actor: &actor,
-            now: self.now(),
-        };
+        let context = Context::new(&actor, self.now());
         self.change(&mut tx, row, event, &context).await?;
         self.commit(tx, caller).await?;
         self.issue_get(caller, name, number).await

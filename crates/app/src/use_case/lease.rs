@@ -221,10 +221,7 @@ impl App {
             run::run_save(&mut tx, &lost).await?;
         }
         token::token_revoke_run(&mut tx, run_id, now).await?;
-        let context = Context {
-            actor: &SYSTEM,
-            now,
-        };
+        let context = Context::new(&SYSTEM, now);
         let data = json!({ "number": row.number, "job": job.state.phase.as_str() });
         self.record(&mut tx, &row, "run.lost", &context, data)
             .await?;
@@ -243,7 +240,7 @@ impl App {
         now: jiff::Timestamp,
     ) -> Result<(), Error> {
         let actor = Actor::System;
-        let context = Context { actor: &actor, now };
+        let context = Context::new(&actor, now);
         let event = match (&job.state.phase, job.kind) {
             (job::Phase::Failed { failure } | job::Phase::Dead { failure }, Kind::Author) => {
                 IssueEvent::AuthorFailed {

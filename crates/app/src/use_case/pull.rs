@@ -1,5 +1,7 @@
 //! Pull requests: what was proved, and a person's decision on a head.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use nightshift_domain::access::Action;
 use nightshift_domain::check::Colour;
@@ -59,7 +61,12 @@ pub struct NewReview {
     pub comments: Vec<LineComment>,
     /// Approve although nothing was proved.
     pub accept_unproven: bool,
+    /// How long it waits before anything comes of it; at most [`LONGEST_HOLD`].
+    pub hold: Duration,
 }
+
+/// The longest a decision waits so that it can be withdrawn.
+pub const LONGEST_HOLD: Duration = Duration::from_secs(60);
 
 /// One entry of the merge queue.
 #[derive(Debug, Clone)]
@@ -259,10 +266,14 @@ impl App {
             by: own,
             by_name: own_name.to_owned(),
             created_at: now,
+            withdrawn_at: None,
         };
         review::review_insert(&mut tx, &made).await?;
         let actor = caller.actor();
-        let context = Context { actor: &actor, now };
+        let context = Context {
+            hold: new.hold.min(LONGEST_HOLD),
+            ..Context::new(&actor, now)
+        };
         self.change(&mut tx, row, event, &context).await?;
         self.commit(tx, caller).await?;
         self.pull_get(caller, name, number).await

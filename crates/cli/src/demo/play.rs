@@ -323,6 +323,7 @@ impl<'a> Play<'a> {
             body: body.to_owned(),
             comments: Vec::new(),
             accept_unproven: false,
+            hold_s: 0,
         };
         self.connection
             .call::<operations::PullReview>(&path(number), &Nothing {}, &review)

@@ -1,5 +1,7 @@
 //! Pull requests, decisions, the merge queue.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{FromRequestParts as _, Path, Query, Request, State};
 use axum::http::{HeaderValue, header};
@@ -66,6 +68,7 @@ pub(crate) async fn review(call: Call<op::PullReview>) -> Result<Pull, Failure> 
             })
             .collect(),
         accept_unproven: input.accept_unproven,
+        hold: Duration::from_secs(u64::from(input.hold_s)),
     };
     let path = &call.path;
     let changed = call

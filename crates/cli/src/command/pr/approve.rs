@@ -44,6 +44,7 @@ impl Args {
             body: self.message,
             comments: Vec::new(),
             accept_unproven: self.accept_unproven,
+            hold_s: 0,
         };
         let pull = connection
             .call::<operations::PullReview>(&path, &Nothing {}, &review)

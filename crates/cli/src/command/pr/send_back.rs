@@ -54,6 +54,7 @@ impl Args {
                 body: body.to_owned(),
                 comments: self.comments.clone(),
                 accept_unproven: false,
+                hold_s: 0,
             };
             review_of(connection, &path, &review).await
         };
