@@ -25,7 +25,7 @@ pub struct RefMoved {
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     /// The git program could not be started.
-    #[error("cannot start {program:?}; install git 2.45 or newer and check the path")]
+    #[error("cannot start {program:?}; install git 2.39 or newer and check the path")]
     Start {
         /// The program as configured.
         program: PathBuf,
@@ -34,7 +34,7 @@ pub enum GitError {
         source: io::Error,
     },
     /// The git program is too old.
-    #[error("{found} is too old; install git 2.45 or newer")]
+    #[error("{found} is too old; install git 2.39 or newer")]
     TooOld {
         /// What `git version` said.
         found: String,

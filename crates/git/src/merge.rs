@@ -1,7 +1,9 @@
 //! Trial merges on object ids, without a worktree.
 //!
 //! The result is a tree; nothing is recomputed afterwards. Squash and rebase are this with an
-//! explicit base, and [`Repository::commit_tree`]. Deliberately absent: merge drivers and rerere.
+//! explicit base, and [`Repository::commit_tree`]. An explicit base is made by commits that only
+//! carry the three trees, since `--merge-base` came with git 2.40 and takes trees since 2.45; no ref
+//! names them, and upkeep prunes them. Deliberately absent: merge drivers and rerere.
 
 use nightshift_domain::git_name::ObjectId;
 
@@ -38,10 +40,49 @@ impl Repository {
         theirs: &ObjectId,
         base: Option<&ObjectId>,
     ) -> Result<Merge, GitError> {
+        let Some(base) = base else {
+            return self.merge_by_history(ours, theirs).await;
+        };
+        let base = self.carry(base, None).await?;
+        let (left, right) = (
+            self.carry(ours, Some(&base)).await?,
+            self.carry(theirs, Some(&base)).await?,
+        );
+        let mut merge = self.merge_by_history(&left, &right).await?;
+        if let Merge::Conflicted { reasons, .. } = &mut merge {
+            // Nobody has seen the commits that only carry.
+            for reason in reasons {
+                *reason = reason
+                    .replace(left.as_str(), ours.as_str())
+                    .replace(right.as_str(), theirs.as_str());
+            }
+        }
+        Ok(merge)
+    }
+
+    /// A commit with the tree of `of`, always the same for the same.
+    async fn carry(&self, of: &ObjectId, parent: Option<&ObjectId>) -> Result<ObjectId, GitError> {
+        let mut call = self
+            .call("commit-tree")
+            .env("GIT_AUTHOR_DATE", "@0 +0000")
+            .env("GIT_COMMITTER_DATE", "@0 +0000")
+            .args(["--no-gpg-sign", "-F", "-"]);
+        if let Some(parent) = parent {
+            call = call.arg("-p").arg(parent.as_str());
+        }
+        let call = call.arg("--end-of-options").arg(format!("{of}^{{tree}}"));
+        let said = call.input("carries a tree\n").run().await?;
+        parse_id("commit-tree", said.stdout.trim_ascii())
+    }
+
+    async fn merge_by_history(
+        &self,
+        ours: &ObjectId,
+        theirs: &ObjectId,
+    ) -> Result<Merge, GitError> {
         let said = self
             .call("merge-tree")
             .args(["--write-tree", "-z", "--name-only", "--messages"])
-            .args(base.map(|id| format!("--merge-base={id}")))
             .arg("--end-of-options")
             .args([ours.as_str(), theirs.as_str()])
             .accept(&[0, 1])

@@ -44,27 +44,27 @@ impl Repository {
 
     /// The refs of these updates that exist.
     pub(crate) async fn list_named(&self, updates: &[RefUpdate]) -> Result<Vec<Ref>, GitError> {
-        let mut input = String::new();
-        for update in updates {
-            input.push_str(update.name.as_str());
-            input.push('\n');
-        }
-        let call = self
-            .call("for-each-ref")
-            .args(["--format=%(objectname) %(refname)", "--stdin"]);
-        let said = call.input(input).run().await?;
-        let text = String::from_utf8_lossy(&said.stdout);
         let mut refs = Vec::new();
-        for line in text.lines() {
-            let Some((id, name)) = line.split_once(' ') else {
-                return Err(odd("for-each-ref", line.as_bytes()));
-            };
-            // A pattern also matches what lies below it.
-            if let Some(update) = updates.iter().find(|update| update.name.as_str() == name) {
-                refs.push(Ref {
-                    name: update.name.clone(),
-                    target: parse_id("for-each-ref", id.as_bytes())?,
-                });
+        // As arguments, because `--stdin` is younger than the oldest git; in parts, because the
+        // system bounds what fits.
+        for part in updates.chunks(200) {
+            let call = self
+                .call("for-each-ref")
+                .args(["--format=%(objectname) %(refname)", "--end-of-options"])
+                .args(part.iter().map(|update| update.name.as_str()));
+            let said = call.run().await?;
+            let text = String::from_utf8_lossy(&said.stdout);
+            for line in text.lines() {
+                let Some((id, name)) = line.split_once(' ') else {
+                    return Err(odd("for-each-ref", line.as_bytes()));
+                };
+                // A pattern also matches what lies below it.
+                if let Some(update) = part.iter().find(|update| update.name.as_str() == name) {
+                    refs.push(Ref {
+                        name: update.name.clone(),
+                        target: parse_id("for-each-ref", id.as_bytes())?,
+                    });
+                }
             }
         }
         Ok(refs)

@@ -329,6 +329,15 @@ async fn a_commit_is_replayed_elsewhere_with_an_explicit_base() {
     let (files, _) = repo.list_tree(&replayed, "", true, 9).await.expect("list");
     let names: Vec<_> = files.iter().map(|f| f.path.to_string()).collect();
     assert_eq!(names, ["b", "c", "z"]);
+    let edited = world.commit(&[], &[("z", "1\n"), ("a", "2\n")]).await;
+    let without = world.commit(std::slice::from_ref(&base), &[]).await;
+    let conflict = repo.merge(&edited, &without, Some(&base)).await;
+    let Ok(Merge::Conflicted { paths, reasons, .. }) = conflict else {
+        panic!("changed here, deleted there: {conflict:?}");
+    };
+    assert_eq!(paths, ["a"]);
+    let both_named = reasons[0].contains(edited.as_str()) && reasons[0].contains(without.as_str());
+    assert!(both_named, "{reasons:?}");
     let unrelated = repo.merge(&alone, &second, None).await;
     assert!(
         matches!(unrelated, Err(GitError::Unrelated { .. })),
