@@ -13,6 +13,15 @@
     PRIMARY KEY (issue_id, blocker_id)
     CREATE INDEX blocks_blocker ON public.blocks USING btree (blocker_id, issue_id)
     CREATE UNIQUE INDEX blocks_pkey ON public.blocks USING btree (issue_id, blocker_id)
+-- desk_parks
+    user_id uuid NOT NULL
+    issue_id uuid NOT NULL
+    until bigint NOT NULL
+    FOREIGN KEY (issue_id) REFERENCES issues(id)
+    PRIMARY KEY (user_id, issue_id)
+    FOREIGN KEY (user_id) REFERENCES users(id)
+    CREATE UNIQUE INDEX desk_parks_pkey ON public.desk_parks USING btree (user_id, issue_id)
+    CREATE INDEX desk_parks_until ON public.desk_parks USING btree (user_id, until, issue_id)
 -- event_head
     id bigint NOT NULL
     seq bigint NOT NULL
@@ -91,6 +100,7 @@
     CREATE UNIQUE INDEX issues_pkey ON public.issues USING btree (id)
     CREATE UNIQUE INDEX issues_project_id_number_key ON public.issues USING btree (project_id, number)
     CREATE INDEX issues_project_phase ON public.issues USING btree (project_id, phase, created_at, id)
+    CREATE INDEX issues_waiting ON public.issues USING btree (project_id, updated_at, id) WHERE ((phase = ANY (ARRAY['in-review'::text, 'needs-input'::text])) OR ((phase = 'ready'::text) AND (failed IS NOT NULL)))
 -- jobs
     id uuid NOT NULL
     project_id uuid NOT NULL
@@ -128,6 +138,7 @@
     CREATE INDEX jobs_issue ON public.jobs USING btree (issue_id, created_at, id)
     CREATE INDEX jobs_leased ON public.jobs USING btree (lease_until, id) WHERE (phase = 'leased'::text)
     CREATE INDEX jobs_live ON public.jobs USING btree (priority, created_at, id) WHERE (phase = ANY (ARRAY['queued'::text, 'leased'::text]))
+    CREATE INDEX jobs_parked ON public.jobs USING btree (project_id, not_before, id) WHERE ((phase = 'queued'::text) AND (not_before <> 0))
     CREATE INDEX jobs_phase ON public.jobs USING btree (phase)
     CREATE UNIQUE INDEX jobs_pkey ON public.jobs USING btree (id)
     CREATE INDEX jobs_queued ON public.jobs USING btree (priority, created_at, id, not_before, kind) WHERE (phase = 'queued'::text)
@@ -193,6 +204,14 @@
     CREATE INDEX outbox_pending ON public.outbox USING btree (target, seq) WHERE (delivered_at IS NULL)
     CREATE UNIQUE INDEX outbox_pkey ON public.outbox USING btree (id)
     CREATE UNIQUE INDEX outbox_target_seq_key ON public.outbox USING btree (target, seq)
+-- passwords
+    user_id uuid NOT NULL
+    hash text NOT NULL
+    updated_at bigint NOT NULL
+    CHECK ((hash <> ''::text))
+    PRIMARY KEY (user_id)
+    FOREIGN KEY (user_id) REFERENCES users(id)
+    CREATE UNIQUE INDEX passwords_pkey ON public.passwords USING btree (user_id)
 -- projects
     id uuid NOT NULL
     name text NOT NULL COLLATE "C"
@@ -265,6 +284,21 @@
     FOREIGN KEY (user_id) REFERENCES users(id)
     CREATE UNIQUE INDEX queue_entries_pkey ON public.queue_entries USING btree (issue_id)
     CREATE INDEX queue_entries_project ON public.queue_entries USING btree (project_id, entered_at, number)
+-- review_drafts
+    id uuid NOT NULL
+    user_id uuid NOT NULL
+    issue_id uuid NOT NULL
+    path text NOT NULL
+    line bigint
+    body text NOT NULL
+    created_at bigint NOT NULL
+    FOREIGN KEY (issue_id) REFERENCES issues(id)
+    CHECK ((line >= 1))
+    CHECK ((path <> ''::text))
+    PRIMARY KEY (id)
+    FOREIGN KEY (user_id) REFERENCES users(id)
+    CREATE UNIQUE INDEX review_drafts_pkey ON public.review_drafts USING btree (id)
+    CREATE INDEX review_drafts_user ON public.review_drafts USING btree (user_id, issue_id, created_at, id)
 -- reviews
     id uuid NOT NULL
     issue_id uuid NOT NULL
@@ -276,6 +310,7 @@
     user_id uuid NOT NULL
     user_name text NOT NULL
     created_at bigint NOT NULL
+    withdrawn_at bigint
     CHECK ((decision = ANY (ARRAY['approve'::text, 'send-back'::text])))
     CHECK ((length(head) = 40))
     FOREIGN KEY (issue_id) REFERENCES issues(id)
@@ -410,3 +445,15 @@
     CREATE INDEX verdicts_head ON public.verdicts USING btree (issue_id, head, created_at, run_id)
     CREATE INDEX verdicts_issue ON public.verdicts USING btree (issue_id, created_at, run_id)
     CREATE UNIQUE INDEX verdicts_pkey ON public.verdicts USING btree (run_id)
+-- viewed_files
+    user_id uuid NOT NULL
+    issue_id uuid NOT NULL
+    path text NOT NULL COLLATE "C"
+    blob text NOT NULL
+    viewed_at bigint NOT NULL
+    CHECK ((length(blob) = 40))
+    FOREIGN KEY (issue_id) REFERENCES issues(id)
+    CHECK ((path <> ''::text))
+    PRIMARY KEY (user_id, issue_id, path)
+    FOREIGN KEY (user_id) REFERENCES users(id)
+    CREATE UNIQUE INDEX viewed_files_pkey ON public.viewed_files USING btree (user_id, issue_id, path)

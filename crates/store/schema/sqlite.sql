@@ -12,6 +12,15 @@ CREATE TABLE blocks (
 
 CREATE INDEX blocks_blocker ON blocks (blocker_id, issue_id);
 
+CREATE TABLE desk_parks (
+    user_id BLOB NOT NULL REFERENCES users (id),
+    issue_id BLOB NOT NULL REFERENCES issues (id),
+    until INTEGER NOT NULL,
+    PRIMARY KEY (user_id, issue_id)
+) STRICT;
+
+CREATE INDEX desk_parks_until ON desk_parks (user_id, until, issue_id);
+
 CREATE TABLE event_head (
     id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     seq INTEGER NOT NULL CHECK (seq >= 0),
@@ -87,6 +96,8 @@ CREATE INDEX issues_phase_id ON issues (phase, id);
 
 CREATE INDEX issues_project_phase ON issues (project_id, phase, created_at, id);
 
+CREATE INDEX issues_waiting ON issues (project_id, updated_at, id) WHERE phase IN ('in-review', 'needs-input') OR (phase = 'ready' AND failed IS NOT NULL);
+
 CREATE TABLE jobs (
     id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     project_id BLOB NOT NULL REFERENCES projects (id),
@@ -119,6 +130,8 @@ CREATE INDEX jobs_issue ON jobs (issue_id, created_at, id);
 CREATE INDEX jobs_leased ON jobs (lease_until, id) WHERE phase = 'leased';
 
 CREATE INDEX jobs_live ON jobs (priority, created_at, id) WHERE phase IN ('queued', 'leased');
+
+CREATE INDEX jobs_parked ON jobs (project_id, not_before, id) WHERE phase = 'queued' AND not_before <> 0;
 
 CREATE INDEX jobs_phase ON jobs (phase);
 
@@ -177,6 +190,12 @@ CREATE TABLE outbox (
 
 CREATE INDEX outbox_pending ON outbox (target, seq) WHERE delivered_at IS NULL;
 
+CREATE TABLE passwords (
+    user_id BLOB NOT NULL PRIMARY KEY REFERENCES users (id),
+    hash TEXT NOT NULL CHECK (hash <> ''),
+    updated_at INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE projects (
     id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     name TEXT NOT NULL UNIQUE CHECK (name <> ''),
@@ -230,6 +249,18 @@ CREATE TABLE queue_entries (
 
 CREATE INDEX queue_entries_project ON queue_entries (project_id, entered_at, number);
 
+CREATE TABLE review_drafts (
+    id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    user_id BLOB NOT NULL REFERENCES users (id),
+    issue_id BLOB NOT NULL REFERENCES issues (id),
+    path TEXT NOT NULL CHECK (path <> ''),
+    line INTEGER CHECK (line >= 1),
+    body TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX review_drafts_user ON review_drafts (user_id, issue_id, created_at, id);
+
 CREATE TABLE reviews (
     id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     issue_id BLOB NOT NULL REFERENCES issues (id),
@@ -241,7 +272,7 @@ CREATE TABLE reviews (
     user_id BLOB NOT NULL REFERENCES users (id),
     user_name TEXT NOT NULL,
     created_at INTEGER NOT NULL
-) STRICT;
+, withdrawn_at INTEGER) STRICT;
 
 CREATE INDEX reviews_issue ON reviews (issue_id, created_at, id);
 
@@ -343,3 +374,12 @@ CREATE TABLE verdicts (
 CREATE INDEX verdicts_head ON verdicts (issue_id, head, created_at, run_id);
 
 CREATE INDEX verdicts_issue ON verdicts (issue_id, created_at, run_id);
+
+CREATE TABLE viewed_files (
+    user_id BLOB NOT NULL REFERENCES users (id),
+    issue_id BLOB NOT NULL REFERENCES issues (id),
+    path TEXT NOT NULL CHECK (path <> ''),
+    blob TEXT NOT NULL CHECK (length(blob) = 40),
+    viewed_at INTEGER NOT NULL,
+    PRIMARY KEY (user_id, issue_id, path)
+) STRICT;

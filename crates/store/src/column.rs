@@ -3,10 +3,12 @@
 //! Whatever cannot be read back is `Error::Corrupt` and names its column. Deliberately absent:
 //! which columns there are (that is each table's module).
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use nightshift_domain::id::ProjectId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -147,6 +149,12 @@ pub(crate) fn id_list(ids: impl IntoIterator<Item = Uuid>) -> String {
     format!("[{}]", ids.join(","))
 }
 
+/// Projects as a JSON list, each once: one named twice would bring its rows twice.
+pub(crate) fn id_set(projects: &[ProjectId]) -> String {
+    let once: BTreeSet<Uuid> = projects.iter().map(|id| id.0).collect();
+    id_list(once)
+}
+
 /// Words as a JSON list.
 pub(crate) fn word_list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     serde_json::Value::from_iter(words).to_string()
@@ -168,5 +176,7 @@ mod tests {
         assert_eq!(word_list(["a", "b\""]), r#"["a","b\""]"#);
         assert_eq!(id_list([Uuid::nil()]), format!("[\"{}\"]", "0".repeat(32)));
         assert_eq!(id_list([]), "[]");
+        let nil = ProjectId(Uuid::nil());
+        assert_eq!(id_set(&[nil, nil]), id_list([Uuid::nil()]));
     }
 }

@@ -420,6 +420,16 @@ impl Tx {
         }
     }
 
+    /// Runs it and counts the rows it touched, in the integer of the API.
+    pub(crate) async fn count(
+        &mut self,
+        statement: &'static Statement,
+        values: Vec<Value>,
+    ) -> Result<i64, Error> {
+        let rows = self.run(statement, values).await?;
+        Ok(i64::try_from(rows).unwrap_or(i64::MAX))
+    }
+
     /// A number that always exists, like a count.
     pub(crate) async fn number(
         &mut self,

@@ -14,6 +14,7 @@ mod statement;
 
 pub mod acceptance;
 pub mod block;
+pub mod desk_park;
 pub mod event;
 pub mod idempotency;
 pub mod issue;
@@ -22,19 +23,23 @@ pub mod member;
 pub mod message;
 pub mod notification;
 pub mod outbox;
+pub mod password;
 pub mod project;
 pub mod pull;
 pub mod pull_head;
 pub mod queue;
 pub mod review;
+pub mod review_draft;
 pub mod run;
 pub mod runner;
 pub mod token;
 pub mod user;
 pub mod verdict;
+pub mod viewed_file;
 
 pub use acceptance::*;
 pub use block::*;
+pub use desk_park::*;
 pub use engine::{Db, Engine, Location, Tx};
 pub use error::Error;
 pub use event::*;
@@ -45,16 +50,19 @@ pub use member::*;
 pub use message::*;
 pub use notification::*;
 pub use outbox::*;
+pub use password::*;
 pub use project::*;
 pub use pull::*;
 pub use pull_head::*;
 pub use queue::*;
 pub use review::*;
+pub use review_draft::*;
 pub use run::*;
 pub use runner::*;
 pub use token::*;
 pub use user::*;
 pub use verdict::*;
+pub use viewed_file::*;
 
 /// Every statement of every table, for the check that they fit the schema.
 fn statements() -> impl Iterator<Item = &'static statement::Statement> {
@@ -64,6 +72,7 @@ fn statements() -> impl Iterator<Item = &'static statement::Statement> {
 static REGISTRY: &[&[&statement::Statement]] = &[
     acceptance::STATEMENTS,
     block::STATEMENTS,
+    desk_park::STATEMENTS,
     event::STATEMENTS,
     idempotency::STATEMENTS,
     issue::STATEMENTS,
@@ -73,16 +82,19 @@ static REGISTRY: &[&[&statement::Statement]] = &[
     migration::STATEMENTS,
     notification::STATEMENTS,
     outbox::STATEMENTS,
+    password::STATEMENTS,
     project::STATEMENTS,
     pull::STATEMENTS,
     pull_head::STATEMENTS,
     queue::STATEMENTS,
     review::STATEMENTS,
+    review_draft::STATEMENTS,
     run::STATEMENTS,
     runner::STATEMENTS,
     token::STATEMENTS,
     user::STATEMENTS,
     verdict::STATEMENTS,
+    viewed_file::STATEMENTS,
 ];
 
 #[cfg(test)]

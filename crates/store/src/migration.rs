@@ -21,12 +21,20 @@ pub(crate) struct Migration {
 }
 
 /// Every step, in order.
-pub(crate) const ALL: &[Migration] = &[Migration {
-    version: 1,
-    name: "first",
-    sqlite: include_str!("../migrations/sqlite/0001_first.sql"),
-    postgres: include_str!("../migrations/postgres/0001_first.sql"),
-}];
+pub(crate) const ALL: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "first",
+        sqlite: include_str!("../migrations/sqlite/0001_first.sql"),
+        postgres: include_str!("../migrations/postgres/0001_first.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "desk",
+        sqlite: include_str!("../migrations/sqlite/0002_desk.sql"),
+        postgres: include_str!("../migrations/postgres/0002_desk.sql"),
+    },
+];
 
 /// The one table that exists before the first migration.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_versions (

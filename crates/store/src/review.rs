@@ -1,7 +1,7 @@
 //! Table `reviews`: a person's decisions.
 //!
-//! A review names the head it decided on and is never changed. Deliberately absent: whether it
-//! still counts (a new head voids it; that is a rule).
+//! A review names the head it decided on and is never changed, but may be withdrawn once. Deliberately
+//! absent: whether it still counts (a new head voids it; that is a rule).
 
 use jiff::Timestamp;
 use nightshift_domain::git_name::ObjectId;
@@ -59,19 +59,22 @@ pub struct Review {
     pub by_name: String,
     /// When.
     pub created_at: Timestamp,
+    /// When it was taken back.
+    pub withdrawn_at: Option<Timestamp>,
 }
 
 const COLUMNS: Columns = Columns("review");
 
 macro_rules! columns {
     () => {
-        "id, issue_id, round, head, decision, body, comments, user_id, user_name, created_at"
+        "id, issue_id, round, head, decision, body, comments, user_id, user_name, created_at, withdrawn_at"
     };
 }
 
 sql! { "review";
-    INSERT = both(concat!("INSERT INTO reviews (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"));
+    INSERT = both(concat!("INSERT INTO reviews (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"));
     LIST = both(concat!("SELECT ", columns!(), " FROM reviews WHERE issue_id = $1 ORDER BY created_at, id"));
+    WITHDRAW = both("UPDATE reviews SET withdrawn_at = $2 WHERE id = $1 AND withdrawn_at IS NULL");
 }
 
 #[derive(FromRow)]
@@ -86,6 +89,7 @@ struct Row {
     user_id: Uuid,
     user_name: String,
     created_at: i64,
+    withdrawn_at: Option<i64>,
 }
 
 impl Row {
@@ -101,6 +105,7 @@ impl Row {
             by: UserId(self.user_id),
             by_name: self.user_name,
             created_at: COLUMNS.time("created_at", self.created_at)?,
+            withdrawn_at: COLUMNS.time_option("withdrawn_at", self.withdrawn_at)?,
         })
     }
 }
@@ -117,13 +122,19 @@ pub async fn review_insert(tx: &mut Tx, review: &Review) -> Result<(), Error> {
         COLUMNS.to_json(&review.comments)?,
         review.by,
         &review.by_name,
-        review.created_at
+        review.created_at,
+        review.withdrawn_at
     ];
     tx.run(&INSERT, values).await.map(|_| ())
 }
 
-/// The reviews of an issue, oldest first.
+/// The reviews of an issue, oldest first, the withdrawn ones among them.
 pub async fn review_list(tx: &mut Tx, issue: IssueId) -> Result<Vec<Review>, Error> {
     let rows: Vec<Row> = tx.all(&LIST, values![issue]).await?;
     rows.into_iter().map(Row::read).collect()
+}
+
+/// Takes a review back; false when there is none, or it was taken back before.
+pub async fn review_withdraw(tx: &mut Tx, id: ReviewId, at: Timestamp) -> Result<bool, Error> {
+    Ok(tx.run(&WITHDRAW, values![id, at]).await? > 0)
 }

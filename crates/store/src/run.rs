@@ -131,6 +131,8 @@ sql! { "run";
     LIST_OF_PROJECT = both(concat!("SELECT ", columns!(), " FROM runs WHERE project_id = $3 AND id < $1 ORDER BY id DESC LIMIT $2"));
     LIST_OF_ISSUE = both(concat!("SELECT ", columns!(), " FROM runs WHERE issue_id = $3 AND id < $1 ORDER BY id DESC LIMIT $2"));
     LIST_LOG_OPEN_ENDED = both("SELECT id FROM runs WHERE log_closed = 0 AND ended_at < $1 ORDER BY ended_at, id LIMIT $2");
+    // Added up here: the engines' JSON numbers differ beyond 63 bits.
+    COSTS_OF_ISSUE = both("SELECT usage, started_at, ended_at FROM runs WHERE issue_id = $1 AND kind = 'author' AND ended_at IS NOT NULL");
     LAST_SESSION = both("SELECT session FROM runs WHERE issue_id = $1 AND session_agent = $2 AND session IS NOT NULL ORDER BY id DESC LIMIT 1");
 }
 
@@ -299,4 +301,19 @@ pub async fn run_last_session(
     let row: Option<(String,)> = tx.one(&LAST_SESSION, values![issue, agent]).await?;
     row.map(|(text,)| COLUMNS.json("session", &text))
         .transpose()
+}
+
+/// What an issue's author runs took, of those that are over: how many there were, their cost in
+/// millionths of a US dollar as far as the programs said so, and their time in milliseconds.
+pub async fn run_cost_of_issue(tx: &mut Tx, issue: IssueId) -> Result<(i64, i64, i64), Error> {
+    let rows: Vec<(Option<String>, i64, i64)> = tx.all(&COSTS_OF_ISSUE, values![issue]).await?;
+    let (mut runs, mut cost, mut wall) = (0, 0_i64, 0_i64);
+    for (usage, started_at, ended_at) in rows {
+        let usage: Option<Usage> = COLUMNS.json_option("usage", usage.as_deref())?;
+        let said = usage.and_then(|usage| usage.cost_micro_usd).unwrap_or(0);
+        runs += 1;
+        cost = cost.saturating_add(i64::try_from(said).unwrap_or(i64::MAX));
+        wall = wall.saturating_add(ended_at.saturating_sub(started_at).max(0));
+    }
+    Ok((runs, cost, wall))
 }

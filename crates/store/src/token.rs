@@ -59,6 +59,7 @@ sql! { "token";
     BY_HASH = both(concat!("SELECT ", columns!(), " FROM tokens WHERE hash = $1"));
     LIST_OF_USER = both(concat!("SELECT ", columns!(), " FROM tokens WHERE user_id = $1 ORDER BY created_at, id"));
     REVOKE = both("UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL");
+    REVOKE_LABELLED = both("UPDATE tokens SET revoked_at = $3 WHERE user_id = $1 AND label = $2 AND revoked_at IS NULL");
     REVOKE_RUN = both("UPDATE tokens SET revoked_at = $2 WHERE run_id = $1 AND revoked_at IS NULL");
 }
 
@@ -139,6 +140,16 @@ pub async fn token_list_of_user(tx: &mut Tx, user: UserId) -> Result<Vec<Token>,
 /// Revokes a token; false when there is none, or it was revoked before.
 pub async fn token_revoke(tx: &mut Tx, id: TokenId, at: Timestamp) -> Result<bool, Error> {
     Ok(tx.run(&REVOKE, values![id, at]).await? > 0)
+}
+
+/// Revokes every token of a person with exactly this label; how many there were to revoke.
+pub async fn token_revoke_labelled(
+    tx: &mut Tx,
+    user: UserId,
+    label: &str,
+    at: Timestamp,
+) -> Result<i64, Error> {
+    tx.count(&REVOKE_LABELLED, values![user, label, at]).await
 }
 
 /// Revokes every token of a run.

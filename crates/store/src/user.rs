@@ -1,6 +1,6 @@
 //! Table `users`: people with an account.
 //!
-//! A name is unique. Deliberately absent: passwords and sign-in; tokens have their own table.
+//! A name is unique. Deliberately absent: sign-in; passwords and tokens have their own tables.
 
 use jiff::Timestamp;
 use nightshift_domain::id::UserId;

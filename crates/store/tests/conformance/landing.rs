@@ -160,10 +160,17 @@ pub(crate) async fn reviews(w: World) {
             by: user.id,
             by_name: "alice".to_owned(),
             created_at: at(1),
+            withdrawn_at: None,
         };
         review_insert(&mut tx, &review).await.unwrap();
         given.push(review);
     }
+    assert_eq!(review_list(&mut tx, issue.id).await.unwrap(), given);
+    let (first, unknown) = (given[0].id, ReviewId(w.id()));
+    for (id, time, done) in [(first, 5, true), (first, 6, false), (unknown, 7, false)] {
+        assert_eq!(review_withdraw(&mut tx, id, at(time)).await.unwrap(), done);
+    }
+    given[0].withdrawn_at = Some(at(5));
     assert_eq!(review_list(&mut tx, issue.id).await.unwrap(), given);
 }
 
