@@ -64,7 +64,7 @@ async fn nothing_of_the_host_is_visible() {
     let secret = machine.dir.path().join("secret");
     std::fs::write(&secret, "CANARY-7361").expect("a file");
     let script = format!(
-        "for f in /etc/shadow /sys /run /var /root /home/*/.ssh; do if test -e $f; then exit 1; fi; done
+        "for f in /etc/shadow /sys /run /var /root /home/*/.ssh; do if test -e $f; then exit 1; fi; done # tidy-ok(local): no sandbox has it
          cat {} /etc/passwd 2>/dev/null; env; cat /proc/*/environ /proc/*/cmdline | tr '\\0' '\\n';
          ls -l /proc/*/fd 2>/dev/null; ls / /etc; cat /proc/self/mountinfo; dmesg 2>/dev/null; cat /proc/kcore 2>/dev/null | head -c 9; true",
         secret.display()

@@ -15,5 +15,7 @@ pub mod world;
 pub use checkout::Checkout;
 pub use clock::{ManualClock, SeededIds};
 pub use hand::Hand;
+/// For the tests of crates that may not be built on it.
+pub use nightshift_git as git;
 pub use person::Person;
 pub use world::World;

@@ -248,7 +248,7 @@ mod tests {
         ] {
             assert!(place(Path::new(bad)).is_err(), "{bad} was accepted");
         }
-        for good in ["/opt/node", "/home/agent/.claude", "/root/.pyenv"] {
+        for good in ["/opt/node", "/home/agent/.claude", "/srv/.tools"] {
             assert!(place(Path::new(good)).is_ok(), "{good} was refused");
         }
     }

@@ -13,11 +13,11 @@ use nightshift_domain::config::{Agent, Environment, Harness};
 use nightshift_domain::git_name::{ObjectId, RefName};
 use nightshift_domain::id::{JobId, ProjectId, RunId};
 use nightshift_domain::job::Kind;
-use nightshift_git::{FileChange, FileContent, Mode, NewCommit, Person};
 use nightshift_runner::config::{Config, Endpoints, Timing};
 use nightshift_runner::harness::Programs;
 use nightshift_runner::sandbox::SandboxProgram;
 use nightshift_runner::secret::Secret;
+use nightshift_testkit::git::{FileChange, FileContent, Mode, NewCommit, Person};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -276,7 +276,7 @@ pub(crate) async fn commit(
         [] => "refs/heads/main".to_owned(),
         _ => format!("refs/heads/side-{commit}"),
     };
-    let update = nightshift_git::RefUpdate {
+    let update = nightshift_testkit::git::RefUpdate {
         name: name.parse().unwrap(),
         old: ObjectId::zero(),
         new: commit.clone(),

@@ -24,7 +24,7 @@ use nightshift_api::runner::{
 use nightshift_domain::git_name::ATTEMPTS;
 use nightshift_domain::id::RunId;
 use nightshift_domain::transcript::Record;
-use nightshift_git::{
+use nightshift_testkit::git::{
     Git, Limits, Movement, Protocol, PushPolicy, RefUpdate, Repository, Service, Settings,
 };
 use tokio::sync::watch;
