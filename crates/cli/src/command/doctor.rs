@@ -21,7 +21,7 @@ use crate::program::{self, Git};
 use crate::screen::{bold, dim, green, plain, red, yellow};
 
 /// The oldest git whose `merge-tree` writes trees, which landing needs.
-const OLDEST_GIT: (u32, u32) = (2, 38);
+const OLDEST_GIT: (u32, u32) = (2, 39);
 /// Below this the runner cannot work for long.
 const LEAST_FREE: u64 = 5 << 30;
 
@@ -124,7 +124,7 @@ impl Args {
 }
 
 fn git(environment: &Environment) -> Line {
-    let way_out = "install git 2.38 or newer";
+    let way_out = "install git 2.39 or newer";
     match Git::new(environment, None).args(["--version"]).read() {
         Err(failure) => Line::fail("git", failure.message, way_out),
         Ok(said) => match git_version(&said) {
