@@ -69,6 +69,8 @@ crate::operations! {
     PullGet = "pull.get" Get "/api/v1/projects/{project}/pulls/{number}" Person (IssuePath, Nothing, Nothing) -> Pull;
     /// Decides on a head: approve, or send back.
     PullReview = "pull.review" Post "/api/v1/projects/{project}/pulls/{number}/reviews" Person (IssuePath, Nothing, NewReview) -> Pull;
+    /// Takes one's last decision back, before anything came of it.
+    PullWithdraw = "pull.withdraw" Post "/api/v1/projects/{project}/pulls/{number}/withdraw" Person (IssuePath, Nothing, Nothing) -> Pull;
     /// Shows a project's merge queue, first to land first.
     QueueGet = "queue.get" Get "/api/v1/projects/{project}/queue" Person (ProjectPath, Nothing, Nothing) -> Page<QueueLine>;
     /// Lists runs, newest first.

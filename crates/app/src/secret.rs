@@ -22,6 +22,14 @@ impl Secret {
         &self.0
     }
 
+    /// What forms of a session carry, to prove that they come from its own pages: derived from the
+    /// session's secret, and worth nothing without it.
+    #[must_use]
+    pub fn form_token(session: &str) -> String {
+        let digest = Sha256::digest(format!("form token\n{session}").as_bytes());
+        hex::encode(&digest[..16])
+    }
+
     pub(crate) fn hash(&self) -> [u8; 32] {
         hash(&self.0)
     }

@@ -8,6 +8,7 @@
 pub mod access;
 pub mod check;
 pub mod config;
+pub mod desk;
 pub mod diagram;
 pub mod facts;
 pub mod failure;

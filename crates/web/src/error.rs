@@ -70,8 +70,13 @@ impl IntoResponse for Failure {
     }
 }
 
+/// The detail of a problem, kept beside the answer so that a page can show it.
+#[derive(Debug, Clone)]
+pub(crate) struct Detail(pub(crate) String);
+
 /// A problem document as an answer.
 pub(crate) fn problem(status: StatusCode, kind: &str, title: &str, detail: String) -> Response {
+    let kept = Detail(detail.clone());
     let body = Problem {
         kind: format!("/problems/{kind}"),
         title: title.to_owned(),
@@ -82,5 +87,6 @@ pub(crate) fn problem(status: StatusCode, kind: &str, title: &str, detail: Strin
     let mut answer = (status, Json(body)).into_response();
     let media = HeaderValue::from_static("application/problem+json");
     answer.headers_mut().insert(header::CONTENT_TYPE, media);
+    answer.extensions_mut().insert(kept);
     answer
 }

@@ -112,6 +112,7 @@ fn issues(router: Router<App>) -> Router<App> {
     let router = bind::<op::PullList, _, _>(router, pull::list);
     let router = bind::<op::PullGet, _, _>(router, pull::get);
     let router = bind::<op::PullReview, _, _>(router, pull::review);
+    let router = bind::<op::PullWithdraw, _, _>(router, pull::withdraw);
     bind::<op::QueueGet, _, _>(router, pull::queue)
 }
 

@@ -1,6 +1,7 @@
 //! One file for each noun, one function for each intention.
 
 pub mod account;
+pub mod desk;
 pub mod event;
 pub mod finish;
 pub mod issue;
@@ -9,3 +10,4 @@ pub mod project;
 pub mod pull;
 pub mod push;
 pub mod run;
+pub mod session;

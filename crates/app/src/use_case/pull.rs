@@ -279,6 +279,41 @@ impl App {
         self.pull_get(caller, name, number).await
     }
 
+    /// Takes one's last decision back, as long as nothing came of it.
+    ///
+    /// # Errors
+    /// `Refused` when it landed, when the agent started, or when the decision is another's.
+    pub async fn pull_withdraw(
+        &self,
+        caller: &Caller,
+        name: &str,
+        number: Number,
+    ) -> Result<PullView, Error> {
+        let (own, _) = caller.person()?;
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let (found, _) = self
+            .project_for(&mut tx, caller, name, Action::PullReview)
+            .await?;
+        let row = self.issue_row(&mut tx, &found, number).await?;
+        let last = review::review_list(&mut tx, row.id)
+            .await?
+            .into_iter()
+            .rfind(|review| review.withdrawn_at.is_none());
+        let Some(last) = last.filter(|last| last.by == own) else {
+            return Err(Error::refused(format!(
+                "the last decision on #{number} is not yours, or there is none: nothing to take back"
+            )));
+        };
+        review::review_withdraw(&mut tx, last.id, now).await?;
+        let actor = caller.actor();
+        let context = Context::new(&actor, now);
+        self.change(&mut tx, row, Event::Withdrawn, &context)
+            .await?;
+        self.commit(tx, caller).await?;
+        self.pull_get(caller, name, number).await
+    }
+
     fn check_approval(
         &self,
         row: &Issue,

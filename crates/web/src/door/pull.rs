@@ -78,6 +78,15 @@ pub(crate) async fn review(call: Call<op::PullReview>) -> Result<Pull, Failure> 
     Ok(view::pull::pull(changed))
 }
 
+pub(crate) async fn withdraw(call: Call<op::PullWithdraw>) -> Result<Pull, Failure> {
+    let path = &call.path;
+    let changed = call
+        .app
+        .pull_withdraw(&call.caller, &path.project, path.number)
+        .await?;
+    Ok(view::pull::pull(changed))
+}
+
 pub(crate) async fn queue(call: Call<op::QueueGet>) -> Result<Page<QueueLine>, Failure> {
     let found = call.app.queue_get(&call.caller, &call.path.project).await?;
     Ok(whole(found.into_iter().map(view::pull::queue).collect()))
