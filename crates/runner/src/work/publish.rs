@@ -43,6 +43,8 @@ without=$(base "$1")
 if [ -f /nightshift/index ]; then
     cp -p -- /nightshift/index "$GIT_DIR/index"
     chmod u+w -- "$GIT_DIR/index"
+    # What is as old as the index is compared here once; `add` would write each of them anew.
+    git update-index -q --refresh >/dev/null || :
 else
     git read-tree "$1"
 fi

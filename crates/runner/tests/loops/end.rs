@@ -85,7 +85,11 @@ async fn a_cancelled_agent_that_ignores_signals_is_gone_at_once_and_its_work_is_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stale_epoch_kills_the_run_and_nothing_more_is_said_of_it() {
-    let house = &mut House::new(&[("a.txt", "one\n")]).await;
+    let house = &mut House::empty(&[("a.txt", "one\n")]).await;
+    let mut config = house.config();
+    // Not because of silence.
+    config.timing.cut_off = Duration::from_secs(600);
+    house.runner(config);
     let order = house.author(&stubborn("7103"));
     let run = house.give(&order);
     is_up(house, run, "7103").await;
@@ -185,6 +189,7 @@ async fn a_drain_gives_back_what_does_not_end_and_claims_nothing() {
     let run = house.give(&order);
     is_up(house, run, "7106").await;
     house.begin_drain();
+    house.server.no_claim_open().await;
     let claims = house.server.claims();
     let waiting = house.author("```sh\necho two >a.txt\n```\n");
     let waiting = house.give(&waiting);

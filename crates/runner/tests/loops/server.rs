@@ -53,6 +53,8 @@ struct Memory {
     queue: VecDeque<WorkOrder>,
     runs: HashMap<Uuid, Run>,
     claims: usize,
+    /// Claims that wait for work right now.
+    open: usize,
 }
 
 /// The server.
@@ -112,6 +114,14 @@ impl Server {
 
     pub(crate) fn claims(&self) -> usize {
         self.memory.lock().unwrap().claims
+    }
+
+    /// Waits until no claim is open: work that is queued from now on is for the next one.
+    pub(crate) async fn no_claim_open(&self) {
+        let mut changes = self.changed.subscribe();
+        while self.memory.lock().unwrap().open > 0 {
+            changes.changed().await.unwrap();
+        }
     }
 
     pub(crate) fn run(&self, run: RunId) -> Option<Run> {
@@ -230,8 +240,21 @@ async fn door(State(server): State<Server>, request: Request, next: Next) -> Res
     next.run(request).await
 }
 
+/// An open claim; the runner may hang up at any time.
+struct Open(Server);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.change(|memory| memory.open -= 1);
+    }
+}
+
 async fn claim(State(server): State<Server>, Json(request): Json<ClaimRequest>) -> Response {
-    server.change(|memory| memory.claims += 1);
+    server.change(|memory| {
+        memory.claims += 1;
+        memory.open += 1;
+    });
+    let _open = Open(server.clone());
     let mut changes = server.changed.subscribe();
     let wait = async {
         loop {
