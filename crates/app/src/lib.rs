@@ -106,6 +106,12 @@ impl App {
         &self.0.settings
     }
 
+    /// A time from now.
+    #[must_use]
+    pub fn later(&self, span: std::time::Duration) -> jiff::Timestamp {
+        self.now() + span
+    }
+
     pub(crate) fn db(&self) -> &Db {
         &self.0.db
     }

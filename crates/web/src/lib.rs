@@ -4,10 +4,16 @@
 //! about who may do what.
 
 mod cursor;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "the change page is built on it")
+)]
+mod diff;
 mod door;
 mod error;
 mod git;
 mod operation;
+mod page;
 mod routes;
 mod stream;
 mod token;

@@ -17,6 +17,7 @@ use tower_http::decompression::RequestDecompressionLayer;
 use crate::door::{account, event, issue, project, pull, run, runner};
 use crate::error::problem;
 use crate::operation::{bind, method};
+use crate::page::{asset, desk, live, sign_in};
 use crate::{git, stream};
 
 /// All doors of the server.
@@ -27,6 +28,7 @@ pub fn router(app: App) -> Router {
     let router = projects(router);
     let router = issues(router);
     let router = runs(router);
+    let router = pages(router);
     router
         .merge(git_routes())
         .fallback(missing)
@@ -125,6 +127,24 @@ fn runs(router: Router<App>) -> Router<App> {
     let router = bind::<op::RunnerClaim, _, _>(router, runner::claim);
     let router = bind::<op::RunnerHeartbeat, _, _>(router, runner::heartbeat);
     bind::<op::RunnerComplete, _, _>(router, runner::complete)
+}
+
+fn pages(router: Router<App>) -> Router<App> {
+    use axum::routing::{get, post};
+    router
+        .route("/", get(desk::show))
+        .route("/desk/approve", post(desk::approve))
+        .route("/desk/send-back", post(desk::send_back))
+        .route("/desk/answer", post(desk::answer))
+        .route("/desk/retry", post(desk::retry))
+        .route("/desk/park", post(desk::park))
+        .route("/desk/unpark", post(desk::unpark))
+        .route("/desk/undo", post(desk::undo))
+        .route("/live/desk", get(live::desk))
+        .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-out", post(sign_in::out))
+        .route("/language", get(sign_in::language))
+        .route("/assets/{hash}/{name}", get(asset::serve))
 }
 
 fn git_routes() -> Router<App> {

@@ -1,0 +1,425 @@
+//! The desk: everything that waits for a person, in one ranked list, with what is needed to decide.
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse as _, Redirect, Response};
+use jiff::Timestamp;
+use maud::{Markup, html};
+use nightshift_app::record::Decision;
+use nightshift_app::use_case::desk::{Desk, DeskCard};
+use nightshift_app::use_case::pull::NewReview;
+use nightshift_domain::check::Colour;
+use nightshift_domain::desk::{Reason, Wanted};
+use nightshift_domain::issue::Phase;
+use serde::Deserialize;
+
+use super::parts;
+use super::words::Words;
+use super::{Page, Posted, Visit, markdown};
+
+/// How long a decision made here can be taken back.
+pub(crate) const UNDO: Duration = Duration::from_secs(10);
+
+/// Shows the desk.
+pub(crate) async fn show(visit: Visit) -> Response {
+    match visit.app.desk(&visit.caller).await {
+        Ok(desk) => {
+            let page = Page {
+                title: visit.words.get("desk.title").to_owned(),
+                place: "desk",
+                body: body(&visit, &desk),
+                scripts: &["desk.js"],
+            };
+            page.render(&visit)
+        }
+        Err(error) => visit.failed(error),
+    }
+}
+
+fn body(visit: &Visit, desk: &Desk) -> Markup {
+    let words = visit.words;
+    html! {
+        div.title {
+            h1 { (words.get("desk.title")) }
+            label.filter { span.quiet { (words.get("desk.filter")) " " kbd { "/" } }
+                input #filter type="search" autocomplete="off";
+            }
+            button #help-button type="button" hidden { (words.get("desk.keys")) " " kbd { "?" } }
+        }
+        div #undo role="status" aria-live="polite" data-seconds=(UNDO.as_secs())
+            data-word=(words.get("desk.undo")) data-done=(words.get("desk.decided")) {}
+        (keys(words))
+        div #desk data-live="/live/desk" { (list(visit, desk)) }
+    }
+}
+
+/// The list alone; the live stream sends it anew when something changed.
+pub(crate) fn list(visit: &Visit, desk: &Desk) -> Markup {
+    let words = visit.words;
+    html! {
+        @for broken in &desk.broken {
+            p.notice.bad { b { (broken.name) } " " (words.get("desk.broken")) " " code { (broken.error) } }
+        }
+        @if desk.cards.is_empty() {
+            div.empty {
+                h2 { (words.get("desk.empty")) }
+                p { (words.get("desk.empty-hint")) }
+                pre { code { "nightshift issue new --ready" } }
+                p { a href="/board" { (words.get("frame.board")) } }
+            }
+        } @else {
+            p.quiet { (words.fill("desk.count", &[("count", &desk.cards.len())])) }
+            ol.cards {
+                @for card in &desk.cards { (self::card(visit, card)) }
+            }
+        }
+        @if desk.parked > 0 {
+            form.inline method="post" action="/desk/unpark" {
+                (parts::form_token(visit))
+                button.quiet { (words.fill("desk.parked", &[("count", &desk.parked)])) }
+            }
+        }
+    }
+}
+
+fn card(visit: &Visit, card: &DeskCard) -> Markup {
+    let words = visit.words;
+    let (project, number) = (&card.project, card.issue.number);
+    let home = format!("/p/{project}/{number}");
+    let link = match card.wanted {
+        Wanted::Review => format!("{home}/change"),
+        Wanted::Answer | Wanted::Rescue => home.clone(),
+    };
+    let head = card
+        .pull
+        .as_ref()
+        .map(|pull| pull.head.as_str())
+        .unwrap_or_default();
+    let approvable = card.wanted == Wanted::Review
+        && card
+            .verdict
+            .as_ref()
+            .is_some_and(|verdict| verdict.colour == Colour::Green);
+    let key = format!("{project}-{number}");
+    html! {
+        li.card #{ "card-" (key) } tabindex="-1" data-key=(key) data-link=(link)
+            data-approvable=(approvable) {
+            div.head {
+                input.pick type="checkbox" form="approve-many" name="pick"
+                    value={ (project) "/" (number) "/" (head) } disabled[!approvable]
+                    aria-label=(words.fill("desk.select", &[("number", &number)]));
+                h2 { a href=(link) { (card.issue.title) } }
+                span.where { (project) " #" (number) }
+                @match card.wanted {
+                    Wanted::Answer => span.badge.amber { (words.get("desk.question")) },
+                    Wanted::Rescue => span.badge.red { (words.get("desk.failed")) },
+                    Wanted::Review => (parts::colour(words, card.verdict.as_ref().map(|v| v.colour))),
+                }
+            }
+            p.facts {
+                span { (words.fill("desk.round", &[("round", &card.issue.state.round), ("agent", &card.issue.agent)])) }
+                @if card.wanted == Wanted::Review {
+                    span { (words.fill("desk.size", &[("files", &card.size.0)])) " "
+                        span.plus { "+" (card.size.1) } " " span.minus { "−" (card.size.2) } }
+                }
+                @if card.spent.0 > 0 {
+                    span { (parts::seconds(u64::try_from(card.spent.2).unwrap_or_default()))
+                        @if card.spent.1 > 0 { " · " (parts::money(card.spent.1)) } }
+                }
+                span.quiet { (why(words, &card.place.reasons)) }
+            }
+            (detail(visit, card))
+            (actions(visit, card, head, approvable))
+        }
+    }
+}
+
+/// What is wanted, with what is needed to decide on it.
+fn detail(visit: &Visit, card: &DeskCard) -> Markup {
+    let words = visit.words;
+    html! {
+        @if let Phase::NeedsInput { question, .. } = &card.issue.state.phase {
+            blockquote { (markdown::render(question)) }
+        }
+        @if let Some(failure) = &card.issue.state.failed {
+            p.notice.bad { b { (failure.reason.as_str()) } ": " (failure.detail) }
+        }
+        @if let Some(verdict) = &card.verdict {
+            div.proof {
+                @if let (Some(base), Some(head)) = (&verdict.report.acceptance_on_base, &verdict.report.acceptance_on_head) {
+                    span.check { (words.get("desk.sealed")) " "
+                        span class=(if base.passed() { "ok" } else { "bad" }) { (outcome(words, base.passed())) }
+                        " → "
+                        span class=(if head.passed() { "ok" } else { "bad" }) { (outcome(words, head.passed())) }
+                    }
+                }
+                @for check in &verdict.report.checks { (parts::check(words, check)) }
+            }
+            @if !verdict.findings.is_empty() {
+                ul.findings {
+                    @for finding in verdict.findings.iter().take(6) { li { (parts::finding(words, finding)) } }
+                    @if verdict.findings.len() > 6 { li.quiet { "+" (verdict.findings.len() - 6) } }
+                }
+            }
+            @if verdict.colour != Colour::Green {
+                ul.reasons { @for reason in &verdict.reasons { li { (reason) } } }
+            }
+        }
+        @if !card.files.is_empty() {
+            details {
+                summary { (words.get("desk.summary-and-files")) }
+                @if let Some(pull) = &card.pull { div.prose { (markdown::render(&pull.summary)) } }
+                ul.files {
+                    @for (path, added, removed) in &card.files {
+                        li { code { (path) } " " span.plus { "+" (added) } " " span.minus { "−" (removed) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn outcome(words: &Words, passed: bool) -> &str {
+    if passed {
+        words.get("desk.green")
+    } else {
+        words.get("desk.red")
+    }
+}
+
+fn actions(visit: &Visit, card: &DeskCard, head: &str, approvable: bool) -> Markup {
+    let words = visit.words;
+    let (project, number) = (&card.project, card.issue.number);
+    html! {
+        div.actions {
+            @match card.wanted {
+                Wanted::Review => {
+                    form.inline.approve method="post" action="/desk/approve" {
+                        (parts::form_token(visit))
+                        input type="hidden" name="pick" value={ (project) "/" (number) "/" (head) };
+                        button.primary disabled[!approvable] { (words.get("desk.approve")) " " kbd { "a" } }
+                    }
+                    form.send-back method="post" action="/desk/send-back" {
+                        (parts::form_token(visit))
+                        input type="hidden" name="pick" value={ (project) "/" (number) "/" (head) };
+                        label { span.hidden { (words.get("desk.say")) }
+                            input name="text" required placeholder=(words.get("desk.say"));
+                        }
+                        button { (words.get("desk.send-back")) " " kbd { "s" } }
+                    }
+                }
+                Wanted::Answer => form.send-back method="post" action="/desk/answer" {
+                    (parts::form_token(visit))
+                    input type="hidden" name="pick" value={ (project) "/" (number) "/-" };
+                    label { span.hidden { (words.get("desk.answer-hint")) }
+                        input name="text" required placeholder=(words.get("desk.answer-hint"));
+                    }
+                    button.primary { (words.get("desk.answer")) " " kbd { "s" } }
+                },
+                Wanted::Rescue => form.inline.approve method="post" action="/desk/retry" {
+                    (parts::form_token(visit))
+                    input type="hidden" name="pick" value={ (project) "/" (number) "/-" };
+                    button.primary { (words.get("desk.retry")) " " kbd { "a" } }
+                },
+            }
+            form.inline.park method="post" action="/desk/park" {
+                (parts::form_token(visit))
+                input type="hidden" name="pick" value={ (project) "/" (number) "/-" };
+                button.quiet { (words.get("desk.park")) " " kbd { "p" } }
+            }
+        }
+    }
+}
+
+/// The reasons of a card's place, as one line.
+fn why(words: &Words, reasons: &[Reason]) -> String {
+    let texts: Vec<String> = reasons
+        .iter()
+        .map(|reason| match reason {
+            Reason::Unblocks(count) => words.fill("why.unblocks", &[("count", count)]),
+            Reason::AgentWaits => words.get("why.agent-waits").to_owned(),
+            Reason::Important => words.get("why.important").to_owned(),
+            Reason::Low => words.get("why.low").to_owned(),
+            Reason::Proved => words.get("why.proved").to_owned(),
+            Reason::Red => words.get("why.red").to_owned(),
+            Reason::Failed => words.get("why.failed").to_owned(),
+            Reason::Small => words.get("why.small").to_owned(),
+            Reason::Large => words.get("why.large").to_owned(),
+            Reason::Risky => words.get("why.risky").to_owned(),
+            Reason::Waits(hours) => words.fill("why.waits", &[("hours", hours)]),
+        })
+        .collect();
+    texts.join(" · ")
+}
+
+fn keys(words: &Words) -> Markup {
+    const KEYS: &[(&str, &str)] = &[
+        ("j k", "keys.move"),
+        ("Enter", "keys.open"),
+        ("a", "keys.approve"),
+        ("s", "keys.send-back"),
+        ("p", "keys.park"),
+        ("x", "keys.select"),
+        ("A", "keys.approve-many"),
+        ("u", "keys.undo"),
+        ("/", "keys.filter"),
+        ("?", "keys.help"),
+    ];
+    html! {
+        dialog #help aria-label=(words.get("desk.keys")) {
+            h2 { (words.get("desk.keys")) }
+            dl.keys {
+                @for (key, word) in KEYS { dt { kbd { (key) } } dd { (words.get(word)) } }
+            }
+            form method="dialog" { button { (words.get("desk.close")) } }
+        }
+    }
+}
+
+/// The things picked in a form: `project/number/head` each.
+#[derive(Deserialize)]
+pub(crate) struct Picked {
+    #[serde(default)]
+    pick: Vec<String>,
+    #[serde(default)]
+    text: String,
+}
+
+impl Picked {
+    fn each(&self) -> Vec<(String, i64, String)> {
+        self.pick
+            .iter()
+            .filter_map(|pick| {
+                let mut parts = pick.splitn(3, '/');
+                let project = parts.next()?.to_owned();
+                let number = parts.next()?.parse().ok()?;
+                Some((project, number, parts.next()?.to_owned()))
+            })
+            .collect()
+    }
+}
+
+fn review(head: &str, decision: Decision, body: &str) -> Result<NewReview, nightshift_app::Error> {
+    Ok(NewReview {
+        head: head
+            .parse()
+            .map_err(|error| nightshift_app::Error::Invalid {
+                detail: format!("the form does not fit: {error}"),
+            })?,
+        decision,
+        body: body.to_owned(),
+        comments: Vec::new(),
+        accept_unproven: false,
+        hold: UNDO,
+    })
+}
+
+/// Approves one or many; each by itself, so that one refusal does not stop the others.
+pub(crate) async fn approve(posted: Posted<Picked>) -> Response {
+    let visit = &posted.visit;
+    let mut refused = None;
+    for (project, number, head) in posted.form.each() {
+        let outcome = match review(&head, Decision::Approve, "") {
+            Ok(new) => visit
+                .app
+                .pull_review(&visit.caller, &project, number, new)
+                .await
+                .map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = outcome {
+            refused.get_or_insert(error);
+        }
+    }
+    back(visit, refused)
+}
+
+/// Sends one back.
+pub(crate) async fn send_back(posted: Posted<Picked>) -> Response {
+    let visit = &posted.visit;
+    let mut refused = None;
+    for (project, number, head) in posted.form.each() {
+        let outcome = match review(&head, Decision::SendBack, &posted.form.text) {
+            Ok(new) => visit
+                .app
+                .pull_review(&visit.caller, &project, number, new)
+                .await
+                .map(drop),
+            Err(error) => Err(error),
+        };
+        refused = refused.or(outcome.err());
+    }
+    back(visit, refused)
+}
+
+/// Takes a decision back.
+pub(crate) async fn undo(posted: Posted<Picked>) -> Response {
+    let visit = &posted.visit;
+    let mut refused = None;
+    for (project, number, _) in posted.form.each() {
+        let outcome = visit
+            .app
+            .pull_withdraw(&visit.caller, &project, number)
+            .await;
+        refused = refused.or(outcome.err());
+    }
+    back(visit, refused)
+}
+
+/// Answers a question.
+pub(crate) async fn answer(posted: Posted<Picked>) -> Response {
+    let visit = &posted.visit;
+    let mut refused = None;
+    for (project, number, _) in posted.form.each() {
+        let text = &posted.form.text;
+        let outcome = visit
+            .app
+            .issue_answer(&visit.caller, &project, number, text)
+            .await;
+        refused = refused.or(outcome.err());
+    }
+    back(visit, refused)
+}
+
+/// Tries a failed one again.
+pub(crate) async fn retry(posted: Posted<Picked>) -> Response {
+    let visit = &posted.visit;
+    let mut refused = None;
+    for (project, number, _) in posted.form.each() {
+        let outcome = visit.app.issue_retry(&visit.caller, &project, number).await;
+        refused = refused.or(outcome.err());
+    }
+    back(visit, refused)
+}
+
+/// Hides a card until tomorrow.
+pub(crate) async fn park(posted: Posted<Picked>) -> Response {
+    let visit = &posted.visit;
+    let mut refused = None;
+    for (project, number, _) in posted.form.each() {
+        let until: Option<Timestamp> = Some(visit.app.later(PARK));
+        let outcome = visit
+            .app
+            .desk_park(&visit.caller, &project, number, until)
+            .await;
+        refused = refused.or(outcome.err());
+    }
+    back(visit, refused)
+}
+
+/// How long a parked card stays away.
+const PARK: Duration = Duration::from_secs(20 * 3_600);
+
+/// Brings parked cards back.
+pub(crate) async fn unpark(posted: Posted<Picked>) -> Response {
+    let visit = &posted.visit;
+    let outcome = visit.app.desk_unpark_all(&visit.caller).await;
+    back(visit, outcome.err())
+}
+
+fn back(visit: &Visit, refused: Option<nightshift_app::Error>) -> Response {
+    match refused {
+        None => Redirect::to("/").into_response(),
+        Some(error) => visit.failed(error),
+    }
+}

@@ -1,0 +1,19 @@
+//! Pages: rendered on the server, one file each; complete without scripts.
+//!
+//! A page asks use cases and renders; a form posts to the page's own address, is answered with a
+//! redirect, and calls the same use case as the API. Deliberately absent: rules, inline scripts and
+//! styles (the content policy forbids them), and anything untrusted that is not escaped text or
+//! sanitised Markdown.
+
+pub(crate) mod asset;
+pub(crate) mod desk;
+pub(crate) mod layout;
+pub(crate) mod live;
+pub(crate) mod markdown;
+pub(crate) mod parts;
+pub(crate) mod sign_in;
+pub(crate) mod visit;
+pub(crate) mod words;
+
+pub(crate) use layout::Page;
+pub(crate) use visit::{Posted, Visit};
