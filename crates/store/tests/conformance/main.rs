@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod check;
+mod desk;
 mod events;
 mod issues;
 mod landing;
@@ -14,6 +15,7 @@ pub mod postgres;
 mod process;
 mod races;
 mod schema;
+mod upgrade;
 mod work;
 mod world;
 
@@ -37,9 +39,11 @@ macro_rules! cases {
 
 const BOTH: &[Case] = cases! {
     check: every_statement_fits_the_schema, a_newer_schema_is_refused, a_migration_that_breaks_half_way_leaves_nothing, a_dropped_transaction_leaves_nothing, a_cancelled_caller_leaves_nothing, a_reader_sees_one_snapshot_and_cannot_write, text_with_nul_is_refused;
-    people: users, tokens, runners, projects, members;
+    people: users, tokens, labelled_tokens, passwords, runners, projects, members;
     issues: round_trip, versions_guard, lists_filter, pages_are_complete_while_rows_arrive, sweeps_skip_damaged_rows, acceptances, blocks, messages;
+    desk: what_waits_is_listed, parked_jobs_are_listed, desk_lists_read_only_what_they_show, costs_add_up, parks, viewed_files, draft_comments;
     landing: pulls_and_heads, verdicts, reviews, merge_queue;
+    upgrade: a_database_of_version_1_is_taken_over_with_its_data;
     work: job_round_trip, jobs_are_claimed_in_order, a_damaged_job_does_not_block_the_queue, leases_expire, invariants_are_refused, runs, run_lists, sessions;
     events: log_and_lists, a_planted_change_is_found, the_log_cannot_be_rewritten, outbox_keeps_the_order_per_target, notifications, idempotency;
     races: numbers_have_no_gap_and_no_double, no_job_runs_twice, one_of_many_saves_wins, events_are_gapless_and_in_order, one_of_many_answers_is_kept;

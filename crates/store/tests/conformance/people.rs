@@ -1,4 +1,4 @@
-//! Users, tokens, runners, projects, members.
+//! Users, tokens, passwords, runners, projects, members.
 
 use nightshift_domain::access::Role;
 use nightshift_domain::config::ConfigError;
@@ -93,6 +93,60 @@ pub(crate) async fn tokens(w: World) {
         matches!(refused, Error::Duplicate { what: "token" }),
         "{refused:?}"
     );
+}
+
+pub(crate) async fn labelled_tokens(w: World) {
+    let (alice, bob) = (w.user("alice").await, w.user("bob").await);
+    let mut tx = w.db.write().await.unwrap();
+    let tokens = [
+        (alice.id, "browser", None),
+        (alice.id, "browser", Some(at(2))),
+        (alice.id, "Browser", None),
+        (alice.id, "browser", None),
+        (bob.id, "browser", None),
+    ];
+    for (place, (user, label, revoked_at)) in tokens.into_iter().enumerate() {
+        let token = Token {
+            id: TokenId(w.id()),
+            holder: Holder::Person(user),
+            label: label.to_owned(),
+            expires_at: None,
+            revoked_at,
+            created_at: at(1),
+        };
+        let hash = [u8::try_from(place).unwrap(); 32];
+        token_insert(&mut tx, &token, &hash).await.unwrap();
+    }
+    for (time, expected) in [(5, 2), (6, 0)] {
+        let revoked = token_revoke_labelled(&mut tx, alice.id, "browser", at(time)).await;
+        assert_eq!(revoked.unwrap(), expected);
+    }
+    let mut revoked = Vec::new();
+    for user in [alice.id, bob.id] {
+        let tokens = token_list_of_user(&mut tx, user).await.unwrap();
+        revoked.extend(tokens.into_iter().map(|token| token.revoked_at));
+    }
+    let expected = [Some(at(5)), Some(at(2)), None, Some(at(5)), None];
+    assert_eq!(revoked, expected);
+}
+
+pub(crate) async fn passwords(w: World) {
+    let (alice, bob) = (w.user("alice").await, w.user("bob").await);
+    let mut tx = w.db.write().await.unwrap();
+    assert_eq!(password_get(&mut tx, alice.id).await.unwrap(), None);
+    for (user, hash) in [(alice.id, "$a"), (bob.id, "$b"), (alice.id, "$c")] {
+        password_set(&mut tx, user, hash, at(1)).await.unwrap();
+    }
+    assert!(password_clear(&mut tx, bob.id).await.unwrap());
+    assert!(!password_clear(&mut tx, bob.id).await.unwrap());
+    for (user, hash) in [(alice.id, Some("$c")), (bob.id, None)] {
+        let found = password_get(&mut tx, user).await.unwrap();
+        assert_eq!(found.as_deref(), hash);
+    }
+    let refused = password_set(&mut tx, UserId(w.id()), "$d", at(1))
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, Error::NotFound { .. }), "{refused:?}");
 }
 
 pub(crate) async fn runners(w: World) {

@@ -1,0 +1,142 @@
+//! A database of an older version, with data in it, opened by this program.
+
+use nightshift_domain::config::Config;
+use nightshift_domain::failure::{Failure, Reason};
+use nightshift_domain::id::{IssueId, ProjectId, UserId};
+use nightshift_domain::job::Phase;
+use nightshift_store::*;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::world::{World, at, raw};
+
+const FIRST_SQLITE: &str = include_str!("../../migrations/sqlite/0001_first.sql");
+const FIRST_POSTGRES: &str = include_str!("../../migrations/postgres/0001_first.sql");
+
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap()
+}
+
+/// Rows as version 1 wrote them; `@3` is the third id. Issue 1 is in review and was sent back once,
+/// issue 2 failed, issue 3 is done, and issue 4 is ready with a job for later and one for now.
+fn rows() -> String {
+    let time = |seconds| at(seconds).as_millisecond();
+    let failed = json(&Failure {
+        reason: Reason::NoChange,
+        detail: "nothing".to_owned(),
+        retry_at: None,
+    });
+    let parked = json(&Phase::Queued {
+        not_before: Some(at(500)),
+        after: None,
+    });
+    let queued = json(&Phase::Queued {
+        not_before: None,
+        after: None,
+    });
+    let commit = "a".repeat(40);
+    let mut sql = format!(
+        "INSERT INTO users (id, name, is_admin, created_at) VALUES (@1, 'alice', 1, 0);
+        INSERT INTO projects (id, name, default_branch, config, created_at) VALUES (@2, 'p', 'main', '{}', 0);",
+        json(&Config::default())
+    );
+    let done = format!(r#"{{"phase":"done","commit":"{commit}"}}"#);
+    for (number, phase, state, failed) in [
+        (
+            1,
+            "in-review",
+            r#"{"phase":"in-review"}"#,
+            "NULL".to_owned(),
+        ),
+        (2, "ready", r#"{"phase":"ready"}"#, format!("'{failed}'")),
+        (3, "done", done.as_str(), "NULL".to_owned()),
+        (4, "ready", r#"{"phase":"ready"}"#, "NULL".to_owned()),
+    ] {
+        sql.push_str(&format!(
+            "INSERT INTO issues (id, project_id, number, title, title_folded, body, labels, priority, agent, requester_id, phase, state, round, repairs, failed, trust, has_acceptance, version, created_at, updated_at) VALUES (@{}, @2, {number}, 'T', 't', '', '[]', 2, 'script', @1, '{phase}', '{state}', 1, 0, {failed}, 'operator', 0, 1, {time}, {time});",
+            10 + number,
+            time = time(number)
+        ));
+    }
+    for (id, state, not_before) in [(21, parked, time(500)), (22, queued, 0)] {
+        sql.push_str(&format!(
+            "INSERT INTO jobs (id, project_id, issue_id, kind, phase, state, epoch, starts, not_before, payload, priority, version, created_at, updated_at) VALUES (@{id}, @2, @14, 'author', 'queued', '{state}', 0, 0, {not_before}, '{{}}', 2, 1, 0, 0);"
+        ));
+    }
+    sql.push_str(&format!(
+        "INSERT INTO reviews (id, issue_id, round, head, decision, body, comments, user_id, user_name, created_at) VALUES (@31, @11, 1, '{commit}', 'send-back', 'again', '[]', @1, 'alice', {});",
+        time(1)
+    ));
+    sql
+}
+
+fn id(number: u128) -> uuid::Uuid {
+    uuid::Uuid::from_u128(number)
+}
+
+pub(crate) async fn a_database_of_version_1_is_taken_over_with_its_data(w: World) {
+    w.db.clone().close().await;
+    drop(w.db);
+    let (first, quote) = match &w.location {
+        Location::Sqlite(path) => {
+            std::fs::remove_file(path).unwrap();
+            (FIRST_SQLITE, "x'")
+        }
+        Location::Postgres(_) => {
+            let empty = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
+            raw(&w.location, empty).await.unwrap();
+            (FIRST_POSTGRES, "'")
+        }
+    };
+    let checksum = hex::encode(Sha256::digest(first));
+    let mut rows = rows();
+    // The longest first: `@1` begins `@11`.
+    for number in (1..=31).rev() {
+        let literal = format!("{quote}{}'", id(number).simple());
+        rows = rows.replace(&format!("@{number}"), &literal);
+    }
+    let version_1 = format!(
+        "{first}
+        CREATE TABLE schema_versions (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL);
+        INSERT INTO schema_versions (version, name, checksum) VALUES (1, 'first', '{checksum}');
+        {rows}"
+    );
+    raw(&w.location, &version_1).await.unwrap();
+
+    let db = Db::open(&w.location).await.unwrap();
+    db.check().await.unwrap();
+    let mut tx = db.write().await.unwrap();
+    let (user, issue) = (UserId(id(1)), IssueId(id(11)));
+    let reviews = review_list(&mut tx, issue).await.unwrap();
+    assert_eq!(reviews.len(), 1);
+    assert_eq!(reviews[0].withdrawn_at, None);
+    assert_eq!((reviews[0].by, reviews[0].body.as_str()), (user, "again"));
+    assert!(
+        review_withdraw(&mut tx, reviews[0].id, at(9))
+            .await
+            .unwrap()
+    );
+    // The rows that were there are in the new indexes.
+    for projects in [None, Some(&[ProjectId(id(2))][..])] {
+        let waiting = issue_list_waiting(&mut tx, projects, 9).await.unwrap();
+        let waiting: Vec<i64> = waiting.iter().map(|issue| issue.number).collect();
+        assert_eq!(waiting, [1, 2]);
+        let parked = job_list_parked(&mut tx, projects, at(0), 9).await.unwrap();
+        let parked: Vec<uuid::Uuid> = parked.iter().map(|job| job.id.0).collect();
+        assert_eq!(parked, [id(21)]);
+    }
+    password_set(&mut tx, user, "$argon2id$x", at(1))
+        .await
+        .unwrap();
+    park_set(&mut tx, user, issue, at(5)).await.unwrap();
+    tx.commit().await.unwrap();
+
+    // Once is enough.
+    db.close().await;
+    let db = Db::open(&w.location).await.unwrap();
+    let mut tx = db.read().await.unwrap();
+    let hash = password_get(&mut tx, user).await.unwrap();
+    assert_eq!(hash.as_deref(), Some("$argon2id$x"));
+    let reviews = review_list(&mut tx, issue).await.unwrap();
+    assert_eq!(reviews[0].withdrawn_at, Some(at(9)));
+}
