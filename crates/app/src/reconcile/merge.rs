@@ -142,6 +142,15 @@ async fn trial_ended(app: &App, entries: &[QueueEntry]) -> Result<bool, Error> {
             continue;
         }
         let mut tx = app.db().write().await?;
+        // Its result may have come in since the queue was read.
+        issue::issue_lock(&mut tx, entry.issue).await?;
+        let current = queue::queue_get(&mut tx, entry.issue).await?;
+        let same = current.is_some_and(|current| {
+            current.trial_job == Some(id) && current.candidate.as_ref() == Some(candidate)
+        });
+        if !same {
+            return Ok(true);
+        }
         let reason = match jobs::job_get(&mut tx, id).await?.map(|job| job.state.phase) {
             Some(job::Phase::Failed { failure } | job::Phase::Dead { failure }) => failure.detail,
             Some(job::Phase::Cancelled) => "the trial was cancelled".to_owned(),
