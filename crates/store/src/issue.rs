@@ -140,6 +140,10 @@ sql! { "issue";
             waiting!(), ") AS pick ORDER BY updated_at, id LIMIT $1"));
     LIST_IN_PHASE = both(concat!("SELECT ", columns!(), " FROM issues WHERE phase = $1 AND id > $2 ORDER BY id LIMIT $3"));
     COUNT_BY_PHASE = both("SELECT phase, COUNT(*) FROM issues WHERE project_id = $1 GROUP BY phase ORDER BY phase");
+    // Counting stops at a limit, so that it costs the same however many there are; see the lists for
+    // why the engines differ. $1 limit, $2 phases, $3 projects.
+    COUNT_CAPPED = sqlite("SELECT unhex(seen.value), wanted.value, (SELECT COUNT(*) FROM (SELECT 1 FROM issues WHERE project_id = unhex(seen.value) AND phase = wanted.value LIMIT $1)) FROM json_each($3) AS seen CROSS JOIN json_each($2) AS wanted"),
+        postgres("SELECT CAST(seen.project AS UUID), wanted.word, (SELECT COUNT(*) FROM (SELECT 1 FROM issues WHERE project_id = CAST(seen.project AS UUID) AND phase = wanted.word LIMIT $1) AS capped) FROM jsonb_array_elements_text(CAST($3 AS JSONB)) AS seen (project) CROSS JOIN jsonb_array_elements_text(CAST($2 AS JSONB)) AS wanted (word)");
     EXISTS = both("SELECT version FROM issues WHERE id = $1");
 }
 
@@ -363,6 +367,22 @@ pub async fn issue_list_waiting(
         None => tx.all(&LIST_WAITING, values![limit]).await?,
     };
     Ok(COLUMNS.readable(rows, |row| row.id, Row::read))
+}
+
+/// How many issues of these projects are in each phase; counting stops at `most`.
+pub async fn issue_count_capped(
+    tx: &mut Tx,
+    projects: &[ProjectId],
+    most: i64,
+) -> Result<Vec<(ProjectId, String, i64)>, Error> {
+    let phases = word_list(Phase::WORDS.iter().copied());
+    let rows: Vec<(Uuid, String, i64)> = tx
+        .all(&COUNT_CAPPED, values![most, phases, id_set(projects)])
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(id, phase, count)| (ProjectId(id), phase, count))
+        .collect())
 }
 
 /// How many issues of a project are in which phase; phases without issues are left out.
