@@ -10,6 +10,9 @@ use nightshift_store::*;
 
 use crate::world::{World, at, commit};
 
+/// Of these projects, or of all.
+type Of<'a> = Option<&'a [ProjectId]>;
+
 fn failure() -> Failure {
     Failure {
         reason: Reason::NoChange,
@@ -48,7 +51,7 @@ pub(crate) async fn what_waits_is_listed(w: World) {
     let mut tx = w.db.read().await.unwrap();
     let other = ProjectId(w.id());
     let (both, of_p, of_q) = ([q.id, p.id, q.id, other], [p.id], [q.id]);
-    let cases: [(Option<&[ProjectId]>, i64, &[i64]); 8] = [
+    let cases: [(Of<'_>, i64, &[i64]); 8] = [
         (None, 9, &[3, 5, 2, 1]),
         (None, 3, &[3, 5, 2]),
         (Some(&both), 9, &[3, 5, 2, 1]),
@@ -107,7 +110,7 @@ pub(crate) async fn parked_jobs_are_listed(w: World) {
     w.claim(&leased, &runner, 10).await;
     let mut tx = w.db.read().await.unwrap();
     let (both, only_q, other) = ([q.id, p.id, q.id], [q.id], [ProjectId(w.id())]);
-    let cases: [(Option<&[ProjectId]>, i64, i64, &[usize]); 8] = [
+    let cases: [(Of<'_>, i64, i64, &[usize]); 8] = [
         (None, 99, 9, &[3, 1, 4, 0]),
         (None, 100, 9, &[1, 4, 0]),
         (None, 99, 2, &[3, 1]),
