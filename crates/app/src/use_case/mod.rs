@@ -1,6 +1,7 @@
 //! One file for each noun, one function for each intention.
 
 pub mod account;
+pub mod board;
 pub mod desk;
 pub mod event;
 pub mod finish;
@@ -11,3 +12,4 @@ pub mod pull;
 pub mod push;
 pub mod run;
 pub mod session;
+pub mod story;

@@ -236,6 +236,13 @@ pub(crate) async fn lists_filter(w: World) {
         counts,
         [("in-review".to_owned(), 1), ("ready".to_owned(), 2)]
     );
+    for most in [1, 2, 5] {
+        let capped = issue_count_capped(&mut tx, &[p.id], most).await.unwrap();
+        let of = |phase: &str| capped.iter().find(|(_, word, _)| word == phase).unwrap().2;
+        assert!(capped.iter().all(|(id, _, _)| *id == p.id));
+        let found = [of("in-review"), of("ready"), of("done")];
+        assert_eq!(found, [1, most.min(2), 0], "up to {most}");
+    }
 }
 
 pub(crate) async fn pages_are_complete_while_rows_arrive(w: World) {
