@@ -85,6 +85,7 @@ sql! { "job";
             "SELECT ", columns!(), " FROM jsonb_array_elements_text(CAST($3 AS JSONB)) AS seen (project) CROSS JOIN LATERAL (SELECT ", columns!(), ", not_before FROM jobs WHERE project_id = CAST(seen.project AS UUID) AND ",
             parked!(), ") AS pick ORDER BY not_before, id LIMIT $2"));
     COUNT_BY_PHASE = both("SELECT phase, COUNT(*) FROM jobs GROUP BY phase ORDER BY phase");
+    COUNT_CAPPED = both("SELECT COUNT(*) FROM (SELECT 1 AS one FROM jobs WHERE phase = $1 LIMIT $2) AS capped");
     EXISTS = both("SELECT version FROM jobs WHERE id = $1");
 }
 
@@ -252,6 +253,12 @@ pub async fn job_list_expired(
 /// How many jobs are in which phase; phases without jobs are left out.
 pub async fn job_count_by_phase(tx: &mut Tx) -> Result<Vec<(String, i64)>, Error> {
     tx.all(&COUNT_BY_PHASE, values![]).await
+}
+
+/// How many jobs are in a phase, counted up to `most`.
+pub async fn job_count_capped(tx: &mut Tx, phase: &str, most: i64) -> Result<i64, Error> {
+    let count: Option<(i64,)> = tx.one(&COUNT_CAPPED, values![phase, most]).await?;
+    Ok(count.map_or(0, |(count,)| count))
 }
 
 /// The queued and leased jobs in the order of claiming; rows that cannot be read are left out.

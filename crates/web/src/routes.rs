@@ -17,7 +17,7 @@ use tower_http::decompression::RequestDecompressionLayer;
 use crate::door::{account, event, issue, project, pull, run, runner};
 use crate::error::problem;
 use crate::operation::{bind, method};
-use crate::page::{asset, desk, live, sign_in};
+use crate::page::{asset, change, desk, live, sign_in};
 use crate::{git, stream};
 
 /// All doors of the server.
@@ -140,6 +140,22 @@ fn pages(router: Router<App>) -> Router<App> {
         .route("/desk/park", post(desk::park))
         .route("/desk/unpark", post(desk::unpark))
         .route("/desk/undo", post(desk::undo))
+        .route("/p/{project}/{number}/change", get(change::show))
+        .route("/p/{project}/{number}/change/file", get(change::file))
+        .route("/p/{project}/{number}/change/viewed", post(change::mark))
+        .route(
+            "/p/{project}/{number}/change/comment",
+            post(change::comment),
+        )
+        .route(
+            "/p/{project}/{number}/change/drop",
+            post(change::drop_draft),
+        )
+        .route("/p/{project}/{number}/change/review", post(change::review))
+        .route(
+            "/p/{project}/{number}/change/withdraw",
+            post(change::withdraw),
+        )
         .route("/live/desk", get(live::desk))
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
         .route("/sign-out", post(sign_in::out))
@@ -165,7 +181,10 @@ async fn number(mut request: Request, next: Next) -> Response {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let span = tracing::info_span!("request", number, method = %request.method(), path = request.uri().path());
     request.extensions_mut().insert(number);
-    let mut answer = tracing::Instrument::instrument(next.run(request), span).await;
+    let mut answer = match nul(request.uri()) {
+        Some(refused) => refused,
+        None => tracing::Instrument::instrument(next.run(request), span).await,
+    };
     if let Ok(value) = HeaderValue::from_str(&number.to_string()) {
         answer.headers_mut().insert("x-request-id", value);
     }
@@ -175,6 +194,27 @@ async fn number(mut request: Request, next: Next) -> Response {
         HeaderValue::from_static("nosniff"),
     );
     answer
+}
+
+/// Refuses an address with a NUL character, which no name has and no database takes.
+fn nul(address: &axum::http::Uri) -> Option<Response> {
+    if address.path().contains("%00") {
+        return Some(problem(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            "Not found",
+            "no such address: it holds a NUL character".to_owned(),
+        ));
+    }
+    let asked = address.query()?;
+    asked.contains("%00").then(|| {
+        problem(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid",
+            "Not acceptable",
+            "the query holds a NUL character (%00): leave it out".to_owned(),
+        )
+    })
 }
 
 async fn missing() -> Response {

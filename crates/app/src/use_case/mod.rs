@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod board;
+pub mod change;
 pub mod desk;
 pub mod event;
 pub mod finish;
@@ -13,3 +14,5 @@ pub mod push;
 pub mod run;
 pub mod session;
 pub mod story;
+pub mod transcript;
+pub mod watch;

@@ -6,6 +6,7 @@
 //! sanitised Markdown.
 
 pub(crate) mod asset;
+pub(crate) mod change;
 pub(crate) mod desk;
 pub(crate) mod layout;
 pub(crate) mod live;

@@ -1,0 +1,667 @@
+//! The change: what was proved, the diff, and the review in which all comments are said at once.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use axum::extract::{Path, Query};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use maud::{Markup, html};
+use nightshift_app::Error;
+use nightshift_app::git::FilePatch;
+use nightshift_app::record::{Decision, LineComment};
+use nightshift_app::use_case::change::{ChangeQuery, ChangeView};
+use nightshift_app::use_case::pull::NewReview;
+use nightshift_domain::check::Colour;
+use nightshift_domain::git_name::ObjectId;
+use nightshift_domain::issue::Phase;
+use serde::Deserialize;
+
+use super::desk::UNDO;
+use super::parts;
+use super::visit::url_part;
+use super::{Page, Posted, Visit, markdown};
+use crate::diff::{self, Budget, Comments, Layout, Options, Seen, Wording};
+
+/// How long colours and marks may take for one page.
+const PATIENCE: std::time::Duration = std::time::Duration::from_millis(400);
+
+#[derive(Deserialize, Default, Clone)]
+pub(crate) struct Asked {
+    from: Option<String>,
+    to: Option<String>,
+    split: Option<String>,
+    space: Option<String>,
+    context: Option<u32>,
+    file: Option<usize>,
+    #[serde(default)]
+    open: Vec<usize>,
+    comment: Option<String>,
+}
+
+impl Asked {
+    /// The parts of the address that say how to look, without those that say where.
+    fn address(&self, home: &str) -> String {
+        let mut pairs = Vec::new();
+        for (name, value) in [
+            ("from", &self.from),
+            ("to", &self.to),
+            ("split", &self.split),
+            ("space", &self.space),
+        ] {
+            if let Some(value) = value {
+                pairs.push(format!("{name}={}", url_part(value)));
+            }
+        }
+        if pairs.is_empty() {
+            home.to_owned()
+        } else {
+            format!("{home}?{}", pairs.join("&"))
+        }
+    }
+
+    fn with(&self, change: impl FnOnce(&mut Self)) -> Self {
+        let mut next = Self {
+            file: None,
+            open: Vec::new(),
+            comment: None,
+            context: None,
+            ..self.clone()
+        };
+        change(&mut next);
+        next
+    }
+}
+
+/// Shows the change.
+pub(crate) async fn show(
+    visit: Visit,
+    Path((project, number)): Path<(String, i64)>,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let query = match query(&asked) {
+        Ok(query) => query,
+        Err(error) => return visit.failed(error),
+    };
+    let found = visit
+        .app
+        .change_get(&visit.caller, &project, number, &query)
+        .await;
+    match found {
+        Ok(view) => {
+            let page = Page {
+                title: format!("#{number} {}", view.pull.line.line.issue.title),
+                place: "desk",
+                body: body(&visit, &project, &view, &asked),
+                scripts: &["change.js"],
+            };
+            page.render(&visit)
+        }
+        Err(error) => visit.failed(error),
+    }
+}
+
+fn query(asked: &Asked) -> Result<ChangeQuery, Error> {
+    Ok(ChangeQuery {
+        from: asked.from.as_deref().map(commit).transpose()?,
+        to: asked.to.as_deref().map(commit).transpose()?,
+        ignore_whitespace: asked.space.is_some(),
+        context: asked.context,
+    })
+}
+
+fn commit(text: &str) -> Result<ObjectId, Error> {
+    text.parse().map_err(|error| Error::Invalid {
+        detail: format!("{error}"),
+    })
+}
+
+fn body(visit: &Visit, project: &str, view: &ChangeView, asked: &Asked) -> Markup {
+    let words = visit.words;
+    let line = &view.pull.line;
+    let issue = &line.line.issue;
+    let home = format!("/p/{project}/{}/change", issue.number);
+    html! {
+        div.title {
+            h1 { (issue.title) " " span.where { (project) " #" (issue.number) } }
+            (parts::phase(words, issue.state.phase.as_str()))
+            (parts::colour(words, line.colour))
+        }
+        p.facts {
+            a href={ "/p/" (project) "/" (issue.number) } { (words.get("change.to-issue")) }
+            span { (words.fill("desk.round", &[("round", &issue.state.round), ("agent", &issue.agent)])) }
+            code { (line.pull.branch.branch().unwrap_or_default()) } code { (view.new.short()) }
+            @if let Some(waiting) = &line.line.waiting { span.quiet { (waiting) } }
+        }
+        div.columns {
+            div {
+                (summary(visit, view))
+                (toolbar(visit, &home, view, asked))
+                (files(visit, project, &home, view, asked))
+            }
+            aside.side {
+                (decide(visit, project, view))
+                (proof(visit, view))
+                (collisions(visit, project, view))
+                (tree(visit, view))
+                (history(visit, project, &home, view, asked))
+            }
+        }
+    }
+}
+
+fn summary(visit: &Visit, view: &ChangeView) -> Markup {
+    let words = visit.words;
+    html! {
+        @if !view.pull.line.pull.summary.trim().is_empty() {
+            details.box open[view.patch.files.len() < 12] {
+                summary { (words.get("change.summary")) }
+                div.prose { (markdown::render(&view.pull.line.pull.summary)) }
+            }
+        }
+    }
+}
+
+/// What is compared, and how it is shown.
+fn toolbar(visit: &Visit, home: &str, view: &ChangeView, asked: &Asked) -> Markup {
+    let words = visit.words;
+    let split = asked.split.is_some();
+    let space = asked.space.is_some();
+    let heads = &view.pull.heads;
+    html! {
+        form.toolbar method="get" action=(home) {
+            label { (words.get("change.from"))
+                select name="from" {
+                    option value=(view.pull.line.pull.base.as_str()) selected[asked.from.is_none()] { (words.get("change.base")) }
+                    @for (at, head) in heads.iter().enumerate() {
+                        option value=(head.head.as_str()) selected[asked.from.as_deref() == Some(head.head.as_str())] {
+                            (words.fill("change.head", &[("at", &(at + 1)), ("round", &head.round)])) " " (head.head.short())
+                        }
+                    }
+                }
+            }
+            label { (words.get("change.to"))
+                select name="to" {
+                    @for (at, head) in heads.iter().enumerate() {
+                        option value=(head.head.as_str()) selected[view.new == head.head] {
+                            (words.fill("change.head", &[("at", &(at + 1)), ("round", &head.round)])) " " (head.head.short())
+                        }
+                    }
+                }
+            }
+            label { input type="checkbox" name="split" value="1" checked[split]; " " (words.get("change.split")) }
+            label { input type="checkbox" name="space" value="1" checked[space]; " " (words.get("change.space")) }
+            button { (words.get("change.look")) }
+            @if let Some(last) = heads.len().checked_sub(2).and_then(|at| heads.get(at)) {
+                @let since = asked.with(|asked| asked.from = Some(last.head.to_string()));
+                a href=(since.address(home)) { (words.get("change.since-last")) }
+            }
+        }
+    }
+}
+
+fn files(visit: &Visit, project: &str, home: &str, view: &ChangeView, asked: &Asked) -> Markup {
+    let words = visit.words;
+    let page = asked.address(home);
+    let comments = comments(visit, project, view, asked);
+    let place_of = |path: &str| {
+        view.patch
+            .files
+            .iter()
+            .position(|file| file.file.path().to_text() == path)
+    };
+    let seen = Seen {
+        viewed: view
+            .viewed
+            .iter()
+            .filter_map(|path| place_of(path))
+            .collect(),
+        asked: asked.open.iter().chain(&asked.file).copied().collect(),
+        commented: comments
+            .by_line
+            .keys()
+            .filter_map(|(path, _)| place_of(path))
+            .collect::<BTreeSet<_>>(),
+    };
+    let shapes = diff::plan(&view.patch.files, &seen, Budget::default());
+    let wording = match words.code {
+        "zh-Hant" => &Wording::CHINESE,
+        _ => &Wording::ENGLISH,
+    };
+    let begun = begin();
+    let go_on = move || begun.elapsed() < PATIENCE;
+    let writable = matches!(view.pull.line.line.issue.state.phase, Phase::InReview);
+    let joint = if page.contains('?') { '&' } else { '?' };
+    let comment = format!("{page}{joint}comment=");
+    html! {
+        @if view.patch.files.is_empty() { p.empty { (words.get("change.nothing")) } }
+        @for (index, (file, shape)) in view.patch.files.iter().zip(shapes).enumerate() {
+            @let path = file.file.path().to_text().into_owned();
+            @let raw = |id: &ObjectId| format!("{home}/file?commit={id}&path={}", url_part(&path));
+            (diff::render_file(file, &Options {
+                index,
+                shape,
+                layout: if asked.split.is_some() { Layout::Split } else { Layout::Unified },
+                context: if asked.file == Some(index) { asked.context.unwrap_or(3) } else { 3 },
+                page: &page,
+                comment: writable.then_some(comment.as_str()),
+                before: Some(&raw(&view.old)),
+                after: Some(&raw(&view.new)),
+                comments: &comments,
+                tools: Some(viewed(visit, project, view, file, &path)),
+                wording,
+                go_on: &go_on,
+            }))
+        }
+        @if view.patch.truncated { p.notice.warn { (words.get("change.truncated")) } }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "bounds the work on colours, which changes nothing but colours"
+)]
+fn begin() -> Instant {
+    Instant::now()
+}
+
+/// The viewed mark of a file.
+fn viewed(visit: &Visit, project: &str, view: &ChangeView, file: &FilePatch, path: &str) -> Markup {
+    let words = visit.words;
+    let marked = view.viewed.iter().any(|known| known == path);
+    let blob = file
+        .file
+        .new
+        .as_ref()
+        .map_or_else(ObjectId::zero, |side| side.id.clone());
+    html! {
+        form.inline.viewed method="post" action={ "/p/" (project) "/" (view.pull.line.line.issue.number) "/change/viewed" } {
+            (parts::form_token(visit))
+            input type="hidden" name="path" value=(path);
+            @if !marked { input type="hidden" name="blob" value=(blob.as_str()); }
+            button.quiet aria-pressed=(if marked { "true" } else { "false" }) {
+                @if marked { "☑ " } @else { "☐ " } (words.get("change.viewed"))
+            }
+        }
+    }
+}
+
+/// Comments of earlier reviews, comments not yet said, and the form for a new one.
+fn comments(visit: &Visit, project: &str, view: &ChangeView, asked: &Asked) -> Comments {
+    let words = visit.words;
+    let mut comments = Comments::default();
+    let number = view.pull.line.line.issue.number;
+    let mut put = |path: &str, line: Option<i64>, said: Markup| {
+        let line = line.and_then(|line| u32::try_from(line).ok()).unwrap_or(0);
+        let place = (path.to_owned(), line);
+        comments.by_line.entry(place).or_default().push(said);
+    };
+    for review in &view.pull.reviews {
+        for comment in &review.comments {
+            let said = html! {
+                div.said {
+                    p.quiet { (review.by_name) " · " (words.fill("change.in-round", &[("round", &review.round)])) }
+                    div.prose { (markdown::render(&comment.body)) }
+                }
+            };
+            put(&comment.path, comment.line, said);
+        }
+    }
+    for draft in &view.drafts {
+        let said = html! {
+            div.said.draft {
+                p.quiet { (words.get("change.draft")) }
+                div.prose { (markdown::render(&draft.body)) }
+                form.inline method="post" action={ "/p/" (project) "/" (number) "/change/drop" } {
+                    (parts::form_token(visit))
+                    input type="hidden" name="id" value=(draft.id);
+                    button.quiet { (words.get("change.drop")) }
+                }
+            }
+        };
+        put(&draft.path, draft.line, said);
+    }
+    // `<file>.<line>`: where a new comment is to be written.
+    let place = asked
+        .comment
+        .as_deref()
+        .and_then(|place| place.split_once('.'));
+    if let Some((file, line)) = place
+        && let (Ok(file), Ok(line)) = (file.parse::<usize>(), line.parse::<i64>())
+        && let Some(patch) = view.patch.files.get(file)
+    {
+        let path = patch.file.path().to_text().into_owned();
+        let form = html! {
+            form.said method="post" action={ "/p/" (project) "/" (number) "/change/comment" } {
+                (parts::form_token(visit))
+                input type="hidden" name="path" value=(path);
+                input type="hidden" name="line" value=(line);
+                label { (words.fill("change.comment-on", &[("line", &line)]))
+                    textarea name="body" rows="3" required autofocus {}
+                }
+                button { (words.get("change.keep")) }
+            }
+        };
+        put(&path, Some(line), form);
+    }
+    comments
+}
+
+/// The decision.
+fn decide(visit: &Visit, project: &str, view: &ChangeView) -> Markup {
+    let words = visit.words;
+    let line = &view.pull.line;
+    let number = line.line.issue.number;
+    let action = format!("/p/{project}/{number}/change/review");
+    html! {
+        section.box.decide aria-labelledby="decide" {
+            h2 #decide { (words.get("change.decide")) }
+            @match line.line.issue.state.phase {
+                Phase::InReview => form.stack method="post" action=(action) {
+                    (parts::form_token(visit))
+                    input type="hidden" name="head" value=(line.pull.head.as_str());
+                    @if !view.drafts.is_empty() {
+                        p { (words.fill("change.with-drafts", &[("count", &view.drafts.len())])) }
+                    }
+                    label { (words.get("desk.say"))
+                        textarea #review-text name="body" rows="3" {}
+                    }
+                    @if line.colour == Some(Colour::Unproven) {
+                        label { input type="checkbox" name="unproven" value="1"; " " (words.get("change.unproven")) }
+                    }
+                    div.actions {
+                        button.primary name="decision" value="approve"
+                            disabled[!matches!(line.colour, Some(Colour::Green | Colour::Unproven))] {
+                            (words.get("desk.approve")) " " kbd { "a" }
+                        }
+                        button name="decision" value="send-back" { (words.get("desk.send-back")) " " kbd { "s" } }
+                    }
+                },
+                Phase::Landing => {
+                    p { (words.get("change.landing")) }
+                    form.inline method="post" action={ "/p/" (project) "/" (number) "/change/withdraw" } {
+                        (parts::form_token(visit))
+                        button { (words.get("desk.undo")) }
+                    }
+                }
+                _ => p.quiet { (line.line.waiting.as_deref().unwrap_or_else(|| words.get("change.not-now"))) },
+            }
+        }
+    }
+}
+
+/// What the platform proved.
+fn proof(visit: &Visit, view: &ChangeView) -> Markup {
+    let words = visit.words;
+    html! {
+        section.box aria-labelledby="proof" {
+            h2 #proof { (words.get("change.proof")) }
+            @match &view.pull.verdict {
+                None => p.quiet { (words.get("verdict.pending")) },
+                Some(verdict) => {
+                    @for reason in &verdict.reasons { p.bad { (reason) } }
+                    @let report = &verdict.report;
+                    @let results = report.setup.iter().chain(&report.acceptance_on_base)
+                        .chain(&report.acceptance_on_head).chain(&report.checks);
+                    @for result in results {
+                        details.result {
+                            summary {
+                                (parts::check(words, result))
+                                @if result.commit == verdict.base { " " small { (words.get("change.on-base")) } }
+                            }
+                            pre { (result.output_tail) }
+                        }
+                    }
+                    @if !verdict.findings.is_empty() {
+                        h3 { (words.get("change.findings")) }
+                        ul.findings { @for finding in &verdict.findings { li { (parts::finding(words, finding)) } } }
+                    }
+                    p { a href={ "/runs/" (verdict.run) } { (words.get("change.proof-log")) } }
+                }
+            }
+            @if let Some((run, files)) = &view.sealed {
+                details {
+                    summary { (words.get("change.sealed")) " " code { (run) } }
+                    @for (path, text) in files { h3 { code { (path) } } pre { (text) } }
+                }
+            }
+        }
+    }
+}
+
+fn collisions(visit: &Visit, project: &str, view: &ChangeView) -> Markup {
+    let words = visit.words;
+    html! {
+        @if !view.collisions.is_empty() {
+            section.box aria-labelledby="collisions" {
+                h2 #collisions { (words.get("change.collisions")) }
+                ul {
+                    @for other in &view.collisions {
+                        li {
+                            a href={ "/p/" (project) "/" (other.number) "/change" } { "#" (other.number) " " (other.title) }
+                            @for path in &other.paths { " " code { (path) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The files, with what was viewed.
+fn tree(visit: &Visit, view: &ChangeView) -> Markup {
+    let words = visit.words;
+    html! {
+        nav.box aria-labelledby="files" {
+            h2 #files { (words.fill("desk.size", &[("files", &view.patch.files.len())])) }
+            ul.tree {
+                @for (index, file) in view.patch.files.iter().enumerate() {
+                    @let path = file.file.path().to_text().into_owned();
+                    li {
+                        @if view.viewed.contains(&path) { span title=(words.get("change.viewed")) { "☑ " } }
+                        a href={ "#f" (index) } { (path) }
+                        " " span.plus { "+" (file.file.additions) } " " span.minus { "−" (file.file.deletions) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Rounds, runs and decisions.
+fn history(visit: &Visit, project: &str, home: &str, view: &ChangeView, asked: &Asked) -> Markup {
+    let words = visit.words;
+    html! {
+        section.box aria-labelledby="history" {
+            h2 #history { (words.get("change.history")) }
+            ol.timeline {
+                @for (at, head) in view.pull.heads.iter().enumerate() {
+                    @let before = match at { 0 => view.pull.line.pull.base.to_string(), _ => view.pull.heads[at - 1].head.to_string() };
+                    @let only = asked.with(|asked| { asked.from = Some(before); asked.to = Some(head.head.to_string()); });
+                    li {
+                        a href=(only.address(home)) { (words.fill("change.head", &[("at", &(at + 1)), ("round", &head.round)])) }
+                        " " code { (head.head.short()) } " " (parts::time(head.created_at))
+                        @if let Some(run) = head.run { " " a href={ "/runs/" (run) } { (words.get("change.run")) } }
+                        @for review in view.pull.reviews.iter().filter(|review| review.head == head.head) {
+                            div.said {
+                                p { b { (review.by_name) } " "
+                                    @match review.decision {
+                                        Decision::Approve => (words.get("change.approved")),
+                                        Decision::SendBack => (words.get("change.sent-back")),
+                                    }
+                                    @if review.withdrawn_at.is_some() { " " (words.get("change.withdrawn")) }
+                                }
+                                div.prose { (markdown::render(&review.body)) }
+                            }
+                        }
+                    }
+                }
+            }
+            p { a href={ "/p/" (project) "/" (view.pull.line.line.issue.number) } { (words.get("change.to-issue")) } }
+        }
+    }
+}
+
+/// A file as it was or is, for download: never shown as part of our site.
+#[derive(Deserialize)]
+pub(crate) struct FileQuery {
+    commit: String,
+    path: String,
+}
+
+pub(crate) async fn file(
+    visit: Visit,
+    Path((project, number)): Path<(String, i64)>,
+    Query(query): Query<FileQuery>,
+) -> Response {
+    let id = match commit(&query.commit) {
+        Ok(id) => id,
+        Err(error) => return visit.failed(error),
+    };
+    let found = visit
+        .app
+        .change_file(&visit.caller, &project, number, &id, &query.path)
+        .await;
+    match found {
+        Ok(bytes) => {
+            let mut answer = bytes.into_response();
+            let headers = answer.headers_mut();
+            for (name, value) in [
+                (header::CONTENT_TYPE, "application/octet-stream"),
+                (header::CONTENT_DISPOSITION, "attachment"),
+                (
+                    header::CONTENT_SECURITY_POLICY,
+                    "default-src 'none'; sandbox",
+                ),
+            ] {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+            answer
+        }
+        Err(error) => visit.failed(error),
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ViewedForm {
+    path: String,
+    blob: Option<String>,
+}
+
+/// Marks a file as viewed, or takes the mark away.
+pub(crate) async fn mark(
+    Path((project, number)): Path<(String, i64)>,
+    posted: Posted<ViewedForm>,
+) -> Response {
+    let (visit, form) = (&posted.visit, &posted.form);
+    let blob = match form.blob.as_deref().map(commit).transpose() {
+        Ok(blob) => blob,
+        Err(error) => return visit.failed(error),
+    };
+    let marked = visit
+        .app
+        .viewed_mark(&visit.caller, &project, number, &form.path, blob.as_ref())
+        .await;
+    back(visit, &project, number, marked)
+}
+
+#[derive(Deserialize)]
+pub(crate) struct CommentForm {
+    path: String,
+    line: Option<i64>,
+    body: String,
+}
+
+/// Keeps a comment until the review is sent.
+pub(crate) async fn comment(
+    Path((project, number)): Path<(String, i64)>,
+    posted: Posted<CommentForm>,
+) -> Response {
+    let visit = &posted.visit;
+    let said = LineComment {
+        path: posted.form.path.clone(),
+        line: posted.form.line.filter(|line| *line > 0),
+        body: posted.form.body.clone(),
+    };
+    let kept = visit
+        .app
+        .draft_add(&visit.caller, &project, number, said)
+        .await;
+    back(visit, &project, number, kept)
+}
+
+#[derive(Deserialize)]
+pub(crate) struct DropForm {
+    id: uuid::Uuid,
+}
+
+/// Drops a comment that was not said yet.
+pub(crate) async fn drop_draft(
+    Path((project, number)): Path<(String, i64)>,
+    posted: Posted<DropForm>,
+) -> Response {
+    let visit = &posted.visit;
+    let dropped = visit.app.draft_drop(&visit.caller, posted.form.id).await;
+    back(visit, &project, number, dropped)
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ReviewForm {
+    head: String,
+    decision: String,
+    #[serde(default)]
+    body: String,
+    unproven: Option<String>,
+}
+
+/// Sends the review: everything kept, and the words, as one round.
+pub(crate) async fn review(
+    Path((project, number)): Path<(String, i64)>,
+    posted: Posted<ReviewForm>,
+) -> Response {
+    let (visit, form) = (&posted.visit, &posted.form);
+    let head = match commit(&form.head) {
+        Ok(head) => head,
+        Err(error) => return visit.failed(error),
+    };
+    let new = NewReview {
+        head,
+        decision: if form.decision == "approve" {
+            Decision::Approve
+        } else {
+            Decision::SendBack
+        },
+        body: form.body.clone(),
+        comments: Vec::new(),
+        accept_unproven: form.unproven.is_some(),
+        hold: UNDO,
+    };
+    match visit
+        .app
+        .review_send(&visit.caller, &project, number, new)
+        .await
+    {
+        Ok(()) => Redirect::to("/").into_response(),
+        Err(error) => visit.failed(error),
+    }
+}
+
+/// Takes the last decision back.
+pub(crate) async fn withdraw(
+    Path((project, number)): Path<(String, i64)>,
+    posted: Posted<std::collections::BTreeMap<String, String>>,
+) -> Response {
+    let visit = &posted.visit;
+    let done = visit
+        .app
+        .pull_withdraw(&visit.caller, &project, number)
+        .await;
+    back(visit, &project, number, done.map(drop))
+}
+
+fn back(visit: &Visit, project: &str, number: i64, done: Result<(), Error>) -> Response {
+    match done {
+        Ok(()) => Redirect::to(&format!("/p/{project}/{number}/change")).into_response(),
+        Err(error) => visit.failed(error),
+    }
+}
