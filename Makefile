@@ -31,7 +31,7 @@ lint: ## the fast half of `make test`: format, tidy, clippy
 
 bench: ## the speed figures of docs/PERFORMANCE.md, as ratios measured in one run
 	@scripts/setup test
-	cargo bench --locked --workspace
+	cargo run --quiet --locked -p xtask -- bench
 
 setup: ## install what the demo and the tests need
 	@scripts/setup test

@@ -1,6 +1,6 @@
-//! `cargo xtask tidy | generate [--check] | ci [--lint]`.
+//! `cargo xtask tidy | generate [--check] | ci [--lint] | bench [--write]`.
 //!
-//! Deliberately absent: an argument parser; three words need none.
+//! Deliberately absent: an argument parser; four words need none.
 
 #![expect(
     clippy::print_stderr,
@@ -10,12 +10,13 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use xtask::{checkout, ci, generate, tidy};
+use xtask::{bench, checkout, ci, generate, tidy};
 
 const USAGE: &str = "usage:
   cargo xtask tidy               check the walls: edges, headers, lengths, dependencies, paths
   cargo xtask generate [--check] write the generated files, or only compare them
-  cargo xtask ci [--lint]        all that CI does, or only its fast half";
+  cargo xtask ci [--lint]        all that CI does, or only its fast half
+  cargo xtask bench [--write]    one table of ratios, also for docs/PERFORMANCE.md";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -36,6 +37,8 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["generate", "--check"] => generate::check(&root),
         ["ci"] => ci::run(&root, ci::Extent::Everything),
         ["ci", "--lint"] => ci::run(&root, ci::Extent::Lint),
+        ["bench"] => bench::run(&root, false),
+        ["bench", "--write"] => bench::run(&root, true),
         _ => bail!("the command line cannot be understood\n{USAGE}"),
     }
 }

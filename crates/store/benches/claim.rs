@@ -1,7 +1,8 @@
 //! How fast the queue is: claim and complete, one at a time, against hand-written SQL of the same
 //! durability in the same run; and how the first page of issues behaves when there are many.
 //!
-//! Prints ratios; absolute figures are this machine's. Deliberately absent: a verdict.
+//! Prints rows of the table that `cargo xtask bench` puts together: measure, ours, reference,
+//! ratio, bar. Absolute figures are this machine's. Deliberately absent: a verdict.
 #![expect(clippy::unwrap_used, reason = "a benchmark ends at the first surprise")]
 
 #[path = "../../testkit/src/postgres.rs"]
@@ -40,11 +41,6 @@ fn main() {
     // With fsync, as in production.
     let server = postgres::Server::start(&[]).unwrap();
     let mut out = std::io::stdout();
-    writeln!(
-        out,
-        "engine     measure                        store        raw SQL      ratio"
-    )
-    .unwrap();
     for engine in ["sqlite", "postgres"] {
         runtime.block_on(async {
             let location = if engine == "sqlite" {
@@ -62,7 +58,7 @@ fn main() {
             let (ours, theirs) = (median(ours), median(theirs));
             writeln!(
                 out,
-                "{engine:<10} claim + complete, single      {ours:>7.0} /s   {theirs:>7.0} /s   {:>6.2}",
+                "| claim + complete, one at a time, {engine} | {ours:.0} /s | {theirs:.0} /s | {:.2} | ≥ 0.8 |",
                 ours / theirs
             )
             .unwrap();
@@ -71,7 +67,7 @@ fn main() {
             let many = w.first_page().await;
             writeln!(
                 out,
-                "{engine:<10} first page, {FEW} and {MANY} issues: {few:.2} ms and {many:.2} ms, {:.2} times as long",
+                "| first page of {MANY} issues against {FEW}, {engine} | {many:.2} ms | {few:.2} ms | {:.2} | ≤ 1.5 |",
                 many / few
             )
             .unwrap();

@@ -78,7 +78,7 @@ mod tests {
         }
         fs::create_dir_all(&deep).expect("directories");
         std::os::unix::fs::symlink(&outside, tree.join("link")).expect("a link");
-        fs::set_permissions(tree.join("closed"), Permissions::from_mode(0)).expect("rights");
+        fs::set_permissions(tree.join("closed"), Permissions::from_mode(0o000)).expect("rights");
         remove_tree(&tree).expect("removed");
         assert!(!tree.exists());
         assert!(outside.exists());
