@@ -1,0 +1,179 @@
+//! The pages in a real browser: a whole morning by keys, and every page as different people meet it.
+//!
+//! The browser is the system's Chromium, driven by the scripts in `scripts/browser`. A missing
+//! browser fails, and says how to install it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "starts the browser's driver, for tests only"
+)]
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use nightshift_api::issue::NewIssue;
+use nightshift_api::runner::End;
+use nightshift_domain::job::Kind;
+use nightshift_testkit::{Hand, Person, World};
+
+/// Runs a script of `scripts/browser` and returns what it printed.
+fn drive(script: &str, words: &[&str]) -> String {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = root.join("scripts/browser");
+    let installed = Command::new(folder.join("install.sh")).output().expect("install.sh starts");
+    assert!(
+        installed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&installed.stderr)
+    );
+    let output = Command::new("node")
+        .arg(folder.join(script))
+        .args(words)
+        .output()
+        .expect("node is installed: `apt-get install nodejs`");
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(output.status.success(), "{script}: {text}");
+    text
+}
+
+/// Files one issue and brings its result to the desk.
+async fn result(alice: &Person, hand: &Hand, title: &str, files: &[(&str, &str)], green: bool) -> i64 {
+    let number = alice.files_ready("night", title).await;
+    let order = hand.claims_of(&[Kind::Author]).await.expect("an author's job");
+    hand.authors(&order, files).await.expect("authored");
+    let proof = hand.claims_of(&[Kind::Verify]).await.expect("a proof's job");
+    hand.proves(&proof, green).await.expect("proved");
+    number
+}
+
+async fn question(alice: &Person, hand: &Hand, title: &str) -> i64 {
+    let number = alice.files_ready("night", title).await;
+    let order = hand.claims_of(&[Kind::Author]).await.expect("an author's job");
+    let end = End::Asked {
+        question: "Red or **blue**?".to_owned(),
+    };
+    hand.ends(&order, end, None).await.expect("asked");
+    number
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn e2e_browser_a_morning_by_keys_alone() {
+    let world = World::new().await;
+    world.project("night").await;
+    let (alice, hand) = (world.alice(), world.hand("r1").await);
+    for n in 1..=14 {
+        let path = format!("src/part-{n}.txt");
+        result(&alice, &hand, &format!("Write part {n}"), &[(&path, "a line\n")], true).await;
+    }
+    for n in 1..=2 {
+        let path = format!("src/red-{n}.txt");
+        result(&alice, &hand, &format!("Break part {n}"), &[(&path, "a line\n")], false).await;
+    }
+    for n in 1..=2 {
+        question(&alice, &hand, &format!("Paint part {n}")).await;
+        let config = format!("[[check]]\nname = \"test\"\nrun = \"true # {n}\"\n");
+        let files = [(".nightshift/config.toml", config.as_str())];
+        result(&alice, &hand, &format!("Touch the settings {n}"), &files, true).await;
+    }
+    let said = drive("morning.mjs", &[&world.url, alice.token()]);
+    assert!(said.contains("20 decided"), "{said}");
+
+    // What was decided can be taken back for ten seconds, and then happens.
+    world.settle().await;
+    assert_eq!(alice.phase("night", 1).await, "landing");
+    world.after(Duration::from_secs(11)).await;
+    while let Some(trial) = hand.claims_of(&[Kind::Trial]).await {
+        hand.proves(&trial, true).await.expect("tried");
+        world.settle().await;
+    }
+    for n in 1..=14 {
+        assert_eq!(alice.phase("night", n).await, "done", "#{n}");
+    }
+    for n in [15, 16, 18, 20] {
+        let issue = alice.sees("night", n).await;
+        assert_eq!((issue.line.phase.as_str(), issue.line.round), ("ready", 2), "#{n}");
+    }
+    for n in [17, 19] {
+        let issue = alice.sees("night", n).await;
+        assert_eq!(issue.messages.last().expect("an answer").body, "Blue.", "#{n}");
+    }
+}
+
+/// Words that would run, if anything let them.
+const HOSTILE: &[&str] = &[
+    "<script>globalThis.__pwned=1</script>",
+    "\"><img src=x onerror=\"globalThis.__pwned=1\">",
+    "<svg/onload=globalThis.__pwned=1>",
+    "[x](javascript:globalThis.__pwned=1)",
+    "<a href=\"javascript:globalThis.__pwned=1\">x</a>",
+    "<iframe srcdoc=\"<script>parent.__pwned=1</script>\"></iframe>",
+    "<details open ontoggle=globalThis.__pwned=1>",
+    "javascript:globalThis.__pwned=1",
+    "</textarea><script>globalThis.__pwned=1</script>",
+    "{{constructor.constructor('globalThis.__pwned=1')()}}",
+    "<math><mtext></mtext><mglyph><style><img src onerror=globalThis.__pwned=1></style></mglyph></math>",
+    "' autofocus onfocus='globalThis.__pwned=1",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn e2e_browser_every_page_for_everybody() {
+    let world = World::new().await;
+    world.project("night").await;
+    let (alice, hand) = (world.alice(), world.hand("r1").await);
+    let words = HOSTILE.join("\n\n");
+    let new = NewIssue {
+        title: HOSTILE[1].to_owned(),
+        body: words.clone(),
+        labels: vec![HOSTILE[2].to_owned()],
+        ready: true,
+        ..NewIssue::default()
+    };
+    alice.files("night", new).await.expect("an issue");
+    let order = hand.claims_of(&[Kind::Author]).await.expect("a job");
+    let files = [
+        ("src/<img src=x onerror=globalThis.__pwned=1>.js", words.as_str()),
+        ("README.md", words.as_str()),
+    ];
+    let attempt = hand.pushes(&order, &files);
+    let mut log = String::new();
+    for text in HOSTILE {
+        let record = serde_json::json!({
+            "at": "2026-01-01T00:00:00Z", "step": "agent", "kind": "text", "text": text,
+        });
+        log.push_str(&format!("{record}\n"));
+        let record = serde_json::json!({
+            "at": "2026-01-01T00:00:00Z", "step": "agent", "kind": "output", "stream": "stdout",
+            "text": format!("\u{1b}]8;;javascript:globalThis.__pwned=1\u{7}{text}\u{1b}[31m"),
+        });
+        log.push_str(&format!("{record}\n"));
+    }
+    hand.logs(&order, 0, &log).await.expect("logged");
+    let end = End::Authored {
+        summary: words.clone(),
+        self_checks: Vec::new(),
+    };
+    hand.ends(&order, end, Some(attempt)).await.expect("authored");
+    let proof = hand.claims_of(&[Kind::Verify]).await.expect("a proof");
+    let mut report = nightshift_testkit::hand::report(&proof, true);
+    report.checks[0].output_tail = words.clone();
+    hand.ends(&proof, End::Proved { report }, None).await.expect("proved");
+    for n in 2..=4 {
+        let path = format!("src/part-{n}.txt");
+        result(&alice, &hand, &format!("Write part {n}"), &[(&path, "a line\n")], true).await;
+    }
+    question(&alice, &hand, "Paint it").await;
+
+    let run = format!("/runs/{}", order.run);
+    let paths = [
+        "/", "/p/night/1/change", "/p/night/1", "/p/night/2/change?split=1", "/board", "/p/night",
+        "/p/night/new", "/p/night/5/edit", "/projects", "/runs", &run, "/server", "/account",
+    ];
+    let mut arguments = vec![world.url.as_str(), alice.token()];
+    arguments.extend(paths);
+    let said = drive("pages.mjs", &arguments);
+    assert!(said.contains("13 pages"), "{said}");
+}
