@@ -6,7 +6,9 @@
 
 pub mod checkout;
 pub mod clock;
+pub mod finish;
 pub mod hand;
+pub mod invariants;
 pub mod model;
 pub mod person;
 pub mod postgres;

@@ -1,12 +1,18 @@
 //! A server with everything real but the clock: store, git, HTTP on the loopback.
+//!
+//! The server runs on threads of its own, so that it can be ended in the middle of whatever it does
+//! and opened again on the same data: as after a crash.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nightshift_app::{App, Settings};
-use nightshift_git::{Git, Limits, Settings as GitSettings};
-use nightshift_store::{Db, Location};
+use nightshift_domain::id::ProjectId;
+use nightshift_git::{Git, Limits, Repository, Settings as GitSettings};
+use nightshift_store::{Db, Error as StoreError, Location};
+use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use crate::checkout::Checkout;
@@ -22,9 +28,27 @@ pub struct World {
     pub clock: Arc<ManualClock>,
     /// Where the server listens: `http://127.0.0.1:port`.
     pub url: String,
-    server: JoinHandle<()>,
+    db: Db,
+    server: Server,
     admin: String,
+    place: Place,
     data: tempfile::TempDir,
+}
+
+/// Everything a server process is started with.
+#[derive(Clone)]
+struct Place {
+    location: Location,
+    data: PathBuf,
+    clock: Arc<ManualClock>,
+    ids: Arc<SeededIds>,
+    targets: Vec<String>,
+}
+
+/// The threads of a server.
+struct Server {
+    runtime: Option<Runtime>,
+    address: SocketAddr,
 }
 
 impl World {
@@ -49,28 +73,84 @@ impl World {
     }
 
     async fn at(location: Location, data: tempfile::TempDir, targets: &[&str]) -> Self {
-        let clock = Arc::new(ManualClock::default());
-        let app = open_with(&location, data.path().to_owned(), &clock, targets).await;
+        let place = Place {
+            location,
+            data: data.path().to_owned(),
+            clock: Arc::new(ManualClock::default()),
+            ids: Arc::new(SeededIds::default()),
+            targets: targets.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (app, db, server) = Server::start(&place, any).await;
         let admin = app
             .found("alice", "tests")
             .await
             .expect("the first administrator");
         let admin = admin.reveal().to_owned();
-        let (url, server) = serve(app.clone()).await;
+        Self {
+            app,
+            clock: Arc::clone(&place.clock),
+            url: format!("http://{}", server.address),
+            db,
+            server,
+            admin,
+            place,
+            data,
+        }
+    }
+
+    /// Ends the server wherever it is, and opens it again on the same data at the same address.
+    /// People and runners of before go on with it.
+    #[must_use]
+    pub async fn reopen(self) -> Self {
+        let Self {
+            app,
+            clock,
+            url,
+            db,
+            server,
+            admin,
+            place,
+            data,
+        } = self;
+        drop((app, db));
+        let address = server.address;
+        server.kill().await;
+        let (app, db, server) = Server::start(&place, address).await;
         Self {
             app,
             clock,
             url,
+            db,
             server,
             admin,
+            place,
             data,
         }
+    }
+
+    /// Another server process on the same PostgreSQL database and the same repositories.
+    pub async fn replica(&self) -> App {
+        self.place.open().await.expect("a replica").0
     }
 
     /// Where the server keeps its data.
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.data.path().to_owned()
+    }
+
+    /// The database, to look at.
+    #[must_use]
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// A project's repository on the server, to look at.
+    #[must_use]
+    pub fn repository(&self, project: ProjectId) -> Repository {
+        let path = self.data().join(format!("repositories/{project}.git"));
+        Repository::open(&git(), &path).expect("a repository")
     }
 
     /// The first administrator.
@@ -140,37 +220,85 @@ impl World {
     }
 }
 
-impl Drop for World {
-    fn drop(&mut self) {
-        self.server.abort();
+impl Server {
+    async fn start(place: &Place, address: SocketAddr) -> (App, Db, Self) {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("threads");
+        let place = place.clone();
+        let started = runtime.spawn(async move {
+            let (app, db) = place.open_freed().await;
+            let listener = tokio::net::TcpListener::bind(address)
+                .await
+                .expect("a port");
+            let address = listener.local_addr().expect("an address");
+            drop(listen(listener, app.clone()));
+            (app, db, address)
+        });
+        let (app, db, address) = started.await.expect("a server");
+        let server = Self {
+            runtime: Some(runtime),
+            address,
+        };
+        (app, db, server)
+    }
+
+    /// Drops every task where it stands, and waits until all are gone.
+    async fn kill(mut self) {
+        let runtime = self.runtime.take().expect("a server that runs");
+        let ended =
+            tokio::task::spawn_blocking(|| runtime.shutdown_timeout(Duration::from_secs(20)));
+        ended.await.expect("an end");
     }
 }
 
-/// Opens an application on a database with its data in `data`.
-pub async fn open(location: &Location, data: PathBuf, clock: &Arc<ManualClock>) -> App {
-    open_with(location, data, clock, &[]).await
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
-async fn open_with(
-    location: &Location,
-    data: PathBuf,
-    clock: &Arc<ManualClock>,
-    targets: &[&str],
-) -> App {
-    let db = Db::open(location).await.expect("a database");
-    let git = Git::new(GitSettings {
+impl Place {
+    /// Opens an application.
+    async fn open(&self) -> Result<(App, Db), StoreError> {
+        let db = Db::open(&self.location).await?;
+        let settings = Settings {
+            targets: self.targets.clone(),
+            ..Settings::new(self.data.clone(), git())
+        };
+        let clock = Arc::clone(&self.clock) as Arc<dyn nightshift_app::Clock>;
+        let ids = Arc::clone(&self.ids) as Arc<dyn nightshift_app::Ids>;
+        let app = App::open(settings, db.clone(), clock, ids).expect("an application");
+        Ok((app, db))
+    }
+
+    /// Opens an application once the process before it has let go of the database.
+    async fn open_freed(&self) -> (App, Db) {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+        loop {
+            match self.open().await {
+                Ok(opened) => return opened,
+                Err(StoreError::Locked { .. }) if tokio::time::Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                Err(error) => panic!("the database does not open: {error}"),
+            }
+        }
+    }
+}
+
+fn git() -> Git {
+    Git::new(GitSettings {
         program: "git".into(),
         path: path_variable(),
         proxy: None,
         ca_file: None,
         limits: Limits::default(),
-    });
-    let clock = Arc::clone(clock) as Arc<dyn nightshift_app::Clock>;
-    let settings = Settings {
-        targets: targets.iter().map(|name| (*name).to_owned()).collect(),
-        ..Settings::new(data, git)
-    };
-    App::open(settings, db, clock, Arc::new(SeededIds::default())).expect("an application")
+    })
 }
 
 #[expect(
@@ -181,15 +309,18 @@ fn path_variable() -> std::ffi::OsString {
     std::env::var_os("PATH").unwrap_or_default()
 }
 
-/// Serves an application on a free port of the loopback.
+/// Serves an application on a free port of the loopback; the caller ends it.
 pub async fn serve(app: App) -> (String, JoinHandle<()>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a port");
     let address = listener.local_addr().expect("an address");
+    (format!("http://{address}"), listen(listener, app))
+}
+
+fn listen(listener: tokio::net::TcpListener, app: App) -> JoinHandle<()> {
     let router = nightshift_web::router(app);
-    let server = tokio::spawn(async move {
+    tokio::spawn(async move {
         axum::serve(listener, router).await.expect("a server");
-    });
-    (format!("http://{address}"), server)
+    })
 }
