@@ -16,8 +16,8 @@ use tower_http::decompression::RequestDecompressionLayer;
 
 use crate::door::{account, event, issue, project, pull, run, runner};
 use crate::error::problem;
-use crate::operation::{bind, method};
-use crate::page::{asset, change, desk, live, sign_in};
+use crate::operation::{MAX_BODY, bind, method};
+use crate::page::{asset, change, change_form, desk, live, sign_in};
 use crate::{git, stream};
 
 /// All doors of the server.
@@ -131,7 +131,7 @@ fn runs(router: Router<App>) -> Router<App> {
 
 fn pages(router: Router<App>) -> Router<App> {
     use axum::routing::{get, post};
-    router
+    plans(watches(router))
         .route("/", get(desk::show))
         .route("/desk/approve", post(desk::approve))
         .route("/desk/send-back", post(desk::send_back))
@@ -141,26 +141,78 @@ fn pages(router: Router<App>) -> Router<App> {
         .route("/desk/unpark", post(desk::unpark))
         .route("/desk/undo", post(desk::undo))
         .route("/p/{project}/{number}/change", get(change::show))
-        .route("/p/{project}/{number}/change/file", get(change::file))
-        .route("/p/{project}/{number}/change/viewed", post(change::mark))
+        .route("/p/{project}/{number}/change/file", get(change_form::file))
+        .route(
+            "/p/{project}/{number}/change/viewed",
+            post(change_form::mark),
+        )
         .route(
             "/p/{project}/{number}/change/comment",
-            post(change::comment),
+            post(change_form::comment),
         )
         .route(
             "/p/{project}/{number}/change/drop",
-            post(change::drop_draft),
+            post(change_form::drop_draft),
         )
-        .route("/p/{project}/{number}/change/review", post(change::review))
+        .route(
+            "/p/{project}/{number}/change/review",
+            post(change_form::review),
+        )
         .route(
             "/p/{project}/{number}/change/withdraw",
-            post(change::withdraw),
+            post(change_form::withdraw),
         )
         .route("/live/desk", get(live::desk))
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
         .route("/sign-out", post(sign_in::out))
         .route("/language", get(sign_in::language))
         .route("/assets/{hash}/{name}", get(asset::serve))
+}
+
+/// Pages on which one watches what runs, the server, and one's own account.
+fn watches(router: Router<App>) -> Router<App> {
+    use axum::routing::{get, post};
+
+    use crate::page::{account, follow, run, runs, server};
+    router
+        .route("/runs", get(runs::show))
+        .route("/runs/{run}", get(run::show))
+        .route("/runs/{run}/cancel", post(run::cancel))
+        .route("/runs/{run}/answer", post(run::answer))
+        .route("/live/run/{run}", get(follow::run))
+        .route("/server", get(server::show))
+        .route("/account", get(account::show))
+        .route("/account/tokens", post(account::token_new))
+        .route(
+            "/account/tokens/{token}/revoke",
+            post(account::token_revoke),
+        )
+        .route("/account/password", post(account::password_set))
+}
+
+/// Pages on which work is planned.
+fn plans(router: Router<App>) -> Router<App> {
+    use axum::extract::DefaultBodyLimit;
+    use axum::routing::{get, post};
+
+    use crate::page::{board, issue, issue_form, project};
+    let room = DefaultBodyLimit::max(MAX_BODY);
+    router
+        .route("/board", get(board::show))
+        .route("/projects", get(project::list).post(project::create))
+        .route("/p/{project}", get(project::show))
+        .route("/p/{project}/members", post(project::set_member))
+        .route(
+            "/p/{project}/new",
+            get(issue_form::new).post(issue_form::create).layer(room),
+        )
+        .route("/p/{project}/{number}", get(issue::show))
+        .route("/p/{project}/{number}/act", post(issue::act))
+        .route(
+            "/p/{project}/{number}/edit",
+            get(issue_form::edit).post(issue_form::save).layer(room),
+        )
+        .route("/live/p/{project}/{number}", get(live::issue))
 }
 
 fn git_routes() -> Router<App> {

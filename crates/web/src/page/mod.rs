@@ -5,14 +5,27 @@
 //! styles (the content policy forbids them), and anything untrusted that is not escaped text or
 //! sanitised Markdown.
 
+pub(crate) mod account;
 pub(crate) mod asset;
+pub(crate) mod board;
 pub(crate) mod change;
+pub(crate) mod change_form;
 pub(crate) mod desk;
+pub(crate) mod follow;
+pub(crate) mod issue;
+pub(crate) mod issue_form;
 pub(crate) mod layout;
 pub(crate) mod live;
 pub(crate) mod markdown;
 pub(crate) mod parts;
+pub(crate) mod plain;
+pub(crate) mod project;
+pub(crate) mod record;
+pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod server;
 pub(crate) mod sign_in;
+pub(crate) mod timeline;
 pub(crate) mod visit;
 pub(crate) mod words;
 
