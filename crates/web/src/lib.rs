@@ -4,10 +4,6 @@
 //! about who may do what.
 
 mod cursor;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, unused_imports, reason = "the change page is built on it")
-)]
 mod diff;
 mod door;
 mod error;
@@ -19,4 +15,5 @@ mod stream;
 mod token;
 mod view;
 
+pub use diff::warm_colours;
 pub use routes::router;
