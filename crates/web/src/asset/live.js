@@ -11,6 +11,8 @@
       const open = new Set([...before].map((d) => d.closest("[data-key]")?.dataset.key));
       const typing = place.contains(document.activeElement) && document.activeElement.matches("input[name=text], textarea");
       if (typing && document.activeElement.value) return; // never take words away from somebody
+      const written = [...place.querySelectorAll("textarea, input:not([type])")];
+      if (written.some((field) => field.value !== field.defaultValue)) return;
       place.replaceChildren(next.content);
       for (const details of place.querySelectorAll("details")) {
         if (open.has(details.closest("[data-key]")?.dataset.key)) details.open = true;

@@ -1,0 +1,287 @@
+//! The board: what is queued, working, in review, landing and done, each with the reason it waits.
+//!
+//! A filter is a query, so a saved view is a bookmark. Lists are bounded; the use case says how.
+
+use axum::extract::Query;
+use axum::response::Response;
+use maud::{Markup, html};
+use nightshift_app::use_case::board::{
+    Board, BoardColumn, BoardFilter, BoardQueue, COUNT_TO, Stand,
+};
+use nightshift_app::use_case::issue::IssueLine;
+use serde::Deserialize;
+
+use super::visit::url_part;
+use super::words::Words;
+use super::{Page, Visit, parts};
+
+/// The query of a board.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct BoardQuery {
+    #[serde(default)]
+    project: String,
+    #[serde(default)]
+    agent: String,
+    #[serde(default)]
+    label: String,
+    #[serde(default)]
+    text: String,
+}
+
+impl BoardQuery {
+    /// The filter; `home` is the project whose own board this is.
+    pub(crate) fn filter(&self, home: Option<&str>) -> BoardFilter {
+        let some = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        BoardFilter {
+            project: home.map(str::to_owned).or_else(|| some(&self.project)),
+            agent: some(&self.agent),
+            label: some(&self.label),
+            text: some(&self.text),
+        }
+    }
+}
+
+/// Shows the board of all projects.
+pub(crate) async fn show(visit: Visit, Query(query): Query<BoardQuery>) -> Response {
+    let filter = query.filter(None);
+    let board = match visit.app.board(&visit.caller, &filter).await {
+        Ok(board) => board,
+        Err(error) => return visit.failed(error),
+    };
+    let words = visit.words;
+    let page = Page {
+        title: words.get("board.title").to_owned(),
+        place: "board",
+        body: html! {
+            div.title { h1 { (words.get("board.title")) } }
+            (whole(words, &board, &filter, None))
+        },
+        scripts: &[],
+    };
+    page.render(&visit)
+}
+
+/// Filter, columns and queues; `home` is the project whose own board this is.
+pub(crate) fn whole(
+    words: &Words,
+    board: &Board,
+    filter: &BoardFilter,
+    home: Option<&str>,
+) -> Markup {
+    html! {
+        (form(words, board, filter, home))
+        div.board role="group" aria-label=(words.get("board.title")) {
+            @for column in board.columns.iter().filter(|c| c.stand != Stand::Draft) {
+                (self::column(words, column, filter, home))
+            }
+        }
+        @for drafts in board.columns.iter().filter(|c| c.stand == Stand::Draft && !c.cards.is_empty()) {
+            details.drafts {
+                summary { (words.get(title(drafts.stand))) " " (count(drafts)) }
+                (cards(words, drafts, filter, home))
+            }
+        }
+        @for queue in &board.queues { (self::queue(words, queue)) }
+    }
+}
+
+fn form(words: &Words, board: &Board, filter: &BoardFilter, home: Option<&str>) -> Markup {
+    let address = match home {
+        Some(home) => format!("/p/{home}"),
+        None => "/board".to_owned(),
+    };
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    html! {
+        form.board-filter method="get" action=(address) role="search" aria-label=(words.get("board.filter")) {
+            @if home.is_none() {
+                label { (words.get("board.project"))
+                    select name="project" {
+                        option value="" { (words.get("board.any")) }
+                        @for name in &board.projects {
+                            option selected[filter.project.as_ref() == Some(name)] { (name) }
+                        }
+                    }
+                }
+            }
+            label { (words.get("board.agent"))
+                select name="agent" {
+                    option value="" { (words.get("board.any")) }
+                    @for name in &board.agents {
+                        option selected[filter.agent.as_ref() == Some(name)] { (name) }
+                    }
+                }
+            }
+            label { (words.get("board.label")) input name="label" value=(text(&filter.label)); }
+            label { (words.get("board.text")) input type="search" name="text" value=(text(&filter.text)); }
+            button { (words.get("board.filter")) }
+            @if filter.narrows() || (home.is_none() && filter.project.is_some()) {
+                span.saved {
+                    a href=(self::address(filter, home)) { (words.get("board.saved")) }
+                    " · " a href=(address) { (words.get("board.all")) }
+                }
+            }
+        }
+    }
+}
+
+/// The address that shows a filtered board again.
+pub(crate) fn address(filter: &BoardFilter, home: Option<&str>) -> String {
+    let mut fields = Vec::new();
+    let project = if home.is_none() {
+        &filter.project
+    } else {
+        &None
+    };
+    for (name, value) in [
+        ("project", project),
+        ("agent", &filter.agent),
+        ("label", &filter.label),
+        ("text", &filter.text),
+    ] {
+        if let Some(value) = value {
+            fields.push(format!("{name}={}", url_part(value)));
+        }
+    }
+    let path = home.map_or_else(|| "/board".to_owned(), |home| format!("/p/{home}"));
+    if fields.is_empty() {
+        return path;
+    }
+    format!("{path}?{}", fields.join("&"))
+}
+
+fn title(stand: Stand) -> &'static str {
+    match stand {
+        Stand::Draft => "board.draft",
+        Stand::Queued => "board.queued",
+        Stand::Working => "board.working",
+        Stand::NeedsYou => "board.needs-you",
+        Stand::InReview => "board.in-review",
+        Stand::Landing => "board.landing",
+        Stand::Done => "board.done",
+    }
+}
+
+fn count(column: &BoardColumn) -> String {
+    match column.count {
+        Some(COUNT_TO) => format!("{COUNT_TO}+"),
+        Some(count) => count.to_string(),
+        None if column.more => format!("{}+", column.cards.len()),
+        None => column.cards.len().to_string(),
+    }
+}
+
+fn column(words: &Words, column: &BoardColumn, filter: &BoardFilter, home: Option<&str>) -> Markup {
+    let heading = title(column.stand);
+    let id = heading.replace('.', "-");
+    html! {
+        section.column aria-labelledby=(id) {
+            h2 #(id) { (words.get(heading)) " " span.quiet { (count(column)) } }
+            @if column.cards.is_empty() { p.quiet { (words.get("board.nothing")) } }
+            (cards(words, column, filter, home))
+        }
+    }
+}
+
+fn cards(words: &Words, column: &BoardColumn, filter: &BoardFilter, home: Option<&str>) -> Markup {
+    html! {
+        ul.tickets { @for card in &column.cards { (ticket(words, card, filter, home)) } }
+        @if column.more { p.quiet { (words.fill("board.more", &[("count", &column.cards.len())])) } }
+    }
+}
+
+fn ticket(words: &Words, card: &IssueLine, filter: &BoardFilter, home: Option<&str>) -> Markup {
+    let row = &card.issue;
+    let link = format!("/p/{}/{}", card.project, row.number);
+    html! {
+        li.ticket {
+            a.name href=(link) { (row.title) }
+            p.quiet {
+                @if home.is_none() { (card.project) " " }
+                "#" (row.number) " · " (row.agent)
+                @if row.state.round > 1 { " · " (words.fill("board.round", &[("round", &row.state.round)])) }
+                @if row.priority < 2 { " · " b { (words.get(priority(row.priority))) } }
+            }
+            @if !row.labels.is_empty() {
+                p.labels { @for label in &row.labels {
+                    a.label href=(address(&with_label(filter, label), home)) { (label) }
+                } }
+            }
+            @if let Some(waiting) = &card.waiting { p.reason { (waiting) } }
+            @if row.state.phase.as_str() == "done" { p.quiet { (parts::time(row.updated_at)) } }
+        }
+    }
+}
+
+fn with_label(filter: &BoardFilter, label: &str) -> BoardFilter {
+    BoardFilter {
+        label: Some(label.to_owned()),
+        ..filter.clone()
+    }
+}
+
+/// The word for a priority.
+pub(crate) fn priority(priority: i64) -> &'static str {
+    match priority {
+        0 => "priority.urgent",
+        1 => "priority.high",
+        2 => "priority.normal",
+        _ => "priority.low",
+    }
+}
+
+/// Entries of a queue that are shown.
+const QUEUE_SHOWN: usize = 25;
+
+fn queue(words: &Words, queue: &BoardQueue) -> Markup {
+    html! {
+        section {
+            h2 { (words.fill("board.queue", &[("project", &queue.project)])) " "
+                span.quiet { (queue.lines.len()) } }
+            div.scroll { table {
+                caption { (words.get("board.queue-hint")) }
+                thead { tr {
+                    th scope="col" { (words.get("board.issue")) }
+                    th scope="col" { (words.get("board.commit")) }
+                    th scope="col" { (words.get("board.since")) }
+                    th scope="col" { (words.get("board.why")) }
+                } }
+                tbody { @for line in queue.lines.iter().take(QUEUE_SHOWN) { tr {
+                    th scope="row" { a href={ "/p/" (queue.project) "/" (line.entry.number) } {
+                        "#" (line.entry.number) " " (line.title) } }
+                    td { code { (line.entry.approved.short()) } }
+                    td { (parts::time(line.entry.entered_at)) }
+                    td { (line.waiting.as_deref().unwrap_or(words.get("board.moves"))) }
+                } } }
+            } }
+            @if queue.lines.len() > QUEUE_SHOWN {
+                p.quiet { (words.fill("board.more", &[("count", &QUEUE_SHOWN)])) }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_saved_view_is_its_address() {
+        let query = BoardQuery {
+            project: "shop".to_owned(),
+            agent: String::new(),
+            label: "a&b".to_owned(),
+            text: " über ".to_owned(),
+        };
+        let filter = query.filter(None);
+        let link = address(&filter, None);
+        assert_eq!(link, "/board?project=shop&label=a%26b&text=%C3%BCber");
+        let again: BoardQuery =
+            serde_html_form::from_str(link.split_once('?').expect("a query").1).expect("a query");
+        assert_eq!(again.filter(None), filter);
+        assert_eq!(
+            address(&query.filter(Some("shop")), Some("shop")),
+            "/p/shop?label=a%26b&text=%C3%BCber"
+        );
+        assert_eq!(address(&BoardFilter::default(), None), "/board");
+    }
+}

@@ -1,0 +1,327 @@
+//! The form that writes an issue: a new one, or another version of one that is there.
+//!
+//! Nothing typed is lost: whatever the form cannot take is shown again with the reason beside its
+//! field, files among it. A preview is the same form, sent with another button; a script only
+//! presses that button by itself. An edit names the version it is based on. Deliberately absent:
+//! what is allowed (the use case refuses, and names the field).
+
+mod draft;
+mod fields;
+
+use axum::extract::{Multipart, Path};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use nightshift_app::Error;
+use nightshift_app::record::Issue;
+use nightshift_app::use_case::board::IssueChoices;
+use nightshift_app::use_case::issue::{EditIssue, IssueView, NewIssue};
+use nightshift_domain::issue::Phase;
+
+use self::draft::{Draft, Parsed, Sent};
+use super::issue::number_of;
+use super::{Page, Visit};
+
+pub(crate) use self::draft::text_of;
+
+/// What is wrong with a field, or with the form as a whole.
+#[derive(Debug)]
+struct Wrong {
+    field: &'static str,
+    text: String,
+}
+
+/// What is being written.
+struct Form<'a> {
+    project: &'a str,
+    /// The issue, where it is there already.
+    known: Option<&'a IssueView>,
+    choices: &'a IssueChoices,
+    draft: &'a Draft,
+    wrong: &'a [Wrong],
+    preview: bool,
+    /// Whether one more pair of path and text is wanted.
+    more: bool,
+}
+
+/// Shows an empty form.
+pub(crate) async fn new(visit: Visit, Path(project): Path<String>) -> Response {
+    match visit.app.issue_choices(&visit.caller, &project).await {
+        Ok(choices) => {
+            let draft = Draft::empty(choices.agents.first().map_or("", |agent| &agent.name));
+            shown(&visit, &project, None, &choices, &draft)
+        }
+        Err(error) => visit.failed(error),
+    }
+}
+
+/// Shows the form filled with what is there.
+pub(crate) async fn edit(
+    visit: Visit,
+    Path((project, number)): Path<(String, String)>,
+) -> Response {
+    match found(&visit, &project, &number).await {
+        Ok((choices, view)) => {
+            let draft = Draft::of(&view);
+            shown(&visit, &project, Some(&view), &choices, &draft)
+        }
+        Err(error) => visit.failed(error),
+    }
+}
+
+fn shown(
+    visit: &Visit,
+    project: &str,
+    known: Option<&IssueView>,
+    choices: &IssueChoices,
+    draft: &Draft,
+) -> Response {
+    let form = Form {
+        project,
+        known,
+        choices,
+        draft,
+        wrong: &[],
+        preview: false,
+        more: false,
+    };
+    render(visit, &form)
+}
+
+async fn found(
+    visit: &Visit,
+    project: &str,
+    number: &str,
+) -> Result<(IssueChoices, IssueView), Error> {
+    let number = number_of(number)?;
+    let choices = visit.app.issue_choices(&visit.caller, project).await?;
+    let view = visit.app.issue_get(&visit.caller, project, number).await?;
+    Ok((choices, view))
+}
+
+fn render(visit: &Visit, form: &Form<'_>) -> Response {
+    let words = visit.words;
+    let title = match form.known {
+        None => words.get("issue.new").to_owned(),
+        Some(view) => words.fill("issue.edit-number", &[("number", &view.line.issue.number)]),
+    };
+    let page = Page {
+        body: fields::whole(visit, form, &title),
+        title,
+        place: "",
+        scripts: &["form.js"],
+    };
+    let mut answer = page.render(visit);
+    if !form.wrong.is_empty() {
+        *answer.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    }
+    answer
+}
+
+/// Takes a new issue, or shows what it would look like.
+pub(crate) async fn create(
+    visit: Visit,
+    Path(project): Path<String>,
+    headers: HeaderMap,
+    body: Multipart,
+) -> Response {
+    let sent = match Sent::read(&visit, &headers, body).await {
+        Ok(sent) => sent,
+        Err(refused) => return refused,
+    };
+    let choices = match visit.app.issue_choices(&visit.caller, &project).await {
+        Ok(choices) => choices,
+        Err(error) => return visit.failed(error),
+    };
+    let draft = Draft::sent(&sent);
+    let wrong = match sent.button() {
+        "preview" | "more" => Vec::new(),
+        button => match file(&visit, &project, &draft, button == "ready").await {
+            Ok(view) => return to(&project, &view.line.issue),
+            Err(Unfiled::Wrong(wrong)) => wrong,
+            Err(Unfiled::Failed(error)) => return visit.failed(error),
+        },
+    };
+    let form = Form {
+        project: &project,
+        known: None,
+        choices: &choices,
+        draft: &draft,
+        wrong: &wrong,
+        preview: sent.button() == "preview",
+        more: sent.button() == "more",
+    };
+    render(&visit, &form)
+}
+
+/// Takes another version of an issue, or shows what it would look like.
+pub(crate) async fn save(
+    visit: Visit,
+    Path((project, number)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Multipart,
+) -> Response {
+    let sent = match Sent::read(&visit, &headers, body).await {
+        Ok(sent) => sent,
+        Err(refused) => return refused,
+    };
+    let (choices, view) = match found(&visit, &project, &number).await {
+        Ok(found) => found,
+        Err(error) => return visit.failed(error),
+    };
+    let mut draft = Draft::sent(&sent);
+    let wrong = match sent.button() {
+        "preview" | "more" => Vec::new(),
+        _ if draft.version != view.line.issue.version => {
+            // Saying it once is enough: saving again is then a decision.
+            draft.version = view.line.issue.version;
+            vec![Wrong {
+                field: "version",
+                text: visit.words.get("issue.changed-meanwhile").to_owned(),
+            }]
+        }
+        _ => match change(&visit, &project, &view, &draft).await {
+            Ok(view) => return to(&project, &view.line.issue),
+            Err(Unfiled::Wrong(wrong)) => wrong,
+            Err(Unfiled::Failed(error)) => return visit.failed(error),
+        },
+    };
+    let form = Form {
+        project: &project,
+        known: Some(&view),
+        choices: &choices,
+        draft: &draft,
+        wrong: &wrong,
+        preview: sent.button() == "preview",
+        more: sent.button() == "more",
+    };
+    render(&visit, &form)
+}
+
+fn to(project: &str, row: &Issue) -> Response {
+    Redirect::to(&format!("/p/{project}/{}", row.number)).into_response()
+}
+
+enum Unfiled {
+    Wrong(Vec<Wrong>),
+    Failed(Error),
+}
+
+impl From<Error> for Unfiled {
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::Invalid { detail } => Self::Wrong(vec![Wrong {
+                field: field_of(detail),
+                text: detail.clone(),
+            }]),
+            Error::Refused { detail } | Error::Conflict { detail } => Self::Wrong(vec![Wrong {
+                field: "form",
+                text: detail.clone(),
+            }]),
+            _ => Self::Failed(error),
+        }
+    }
+}
+
+/// The field that a refusal is about; use cases begin it with the field's name.
+fn field_of(detail: &str) -> &'static str {
+    const FIELDS: &[(&str, &str)] = &[
+        ("`title`", "title"),
+        ("`body`", "body"),
+        ("`labels`", "labels"),
+        ("`priority`", "priority"),
+        ("`agent`", "agent"),
+        ("`assignee`", "assignee"),
+        ("`blocked_by`", "blocked_by"),
+        ("acceptance", "acceptance"),
+    ];
+    FIELDS
+        .iter()
+        .find(|(start, _)| detail.starts_with(start))
+        .map_or("form", |(_, field)| field)
+}
+
+async fn file(
+    visit: &Visit,
+    project: &str,
+    draft: &Draft,
+    ready: bool,
+) -> Result<IssueView, Unfiled> {
+    let parsed = draft.parsed(visit.words).map_err(Unfiled::Wrong)?;
+    let new = NewIssue {
+        title: draft.title.clone(),
+        body: draft.body.clone(),
+        labels: parsed.labels,
+        priority: Some(parsed.priority),
+        assignee: Some(draft.assignee.clone()),
+        agent: Some(draft.agent.clone()),
+        blocked_by: parsed.blocked_by,
+        acceptance: parsed.acceptance,
+        ready,
+    };
+    Ok(visit.app.issue_create(&visit.caller, project, new).await?)
+}
+
+/// Sends only what differs, since an issue that is being worked on takes some changes and not others.
+async fn change(
+    visit: &Visit,
+    project: &str,
+    view: &IssueView,
+    draft: &Draft,
+) -> Result<IssueView, Unfiled> {
+    let Parsed {
+        labels,
+        priority,
+        blocked_by,
+        acceptance,
+    } = draft.parsed(visit.words).map_err(Unfiled::Wrong)?;
+    let row = &view.line.issue;
+    let acceptance = match (is_sealed(view), acceptance) {
+        (true, _) => None,
+        (false, None) if view.acceptance.is_some() => {
+            return Err(Unfiled::Wrong(vec![Wrong {
+                field: "acceptance",
+                text: visit.words.get("issue.acceptance-stays").to_owned(),
+            }]));
+        }
+        (false, acceptance) => acceptance.filter(|new| view.acceptance.as_ref() != Some(new)),
+    };
+    let edit = EditIssue {
+        title: (draft.title.trim() != row.title).then(|| draft.title.clone()),
+        body: (draft.body != row.body).then(|| draft.body.clone()),
+        labels: (labels != row.labels).then_some(labels),
+        priority: (priority != row.priority).then_some(priority),
+        assignee: (draft.assignee != row.assignee.clone().unwrap_or_default())
+            .then(|| draft.assignee.clone()),
+        agent: (draft.agent != row.agent).then(|| draft.agent.clone()),
+        blocked_by: (blocked_by != view.blocked_by).then_some(blocked_by),
+        acceptance,
+        version: Some(row.version),
+    };
+    let number = row.number;
+    Ok(visit
+        .app
+        .issue_edit(&visit.caller, project, number, edit)
+        .await?)
+}
+
+/// Whether the tests can be changed no more: there is a result that they judged.
+fn is_sealed(view: &IssueView) -> bool {
+    view.has_pull
+}
+
+/// Whether the text can be changed now.
+fn is_worked_on(view: &IssueView) -> bool {
+    matches!(view.line.issue.state.phase, Phase::Working | Phase::Landing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_stands_at_its_field() {
+        assert_eq!(field_of("`title` must be one line"), "title");
+        assert_eq!(field_of("acceptance: \"a\" is there twice"), "acceptance");
+        assert_eq!(field_of("#3 has ended (done)"), "form");
+    }
+}
