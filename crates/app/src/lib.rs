@@ -22,7 +22,7 @@ mod signal;
 pub mod reconcile;
 pub mod use_case;
 
-pub use auth::{Caller, Once};
+pub use auth::{Caller, Once, Turn};
 pub use error::{Cause, Error};
 pub use order::Prepared;
 pub use port::{Clock, Ids};
@@ -33,7 +33,7 @@ pub use signal::Signals;
 /// What is stored, as use cases return it; doors read the fields and never touch the store.
 pub mod record {
     pub use nightshift_store::{
-        Decision, Head, Issue, IssueFilter, LineComment, Message, MessageKind, Notification,
+        Decision, Event, Head, Issue, IssueFilter, LineComment, Message, MessageKind, Notification,
         Project, Pull, QueueEntry, Review, Run, RunState, Runner, Token, User, Verdict,
     };
 }
@@ -62,6 +62,8 @@ struct Inner {
     signals: Signals,
     appending: keyed::Locks<nightshift_domain::id::RunId>,
     syncing: keyed::Locks<nightshift_domain::id::ProjectId>,
+    hashing: tokio::sync::Semaphore,
+    repeating: keyed::Locks<[u8; 32]>,
 }
 
 impl App {
@@ -91,6 +93,8 @@ impl App {
             signals: Signals::default(),
             appending: keyed::Locks::default(),
             syncing: keyed::Locks::default(),
+            hashing: tokio::sync::Semaphore::new(use_case::session::HASHING_AT_ONCE),
+            repeating: keyed::Locks::default(),
         })))
     }
 

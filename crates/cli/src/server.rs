@@ -99,6 +99,8 @@ pub(crate) async fn listen(address: SocketAddr, behind_tls: bool) -> Done<TcpLis
 
 /// Answers until `stop` is cancelled, then lets open requests end.
 pub(crate) async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> Done {
+    // The first page with colours need not wait for the grammars.
+    let warming = tokio::task::spawn_blocking(nightshift_web::warm_colours);
     let driving = tokio::spawn(driver::run(app.clone(), stop.clone().cancelled_owned()));
     let answering = axum::serve(listener, nightshift_web::router(app))
         .with_graceful_shutdown(stop.clone().cancelled_owned());
@@ -114,6 +116,7 @@ pub(crate) async fn serve(app: App, listener: TcpListener, stop: CancellationTok
     stop.cancel();
     // A reconciler stops between two steps; what it was doing is finished at the next start.
     driving.await.ok();
+    warming.await.ok();
     served.map_err(|error| Failure::failed(format!("the server broke off: {error}")))
 }
 

@@ -12,6 +12,7 @@ use axum::response::Response;
 use nightshift_api::operations as op;
 use nightshift_app::App;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
 use tower_http::decompression::RequestDecompressionLayer;
 
 use crate::door::{account, event, issue, project, pull, run, runner};
@@ -28,8 +29,10 @@ pub fn router(app: App) -> Router {
     let router = projects(router);
     let router = issues(router);
     let router = runs(router);
-    let router = pages(router);
+    // Pages travel compressed; streams of events do not (the layer leaves them alone).
+    let pages = pages(Router::new()).layer(CompressionLayer::new());
     router
+        .merge(pages)
         .merge(git_routes())
         .fallback(missing)
         .method_not_allowed_fallback(wrong_method)
@@ -84,6 +87,7 @@ fn people(router: Router<App>) -> Router<App> {
     let router = bind::<op::TokenCreate, _, _>(router, account::token_create);
     let router = bind::<op::TokenList, _, _>(router, account::token_list);
     let router = bind::<op::TokenRevoke, _, _>(router, account::token_revoke);
+    let router = bind::<op::SessionLink, _, _>(router, account::session_link);
     let router = bind::<op::NotificationList, _, _>(router, account::notification_list);
     let router = bind::<op::NotificationRead, _, _>(router, account::notification_read);
     let router = bind::<op::RunnerList, _, _>(router, account::runner_list);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
+use jiff::Timestamp;
 use nightshift_domain::id::{TokenId, UserId};
 use nightshift_store::token::{Holder, Token};
 use nightshift_store::{password, token, user};
@@ -22,6 +23,10 @@ pub const LINK: &str = "sign-in link";
 pub const SESSION_LASTS: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// How long a one-time link works.
 pub const LINK_LASTS: Duration = Duration::from_secs(30 * 60);
+/// Passwords that are worked on at one time.
+pub(crate) const HASHING_AT_ONCE: usize = 2;
+/// How long a try waits for its turn.
+const HASHING_PATIENCE: Duration = Duration::from_secs(5);
 /// The shortest password (NIST SP 800-63B-4 asks for 15 where it stands alone).
 pub const SHORTEST_PASSWORD: usize = 15;
 
@@ -40,6 +45,37 @@ impl App {
             .await?;
         self.commit_plain(tx).await?;
         Ok(secret)
+    }
+
+    /// Makes a one-time sign-in link's secret: one's own, or as an administrator another's. Says
+    /// until when it works.
+    ///
+    /// # Errors
+    /// `Forbidden` for another's without administration, `NotFound` for an unknown name.
+    pub async fn session_link(
+        &self,
+        caller: &Caller,
+        name: Option<&str>,
+    ) -> Result<(Secret, Timestamp), Error> {
+        let (own, own_name) = caller.person()?;
+        let mut tx = self.db().write().await?;
+        let (whose, name) = match name.filter(|name| *name != own_name) {
+            None => (own, own_name),
+            Some(name) => {
+                self.admin(caller)?;
+                let person = user::user_by_name(&mut tx, name).await?.ok_or_else(|| {
+                    Error::not_found(format!(
+                        "no person named {name:?}: `nightshift user list` shows them"
+                    ))
+                })?;
+                (person.id, name)
+            }
+        };
+        let secret = self.limited_token(&mut tx, whose, LINK, LINK_LASTS).await?;
+        self.record_server(&mut tx, caller, "session.linked", json!({ "name": name }))
+            .await?;
+        self.commit(tx, caller).await?;
+        Ok((secret, self.now() + LINK_LASTS))
     }
 
     /// Turns a one-time link's secret into a session; the link does not work again.
@@ -83,9 +119,11 @@ impl App {
         // An unknown name costs the same work as a wrong password.
         let hash = known.clone().unwrap_or_else(|| NOBODY.to_owned());
         let password = password.to_owned();
+        let turn = self.hashing_turn().await?;
         let fits = tokio::task::spawn_blocking(move || verify(&hash, &password))
             .await
             .map_err(Error::internal)?;
+        drop(turn);
         let (Some(person), Some(_), true) = (person, known, fits) else {
             return Err(refused());
         };
@@ -97,7 +135,7 @@ impl App {
         Ok(secret)
     }
 
-    /// Sets the caller's own password, and ends all of their sessions.
+    /// Sets the caller's own password, and ends all of their sessions and links.
     ///
     /// # Errors
     /// `Invalid` for a short one.
@@ -111,6 +149,7 @@ impl App {
         }
         let new = new.to_owned();
         let salt = self.ids().secret();
+        let turn = self.hashing_turn().await?;
         let hash = tokio::task::spawn_blocking(move || {
             Argon2::default()
                 .hash_password_with_salt(new.as_bytes(), &salt[..16])
@@ -120,10 +159,13 @@ impl App {
         .await
         .map_err(Error::internal)?
         .map_err(Error::internal)?;
+        drop(turn);
         let now = self.now();
         let mut tx = self.db().write().await?;
         password::password_set(&mut tx, own, &hash, now).await?;
-        token::token_revoke_labelled(&mut tx, own, SESSION, now).await?;
+        for label in [SESSION, LINK] {
+            token::token_revoke_labelled(&mut tx, own, label, now).await?;
+        }
         self.record_server(&mut tx, caller, "user.password-set", json!({}))
             .await?;
         self.commit(tx, caller).await
@@ -140,6 +182,18 @@ impl App {
             token::token_revoke(&mut tx, found.id, now).await?;
         }
         self.commit_plain(tx).await
+    }
+
+    /// Waits for a turn to work on a password: each takes 19 MiB and tens of milliseconds, so a
+    /// flood of tries waits for itself and takes nothing from others.
+    async fn hashing_turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Error> {
+        let turn = tokio::time::timeout(HASHING_PATIENCE, self.0.hashing.acquire()).await;
+        match turn {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) | Err(_) => Err(Error::Unavailable {
+                detail: "too many people sign in right now: try again in a moment".to_owned(),
+            }),
+        }
     }
 
     async fn limited_token(

@@ -21,7 +21,7 @@ use super::{Page, Visit, markdown};
 use crate::diff::{self, Budget, Comments, Layout, Options, Seen, Wording};
 
 /// How long colours and marks may take for one page.
-const PATIENCE: std::time::Duration = std::time::Duration::from_millis(400);
+const PATIENCE: std::time::Duration = std::time::Duration::from_millis(120);
 
 #[derive(Deserialize, Default, Clone)]
 pub(crate) struct Asked {
@@ -226,7 +226,7 @@ fn files(visit: &Visit, project: &str, home: &str, view: &ChangeView, asked: &As
         "zh-Hant" => &Wording::CHINESE,
         _ => &Wording::ENGLISH,
     };
-    let begun = begin();
+    let begun = Instant::now();
     let go_on = move || begun.elapsed() < PATIENCE;
     let writable = matches!(view.pull.line.line.issue.state.phase, Phase::InReview);
     let joint = if page.contains('?') { '&' } else { '?' };
@@ -253,14 +253,6 @@ fn files(visit: &Visit, project: &str, home: &str, view: &ChangeView, asked: &As
         }
         @if view.patch.truncated { p.notice.warn { (words.get("change.truncated")) } }
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "bounds the work on colours, which changes nothing but colours"
-)]
-fn begin() -> Instant {
-    Instant::now()
 }
 
 /// The viewed mark of a file.

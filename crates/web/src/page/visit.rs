@@ -30,8 +30,6 @@ pub(crate) struct Visit {
     pub(crate) words: &'static Words,
     /// What every form of this session carries.
     pub(crate) form_token: String,
-    /// The address that was asked for, with its query.
-    pub(crate) address: String,
 }
 
 impl FromRequestParts<App> for Visit {
@@ -64,7 +62,6 @@ impl FromRequestParts<App> for Visit {
             name,
             words: language(&parts.headers),
             form_token: Secret::form_token(&session),
-            address,
         })
     }
 }
