@@ -3,7 +3,8 @@
 use crate::issue::{EditIssue, Issue, IssueLine, IssuePath, IssueQuery, NewIssue, Words};
 use crate::operation::RawOperation;
 use crate::project::{
-    CreatedToken, Event, EventQuery, Health, Me, Member, MemberPath, NewProject, NewToken, NewUser,
+    CreatedToken, Event, EventQuery, Health, Link, Me, Member, MemberPath, NewLink, NewProject,
+    NewToken, NewUser,
     Notification, NotificationPath, NotificationQuery, Project, ProjectPath, SetMember, Token,
     TokenPath, User,
 };
@@ -29,6 +30,8 @@ crate::operations! {
     TokenList = "token.list" Get "/api/v1/tokens" Person (Nothing, Nothing, Nothing) -> Page<Token>;
     /// Revokes one of one's own tokens.
     TokenRevoke = "token.revoke" Delete "/api/v1/tokens/{token}" Person (TokenPath, Nothing, Nothing) -> Nothing;
+    /// Makes a one-time link that signs a browser in; it is shown this once, and works once.
+    SessionLink = "session.link" Post "/api/v1/sign-in-links" Person (Nothing, Nothing, NewLink) -> Link;
     /// Makes a project with an empty repository.
     ProjectCreate = "project.create" Post "/api/v1/projects" Person (Nothing, Nothing, NewProject) -> Project;
     /// Lists the projects one may see, by name.

@@ -27,6 +27,7 @@ pub struct Me {
 
 /// A person to be known to the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NewUser {
     /// 1 to 40 letters, digits, `-`, `_` or `.`.
     pub name: String,
@@ -49,6 +50,7 @@ pub struct User {
 
 /// A token to be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// What it is for, in your words.
     pub label: String,
@@ -90,6 +92,27 @@ pub struct CreatedToken {
     pub secret: String,
 }
 
+/// A sign-in link to be made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewLink {
+    /// Whom it shall sign in: absent for yourself; an administrator may name another person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+}
+
+/// A new sign-in link; the only time it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Link {
+    /// What signs in, once.
+    pub code: String,
+    /// Where to open it, relative to the server's address.
+    pub path: String,
+    /// When it stops working.
+    #[schemars(with = "String")]
+    pub expires_at: Timestamp,
+}
+
 /// The id of a token in a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenPath {
@@ -99,6 +122,7 @@ pub struct TokenPath {
 
 /// A project to be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NewProject {
     /// Its name: 1 to 40 letters, digits, `-`, `_` or `.`.
     pub name: String,
@@ -169,6 +193,7 @@ pub struct MemberPath {
 
 /// A role to be given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SetMember {
     /// `reader`, `writer` or `maintainer`.
     #[schemars(with = "String")]

@@ -15,8 +15,21 @@ use nightshift_store::token::Holder;
 use nightshift_store::{event, job as jobs, member, run, token, user};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::OwnedMutexGuard;
 
+use crate::use_case::session::LINK;
 use crate::{App, Error, secret};
+
+/// Stands for the answer to a request that was carried out and is just being answered.
+const PENDING: i64 = 0;
+/// Stands for an answer that is not kept.
+const SECRET: i64 = 1;
+/// How often, and after which pause, an answer that is just being made is looked for.
+const LOOKS: usize = 20;
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// The right to carry out a request under an idempotency key, given back when dropped.
+pub struct Turn(#[expect(dead_code, reason = "held, never looked at")] OwnedMutexGuard<()>);
 
 /// Who calls, proved by a token.
 #[derive(Debug, Clone)]
@@ -155,6 +168,10 @@ impl App {
         let found = token::token_by_hash(&mut tx, &secret::hash(text))
             .await?
             .ok_or_else(refused)?;
+        // A sign-in link does one thing: it becomes a session.
+        if found.label == LINK {
+            return Err(refused());
+        }
         if found.revoked_at.is_some() || found.expires_at.is_some_and(|end| end <= now) {
             return Err(refused());
         }
@@ -261,26 +278,56 @@ impl App {
         }
     }
 
-    /// The answer given to this very request before, if its key is known.
+    /// Waits until no other request of this process is being carried out under the same key. Hold
+    /// what it returns until the answer is kept.
+    pub async fn turn(&self, caller: &Caller) -> Option<Turn> {
+        let once = caller.once.as_ref()?;
+        let whose = Once::new("", &caller.holder(), &once.key, b"");
+        Some(Turn(self.0.repeating.lock(whose.request).await))
+    }
+
+    /// The answer given to this very request before, if its key is known. Where another server
+    /// process is just carrying it out, waits a moment for its answer.
     ///
     /// # Errors
-    /// `Conflict` when the key stands for another request, or when the answer was lost.
+    /// `Conflict` when the key stands for another request, or when the answer is gone.
     pub async fn answer_before(&self, caller: &Caller) -> Result<Option<(i64, Vec<u8>)>, Error> {
         let Some(once) = &caller.once else {
             return Ok(None);
         };
-        let mut tx = self.db().read().await?;
-        let kept = idempotency::idempotency_get(&mut tx, &caller.holder(), &once.key).await?;
-        match kept {
-            None => Ok(None),
-            Some(kept) if kept.request_hash != once.request => Err(Error::conflict(
-                "this idempotency key was used for another request: take a new one",
-            )),
-            Some(kept) if kept.status == 0 => Err(Error::conflict(
-                "this request was carried out and its answer was lost: look at the result",
-            )),
-            Some(kept) => Ok(Some((kept.status, kept.body))),
+        for _ in 0..LOOKS {
+            let mut tx = self.db().read().await?;
+            let kept = idempotency::idempotency_get(&mut tx, &caller.holder(), &once.key).await?;
+            drop(tx);
+            match kept {
+                None => return Ok(None),
+                Some(kept) if kept.request_hash != once.request => {
+                    return Err(Error::conflict(
+                        "this idempotency key was used for another request: take a new one",
+                    ));
+                }
+                Some(kept) if kept.status == SECRET => {
+                    return Err(Error::conflict(
+                        "this request was carried out, and its answer held a secret that is shown \
+                         once: look at the result, or make another under a new key",
+                    ));
+                }
+                Some(kept) if kept.status == PENDING => tokio::time::sleep(LOOK_AGAIN).await,
+                Some(kept) => return Ok(Some((kept.status, kept.body))),
+            }
         }
+        Err(Error::conflict(
+            "this request was carried out and its answer was lost: look at the result",
+        ))
+    }
+
+    /// Takes note that the answer to a request that was carried out is not kept, since it holds a
+    /// secret.
+    ///
+    /// # Errors
+    /// When it cannot be written; the request stays carried out.
+    pub async fn keep_secret(&self, caller: &Caller) -> Result<(), Error> {
+        self.keep_answer(caller, SECRET, &[]).await
     }
 
     /// Keeps the answer to a request that was carried out.
@@ -306,7 +353,7 @@ impl App {
         if let Some(once) = &caller.once {
             let kept = Kept {
                 request_hash: once.request,
-                status: 0,
+                status: PENDING,
                 body: Vec::new(),
             };
             let new = idempotency::idempotency_insert(

@@ -3,7 +3,7 @@
 //! A byte is acknowledged once it is on disk. An append names the offset it begins at, so a
 //! repeated one changes nothing. Deliberately absent: any look at what the bytes say.
 
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Read, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 
 use nightshift_domain::id::RunId;
@@ -61,31 +61,46 @@ impl App {
         offset: u64,
         limit: u64,
     ) -> Result<Vec<u8>, Error> {
-        let path = self.log_path(run);
         let limit = limit.min(MAX_WINDOW);
-        blocking(move || {
+        if i64::try_from(offset).is_err() {
+            // No file is that long, and no system seeks there.
+            return Ok(Vec::new());
+        }
+        self.log_open(run, offset, move |reader| {
             let mut bytes = Vec::new();
-            match std::fs::File::open(&path) {
-                Ok(mut file) => {
-                    file.seek(SeekFrom::Start(offset))?;
-                    file.take(limit).read_to_end(&mut bytes)?;
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    let Ok(file) = std::fs::File::open(packed(&path)) else {
-                        return Ok(bytes);
-                    };
-                    let mut reader = zstd::Decoder::new(file)?;
-                    std::io::copy(&mut reader.by_ref().take(offset), &mut std::io::sink())?;
-                    reader.take(limit).read_to_end(&mut bytes)?;
-                }
-                Err(error) => return Err(error),
-            }
+            reader.take(limit).read_to_end(&mut bytes)?;
             if bytes.len() as u64 == limit
                 && let Some(end) = bytes.iter().rposition(|b| *b == b'\n')
             {
                 bytes.truncate(end + 1);
             }
             Ok(bytes)
+        })
+        .await
+    }
+
+    /// Lets `work` read from `offset` on a thread that may block; a log that is not there is empty.
+    pub(crate) async fn log_open<T: Send + 'static>(
+        &self,
+        run: RunId,
+        offset: u64,
+        work: impl FnOnce(&mut dyn Read) -> std::io::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        let path = self.log_path(run);
+        blocking(move || match std::fs::File::open(&path) {
+            Ok(mut file) => {
+                file.seek(SeekFrom::Start(offset))?;
+                work(&mut file)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let Ok(file) = std::fs::File::open(packed(&path)) else {
+                    return work(&mut std::io::empty());
+                };
+                let mut reader = zstd::Decoder::new(file)?;
+                std::io::copy(&mut reader.by_ref().take(offset), &mut std::io::sink())?;
+                work(&mut reader)
+            }
+            Err(error) => Err(error),
         })
         .await
     }

@@ -76,6 +76,8 @@ sql! { "event";
     SET_HEAD = both("UPDATE event_head SET seq = $1, hash = $2 WHERE id = 1");
     INSERT = both(concat!("INSERT INTO events (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"));
     LIST = both(concat!("SELECT ", columns!(), " FROM events WHERE seq > $1 ORDER BY seq LIMIT $2"));
+    LIST_BACK = both(concat!("SELECT ", columns!(), " FROM events WHERE seq < $1 ORDER BY seq DESC LIMIT $2"));
+    LIST_BACK_OF_PROJECT = both(concat!("SELECT ", columns!(), " FROM events WHERE project_id = $3 AND seq < $1 ORDER BY seq DESC LIMIT $2"));
     LIST_OF_ISSUE = both(concat!("SELECT ", columns!(), " FROM events WHERE issue_id = $3 AND seq > $1 ORDER BY seq LIMIT $2"));
     // One index range per project; see the lists of issues for why the engines differ.
     LIST_OF_PROJECTS = sqlite(concat!("SELECT ", columns!(), " FROM events WHERE seq IN (SELECT pick.seq FROM json_each($3) AS seen CROSS JOIN events AS pick WHERE pick.seq IN (SELECT seq FROM events WHERE project_id = unhex(seen.value) AND seq > $1 ORDER BY seq LIMIT $2)) ORDER BY seq LIMIT $2")),
@@ -205,6 +207,24 @@ pub async fn event_list(
         })
         .map(Row::read)
         .collect()
+}
+
+/// What happened before `before_seq`, newest first: in a project, or everywhere.
+pub async fn event_list_back(
+    tx: &mut Tx,
+    before_seq: i64,
+    project: Option<ProjectId>,
+    limit: i64,
+) -> Result<Vec<Event>, Error> {
+    let mut values = values![before_seq, limit];
+    let rows: Vec<Row> = match project {
+        Some(project) => {
+            values.extend(values![project]);
+            tx.all(&LIST_BACK_OF_PROJECT, values).await?
+        }
+        None => tx.all(&LIST_BACK, values).await?,
+    };
+    rows.into_iter().map(Row::read).collect()
 }
 
 /// The place of the last event; 0 before the first.

@@ -130,6 +130,8 @@ sql! { "run";
     LIST = both(concat!("SELECT ", columns!(), " FROM runs WHERE id < $1 ORDER BY id DESC LIMIT $2"));
     LIST_OF_PROJECT = both(concat!("SELECT ", columns!(), " FROM runs WHERE project_id = $3 AND id < $1 ORDER BY id DESC LIMIT $2"));
     LIST_OF_ISSUE = both(concat!("SELECT ", columns!(), " FROM runs WHERE issue_id = $3 AND id < $1 ORDER BY id DESC LIMIT $2"));
+    // A run that has not ended has its log open: one range of `runs_log_open`.
+    LIST_RUNNING = both(concat!("SELECT ", columns!(), " FROM runs WHERE log_closed = 0 AND ended_at IS NULL ORDER BY id DESC LIMIT $1"));
     LIST_LOG_OPEN_ENDED = both("SELECT id FROM runs WHERE log_closed = 0 AND ended_at < $1 ORDER BY ended_at, id LIMIT $2");
     // Added up here: the engines' JSON numbers differ beyond 63 bits.
     COSTS_OF_ISSUE = both("SELECT usage, started_at, ended_at FROM runs WHERE issue_id = $1 AND kind = 'author' AND ended_at IS NOT NULL");
@@ -275,6 +277,12 @@ pub async fn run_list(
         .filter(|row| project.is_none_or(|project| project.0 == row.project_id))
         .map(Row::read)
         .collect()
+}
+
+/// Runs that have not ended, newest first, of all projects.
+pub async fn run_list_running(tx: &mut Tx, limit: i64) -> Result<Vec<Run>, Error> {
+    let rows: Vec<Row> = tx.all(&LIST_RUNNING, values![limit]).await?;
+    rows.into_iter().map(Row::read).collect()
 }
 
 /// Runs that ended before this time and whose log is still open, longest ended first.

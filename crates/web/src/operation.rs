@@ -11,14 +11,17 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, on};
 use http_body_util::{BodyExt as _, Limited};
+use nightshift_api::operations::{RunnerClaim, SessionLink, TokenCreate};
 use nightshift_api::{Method, Needs, Operation};
 use nightshift_app::{App, Caller, Once};
+
+use serde_json::Value;
 
 use crate::error::Failure;
 use crate::token;
 
 /// The largest body of an operation, in bytes: sealed tests of 1 MiB in base64, with room.
-const MAX_BODY: usize = 4 << 20;
+pub(crate) const MAX_BODY: usize = 4 << 20;
 
 /// A request for an operation, read and with its caller known.
 pub(crate) struct Call<O: Operation> {
@@ -79,6 +82,7 @@ where
     let bytes = read(body).await?;
     let input = parse::<O>(&bytes)?;
     caller.once = once(&parts, &bytes, O::METHOD)?;
+    let turn = app.turn(&caller).await;
     if let Some((status, body)) = app.answer_before(&caller).await? {
         return Ok(kept_answer(status, body));
     }
@@ -90,17 +94,30 @@ where
         query,
         input,
     };
-    let output = handler(call).await?;
+    let output = match handler(call).await {
+        Ok(output) => output,
+        // Another server process may have carried out the same request at the same time.
+        Err(failure) => match app.answer_before(&keeper).await {
+            Ok(Some((status, body))) => return Ok(kept_answer(status, body)),
+            Ok(None) | Err(_) => return Err(failure),
+        },
+    };
     let body = serde_json::to_vec(&output).map_err(|error| {
         tracing::error!(%error, "an answer cannot be written");
         Failure::invalid("the answer cannot be written")
     })?;
     if keeper.once.is_some() {
         // The request is carried out; an answer that cannot be kept must not turn it into a failure.
-        if let Err(error) = app.keep_answer(&keeper, 200, &body).await {
+        let kept = if holds_secret::<O>() {
+            app.keep_secret(&keeper).await
+        } else {
+            app.keep_answer(&keeper, 200, &body).await
+        };
+        if let Err(error) = kept {
             tracing::warn!(%error, "an answer was not kept");
         }
     }
+    drop(turn);
     Ok(answer(&parts, O::METHOD, body))
 }
 
@@ -151,8 +168,56 @@ pub(crate) async fn read(body: Body) -> Result<Bytes, Failure> {
 
 fn parse<O: Operation>(bytes: &[u8]) -> Result<O::Input, Failure> {
     let text = if bytes.is_empty() { b"{}" } else { bytes };
-    serde_json::from_slice(text)
-        .map_err(|error| Failure::invalid(format!("the request's body does not fit: {error}")))
+    let unfit = |error: serde_json::Error| {
+        Failure::invalid(format!("the request's body does not fit: {error}"))
+    };
+    if !text.windows(NUL.len()).any(|part| part == NUL) {
+        return serde_json::from_slice(text).map_err(unfit);
+    }
+    // A NUL cannot be stored. People are told; what an agent printed is kept with a mark there.
+    let mut value: Value = serde_json::from_slice(text).map_err(unfit)?;
+    if mark_nul(&mut value) && O::NEEDS != Needs::Runner {
+        return Err(Failure::invalid(
+            "a text in the request's body holds a NUL character: leave it out",
+        ));
+    }
+    serde_json::from_value(value).map_err(unfit)
+}
+
+/// How JSON writes a NUL character.
+const NUL: &[u8] = br"\u0000";
+
+/// Puts U+FFFD in the place of every NUL character; says whether there was one.
+fn mark_nul(value: &mut Value) -> bool {
+    match value {
+        Value::String(text) => {
+            let found = text.contains('\0');
+            if found {
+                *text = text.replace('\0', "\u{fffd}");
+            }
+            found
+        }
+        Value::Array(items) => items
+            .iter_mut()
+            .fold(false, |found, item| mark_nul(item) || found),
+        Value::Object(fields) => fields
+            .values_mut()
+            .fold(false, |found, field| mark_nul(field) || found),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Whether an `If-None-Match` names this tag: weakly compared, as RFC 9110 section 13.1.2 says.
+fn names(known: &str, tag: &str) -> bool {
+    known
+        .split(',')
+        .map(str::trim)
+        .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
+}
+
+/// Whether the answer shows a secret, which is never written down.
+fn holds_secret<O: Operation>() -> bool {
+    [TokenCreate::ID, SessionLink::ID, RunnerClaim::ID].contains(&O::ID)
 }
 
 /// The idempotency key of a request that does something.
@@ -201,7 +266,8 @@ fn answer(parts: &Parts, method: Method, body: Vec<u8>) -> Response {
         let known = parts
             .headers
             .get(header::IF_NONE_MATCH)
-            .is_some_and(|known| known.as_bytes() == tag.as_bytes());
+            .and_then(|known| known.to_str().ok())
+            .is_some_and(|known| names(known, &tag));
         if let Ok(tag) = HeaderValue::from_str(&tag) {
             answer.headers_mut().insert(header::ETAG, tag);
         }

@@ -16,6 +16,7 @@ use nightshift_store::{event, notification, project, runner, token, user};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::session::{LINK, SESSION};
 use crate::{App, Caller, Error, Secret};
 
 /// A token to be made.
@@ -142,6 +143,12 @@ impl App {
             return Err(Error::invalid(
                 "`label` must say in 1 to 200 characters what the token is for",
             ));
+        }
+        if [SESSION, LINK].contains(&new.label.trim()) {
+            return Err(Error::invalid(format!(
+                "`label` {:?} is the platform's own: say what the token is for",
+                new.label
+            )));
         }
         let foreign = new.runner.is_some() || new.user.as_deref().is_some_and(|u| u != own_name);
         if foreign {

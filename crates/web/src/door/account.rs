@@ -2,7 +2,7 @@
 
 use axum::Json;
 use nightshift_api::operations as op;
-use nightshift_api::project::{CreatedToken, Health, Me, Notification, Token, User};
+use nightshift_api::project::{CreatedToken, Health, Link, Me, Notification, Token, User};
 use nightshift_api::runner::RunnerLine;
 use nightshift_api::{Nothing, Page};
 use nightshift_app::use_case::account::NewToken;
@@ -69,6 +69,19 @@ pub(crate) async fn token_revoke(call: Call<op::TokenRevoke>) -> Result<Nothing,
     let id = TokenId(call.path.token);
     call.app.token_revoke(&call.caller, id).await?;
     Ok(Nothing {})
+}
+
+pub(crate) async fn session_link(call: Call<op::SessionLink>) -> Result<Link, Failure> {
+    let (secret, expires_at) = call
+        .app
+        .session_link(&call.caller, call.input.user.as_deref())
+        .await?;
+    let code = secret.reveal().to_owned();
+    Ok(Link {
+        path: format!("/sign-in?code={code}"),
+        code,
+        expires_at,
+    })
 }
 
 pub(crate) async fn notification_list(

@@ -25,6 +25,16 @@ const FILES: &[(&str, &str, &str)] = &[
         include_str!("../asset/desk.js"),
     ),
     (
+        "form.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../asset/form.js"),
+    ),
+    (
+        "run.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../asset/run.js"),
+    ),
+    (
         "icon.svg",
         "image/svg+xml",
         include_str!("../asset/icon.svg"),
