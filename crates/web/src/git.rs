@@ -1,6 +1,7 @@
 //! Git over smart HTTP: clone, fetch and push with stock clients, streamed both ways.
 
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
@@ -33,6 +34,13 @@ async fn open(
     Ok((caller, opened?))
 }
 
+/// The repository's name in the address.
+fn named(name: Result<Path<String>, PathRejection>) -> Result<String, Failure> {
+    name.map(|Path(name)| name).map_err(|rejection| {
+        Failure::not_found(format!("no such address: {}", rejection.body_text()))
+    })
+}
+
 fn protocol(headers: &HeaderMap) -> Protocol {
     Protocol::from_header(headers.get("git-protocol").map(HeaderValue::as_bytes))
 }
@@ -49,10 +57,12 @@ fn answer(media: String, body: Body) -> Response {
 
 pub(crate) async fn info_refs(
     State(app): State<App>,
-    Path(name): Path<String>,
-    Query(query): Query<ServiceQuery>,
+    name: Result<Path<String>, PathRejection>,
+    query: Result<Query<ServiceQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
+    let name = named(name)?;
+    let Query(query) = query.map_err(|rejection| Failure::invalid(rejection.body_text()))?;
     let service = query
         .service
         .as_deref()
@@ -77,9 +87,10 @@ pub(crate) async fn info_refs(
 
 pub(crate) async fn upload_pack(
     State(app): State<App>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Failure> {
+    let name = named(name)?;
     let headers = request.headers().clone();
     let (_, opened) = open(&app, &headers, &name).await?;
     let output = opened
@@ -92,9 +103,10 @@ pub(crate) async fn upload_pack(
 
 pub(crate) async fn receive_pack(
     State(app): State<App>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Failure> {
+    let name = named(name)?;
     let headers = request.headers().clone();
     let (caller, opened) = open(&app, &headers, &name).await?;
     let input = reader(request.into_body());
