@@ -86,7 +86,7 @@ fn new_form(visit: &Visit, headers: &HeaderMap, name: &str, refused: Option<&Err
     html! {
         section {
             h2 #new { (words.get("projects.new")) }
-            form.stack method="post" action="/projects" aria-labelledby="new" {
+            form.stack.small method="post" action="/projects" aria-labelledby="new" {
                 (parts::form_token(visit))
                 @if let Some(error) = refused { p.notice.bad #new-error role="alert" { (error) } }
                 label { (words.get("projects.name"))

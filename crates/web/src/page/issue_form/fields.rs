@@ -45,6 +45,8 @@ pub(super) fn whole(visit: &Visit, form: &Form<'_>, title: &str) -> Markup {
                 (agent(words, form))
                 (priority(words, form))
                 (assignee(words, form))
+            }
+            div.fields {
                 (text(form, "labels", words.get("issue.labels"), &draft.labels, Some(words.get("issue.labels-hint"))))
                 (text(form, "blocked_by", words.get("issue.blocked-by"), &draft.blocked_by, Some(words.get("issue.blocked-by-hint"))))
             }
