@@ -332,7 +332,7 @@ mod tests {
                 c.report.checks[0].outcome = Outcome::Failed { code: 2 }
             }),
             ("check timed out", |c| {
-                c.report.checks[0].outcome = Outcome::TimedOut
+                c.report.checks[0].outcome = Outcome::TimedOut;
             }),
             ("check capped", |c| {
                 c.report.checks[0].outcome = Outcome::Capped {
@@ -341,17 +341,17 @@ mod tests {
             }),
             ("check missing", |c| c.report.checks.clear()),
             ("check renamed", |c| {
-                c.report.checks[0].name = "tset".to_owned()
+                c.report.checks[0].name = "tset".to_owned();
             }),
             ("check on another commit", |c| {
-                c.report.checks[0].commit = oid('b')
+                c.report.checks[0].commit = oid('b');
             }),
             ("acceptance red on head", |c| {
                 c.report.acceptance_on_head =
                     Some(result("acceptance", 'a', Outcome::Failed { code: 1 }));
             }),
             ("acceptance missing on head", |c| {
-                c.report.acceptance_on_head = None
+                c.report.acceptance_on_head = None;
             }),
             ("acceptance on another commit", |c| {
                 c.report.acceptance_on_head = Some(result("acceptance", 'b', Outcome::Passed));
@@ -364,10 +364,10 @@ mod tests {
                     Some(result("acceptance", 'b', Outcome::Failed { code: 127 }));
             }),
             ("acceptance missing on base", |c| {
-                c.report.acceptance_on_base = None
+                c.report.acceptance_on_base = None;
             }),
             ("sealed file changed", |c| {
-                c.sealed_changed = vec!["t.py".to_owned()]
+                c.sealed_changed = vec!["t.py".to_owned()];
             }),
             ("setup failed", |c| {
                 c.report.setup = Some(result("setup", 'a', Outcome::Failed { code: 1 }));
