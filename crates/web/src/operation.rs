@@ -187,6 +187,10 @@ fn parse<O: Operation>(bytes: &[u8]) -> Result<O::Input, Failure> {
 /// How JSON writes a NUL character.
 const NUL: &[u8] = br"\u0000";
 
+fn marked(value: &mut Value) -> Option<()> {
+    mark_nul(value).then_some(())
+}
+
 /// Puts U+FFFD in the place of every NUL character; says whether there was one.
 fn mark_nul(value: &mut Value) -> bool {
     match value {
@@ -197,12 +201,9 @@ fn mark_nul(value: &mut Value) -> bool {
             }
             found
         }
-        Value::Array(items) => items
-            .iter_mut()
-            .fold(false, |found, item| mark_nul(item) || found),
-        Value::Object(fields) => fields
-            .values_mut()
-            .fold(false, |found, field| mark_nul(field) || found),
+        // Every one is marked, so nothing may stop at the first.
+        Value::Array(items) => items.iter_mut().filter_map(marked).count() > 0,
+        Value::Object(fields) => fields.values_mut().filter_map(marked).count() > 0,
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }

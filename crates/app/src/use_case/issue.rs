@@ -21,6 +21,9 @@ use super::account::alive;
 use crate::change::Context;
 use crate::{App, Caller, Error, acceptance};
 
+/// The most issues that one issue may wait for.
+const MAX_BLOCKERS: usize = 100;
+
 /// An issue to be filed.
 #[derive(Debug, Clone, Default)]
 pub struct NewIssue {
@@ -199,6 +202,12 @@ impl App {
         row: &Issue,
         numbers: &[Number],
     ) -> Result<(), Error> {
+        if numbers.len() > MAX_BLOCKERS {
+            return Err(Error::invalid(format!(
+                "`blocked_by`: {} issues are too many; the limit is {MAX_BLOCKERS}",
+                numbers.len()
+            )));
+        }
         let mut ids = Vec::new();
         for number in numbers {
             let blocker = issue::issue_by_number(tx, row.project, *number)

@@ -79,6 +79,11 @@ impl App {
     /// `Forbidden` for anybody but a runner.
     pub async fn claim(&self, caller: &Caller, claim: &Claim) -> Result<Option<Prepared>, Error> {
         let runner_id = caller.runner()?;
+        if !(0..=100_000).contains(&claim.slots) || claim.version.len() > 100 {
+            return Err(Error::invalid(
+                "`slots` must be 0 to 100000, and `version` at most 100 bytes",
+            ));
+        }
         let now = self.now();
         let mut tx = self.db().write().await?;
         runner::runner_seen(&mut tx, runner_id, claim.slots, &claim.version, false, now).await?;

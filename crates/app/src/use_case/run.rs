@@ -218,7 +218,7 @@ impl App {
             return Err(Error::refused("the run has ended; its log is closed"));
         }
         let limit = self.settings().limits.log_bytes + (1 << 20);
-        if offset + bytes.len() as u64 > limit {
+        if offset.saturating_add(bytes.len() as u64) > limit {
             return Err(Error::refused(format!(
                 "the log would grow over {limit} bytes"
             )));
