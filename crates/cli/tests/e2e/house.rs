@@ -418,11 +418,10 @@ fn nothing(look: impl Fn() -> Vec<String>) {
 
 impl Drop for House {
     fn drop(&mut self) {
-        for child in [&mut self.up, &mut self.runner, &mut self.server] {
-            if let Some(child) = child {
-                child.kill().ok();
-                child.wait().ok();
-            }
+        let all = [&mut self.up, &mut self.runner, &mut self.server];
+        for child in all.into_iter().flatten() {
+            child.kill().ok();
+            child.wait().ok();
         }
     }
 }
