@@ -33,6 +33,10 @@ pub(crate) struct Environment {
     pub(crate) proxy: Option<String>,
     /// What is logged, in the form of `tracing`'s filters.
     pub(crate) log: Option<String>,
+    /// Where every event of an issue is told, signed.
+    pub(crate) webhook_url: Option<String>,
+    /// What those messages are signed with.
+    pub(crate) webhook_secret: Option<String>,
     /// A runner's token.
     pub(crate) runner_token: Option<String>,
     /// How many settings `GIT_CONFIG_COUNT` already hands to git.
@@ -66,6 +70,8 @@ impl Environment {
             path: std::env::var_os("PATH").unwrap_or_default(),
             proxy: text("https_proxy").or_else(|| text("HTTPS_PROXY")),
             log: text("NIGHTSHIFT_LOG"),
+            webhook_url: text("NIGHTSHIFT_WEBHOOK_URL"),
+            webhook_secret: text("NIGHTSHIFT_WEBHOOK_SECRET"),
             runner_token: text("NIGHTSHIFT_RUNNER_TOKEN"),
             git_settings: text("GIT_CONFIG_COUNT")
                 .and_then(|count| count.parse().ok())

@@ -79,11 +79,12 @@ impl Local {
         let address = format!("http://{address}");
         let place = Place::new(&plan.data.join("server"), None)?;
         server::private_folder(&plan.data)?;
-        let app = place.open(environment).await?;
+        let opened = place.open(environment).await?;
+        let app = opened.app.clone();
         let founded = found(&app, &plan).await?;
         let runner_token = runner_token(&app, &plan.data, founded.is_some()).await?;
         let stop_server = CancellationToken::new();
-        let serving = tokio::spawn(server::serve(app.clone(), listener, stop_server.clone()));
+        let serving = tokio::spawn(server::serve(opened, listener, stop_server.clone()));
         let token = match founded {
             Some(token) => token,
             None => known_or_new(&app, &plan, &address).await?,

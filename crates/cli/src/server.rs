@@ -12,8 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use nightshift_app::reconcile::deliver::Target;
 use nightshift_app::reconcile::driver;
 use nightshift_app::{App, Clock, Ids, Settings};
+use nightshift_connect::Webhook;
 use nightshift_git::Git;
 use nightshift_store::{Db, Location};
 use tokio::net::TcpListener;
@@ -52,7 +54,7 @@ impl Place {
     }
 
     /// Opens it; makes what is not there.
-    pub(crate) async fn open(&self, environment: &Environment) -> Done<App> {
+    pub(crate) async fn open(&self, environment: &Environment) -> Done<Opened> {
         private_folder(&self.data)?;
         let git = Git::new(nightshift_git::Settings {
             program: "git".into(),
@@ -67,8 +69,39 @@ impl Place {
         let db = Db::open(&self.database)
             .await
             .map_err(|error| Failure::failed(format!("{:#}", anyhow::Error::from(error))))?;
-        let settings = Settings::new(self.data.clone(), git);
-        Ok(App::open(settings, db, Arc::new(World), Arc::new(World))?)
+        let targets = targets(environment)?;
+        let settings = Settings {
+            targets: targets.iter().map(|one| one.name().to_owned()).collect(),
+            ..Settings::new(self.data.clone(), git)
+        };
+        let app = App::open(settings, db, Arc::new(World), Arc::new(World))?;
+        Ok(Opened { app, targets })
+    }
+}
+
+/// An application, and the places outside that are told what happens.
+pub(crate) struct Opened {
+    pub(crate) app: App,
+    pub(crate) targets: Vec<Box<dyn Target>>,
+}
+
+/// The webhook that the operator names, if any.
+fn targets(environment: &Environment) -> Done<Vec<Box<dyn Target>>> {
+    match (&environment.webhook_url, &environment.webhook_secret) {
+        (None, _) => Ok(Vec::new()),
+        (Some(_), None) => Err(Failure::usage(
+            "NIGHTSHIFT_WEBHOOK_URL is set and NIGHTSHIFT_WEBHOOK_SECRET is not: messages are never \
+             sent unsigned; set it to `whsec_` and the output of `openssl rand -base64 32`",
+        )),
+        (Some(url), Some(secret)) => {
+            // Installed already where a client was made in this process.
+            rustls::crypto::ring::default_provider()
+                .install_default()
+                .ok();
+            let hook = Webhook::new("webhook", url, secret, Arc::new(World))
+                .map_err(|error| Failure::usage(error.to_string()))?;
+            Ok(vec![Box::new(hook)])
+        }
     }
 }
 
@@ -98,10 +131,16 @@ pub(crate) async fn listen(address: SocketAddr, behind_tls: bool) -> Done<TcpLis
 }
 
 /// Answers until `stop` is cancelled, then lets open requests end.
-pub(crate) async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> Done {
+pub(crate) async fn serve(opened: Opened, listener: TcpListener, stop: CancellationToken) -> Done {
+    let Opened { app, targets } = opened;
     // The first page with colours need not wait for the grammars.
     let warming = tokio::task::spawn_blocking(nightshift_web::warm_colours);
     let driving = tokio::spawn(driver::run(app.clone(), stop.clone().cancelled_owned()));
+    let delivering = tokio::spawn(driver::deliver(
+        app.clone(),
+        targets,
+        stop.clone().cancelled_owned(),
+    ));
     let answering = axum::serve(listener, nightshift_web::router(app))
         .with_graceful_shutdown(stop.clone().cancelled_owned());
     // Streams and waiting claims end only when somebody cuts them.
@@ -116,6 +155,8 @@ pub(crate) async fn serve(app: App, listener: TcpListener, stop: CancellationTok
     stop.cancel();
     // A reconciler stops between two steps; what it was doing is finished at the next start.
     driving.await.ok();
+    // A delivery that is under way is repeated with the same id at the next start.
+    delivering.abort();
     warming.await.ok();
     served.map_err(|error| Failure::failed(format!("the server broke off: {error}")))
 }
@@ -145,6 +186,18 @@ impl Ids for World {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_webhook_without_a_secret_is_refused() {
+        let mut environment = Environment {
+            webhook_url: Some("http://127.0.0.1:9/".to_owned()),
+            ..Environment::default()
+        };
+        let refused = targets(&environment).err().expect("refused");
+        assert!(refused.message.contains("openssl rand"), "{refused}");
+        environment.webhook_secret = Some("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned());
+        assert_eq!(targets(&environment).map_or(0, |found| found.len()), 1);
+    }
 
     #[tokio::test]
     async fn an_open_address_needs_a_word() {

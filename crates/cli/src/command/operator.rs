@@ -56,7 +56,8 @@ impl Args {
         let data = self.data.unwrap_or(environment.data.join("server"));
         let app = Place::new(&data, self.database.as_deref())?
             .open(environment)
-            .await?;
+            .await?
+            .app;
         let secret = match self.command {
             Command::Found { name } => app.found(&name, "made by the operator").await?,
             Command::Token { user, runner } => {

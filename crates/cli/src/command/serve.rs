@@ -42,11 +42,11 @@ impl Args {
         let place = Place::new(&data, self.database.as_deref())?;
         let listener = server::listen(self.listen, self.behind_tls).await?;
         let address = listener.local_addr().map_or(self.listen, |address| address);
-        let app = place.open(environment).await?;
+        let opened = place.open(environment).await?;
         let stop = Stop::on_signals()?;
         output.bytes(format!("http://{address}\n").as_bytes())?;
         tracing::info!(%address, data = %data.display(), "serving");
-        server::serve(app, listener, stop.orderly).await?;
+        server::serve(opened, listener, stop.orderly).await?;
         tracing::info!("stopped");
         Ok(())
     }
