@@ -60,9 +60,8 @@ impl Stage {
         let before = self.refusals().await.len();
         let query = O::Query::default();
         let answer = self.agent.client().call::<O>(&path, &query, &input).await;
-        let error = match answer {
-            Ok(_) => panic!("{} was allowed", O::ID),
-            Err(error) => error,
+        let Err(error) = answer else {
+            panic!("{} was allowed", O::ID);
         };
         assert!(
             matches!(error.kind(), Some("forbidden" | "not-found")),

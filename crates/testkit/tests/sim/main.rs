@@ -26,7 +26,7 @@ const KNOWN: &[u64] = &[];
 /// Steps of one life.
 const STEPS: u64 = 45;
 
-/// SplitMix64 (Steele, Lea, Flood 2014): small, and the same everywhere.
+/// The generator `SplitMix64` (Steele, Lea, Flood 2014): small, and the same everywhere.
 struct Luck(u64);
 
 impl Luck {
