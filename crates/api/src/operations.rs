@@ -4,9 +4,8 @@ use crate::issue::{EditIssue, Issue, IssueLine, IssuePath, IssueQuery, NewIssue,
 use crate::operation::RawOperation;
 use crate::project::{
     CreatedToken, Event, EventQuery, Health, Link, Me, Member, MemberPath, NewLink, NewProject,
-    NewToken, NewUser,
-    Notification, NotificationPath, NotificationQuery, Project, ProjectPath, SetMember, Token,
-    TokenPath, User,
+    NewToken, NewUser, Notification, NotificationPath, NotificationQuery, Project, ProjectPath,
+    SetMember, Token, TokenPath, User,
 };
 use crate::pull::{NewReview, Pull, PullLine, QueueLine};
 use crate::run::{Run, RunPath, RunQuery};

@@ -18,6 +18,7 @@ pub(crate) mod run;
 pub(crate) mod runner;
 pub(crate) mod runners;
 pub(crate) mod serve;
+pub(crate) mod sign_in_link;
 pub(crate) mod speak;
 pub(crate) mod states;
 pub(crate) mod token;
@@ -127,6 +128,8 @@ pub(crate) enum Command {
     Operator(operator::Args),
     /// Sign in to a server with a token
     Login(login::Args),
+    /// Print an address that signs a browser in, once
+    SignInLink(sign_in_link::Args),
     /// Look for what is missing or broken on this machine
     Doctor(doctor::Args),
     /// Print a completion script for a shell
@@ -165,6 +168,7 @@ impl Cli {
             Command::Token(command) => command.run(&connect(environment)?).await,
             Command::User(command) => command.run(&connect(environment)?).await,
             Command::Login(args) => args.run(global, &environment, output).await,
+            Command::SignInLink(args) => args.run(&connect(environment)?).await,
             Command::Doctor(args) => args.run(global, environment, output).await,
             Command::Completion(args) => args.run(output),
             Command::Openapi => output.json(&nightshift_api::openapi::document()),

@@ -5,10 +5,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
+use nightshift_api::client::Client;
 use nightshift_domain::config::is_name;
 
 use crate::client_settings::{ClientSettings, path};
 use crate::command::runner::processors;
+use crate::command::sign_in_link;
+use crate::connection::http;
 use crate::environment::Environment;
 use crate::failure::{Done, Failure};
 use crate::local::{Local, Plan};
@@ -59,8 +62,15 @@ impl Args {
         let local = Local::start(plan, environment, output, &stop).await?;
         settings.remember(&local.server, &local.token);
         settings.write(&environment.config)?;
+        let client = Client::new(
+            http(&local.server)?,
+            &local.server,
+            Some(local.token.clone()),
+        );
+        let link = sign_in_link::own(&client).await?;
         let mut screen = output.screen();
         screen.line([plain("nightshift is up at "), bold(&local.server)]);
+        screen.line([plain("sign a browser in, once: "), bold(&link)]);
         screen.line([dim(format!(
             "signed in as {admin} ({}), {slots} slots, data and logs in {}",
             path(&environment.config).display(),

@@ -22,6 +22,7 @@ use tempfile::TempDir;
 
 use crate::clock;
 use crate::command::project::add;
+use crate::command::sign_in_link;
 use crate::connection::Connection;
 use crate::environment::Environment;
 use crate::failure::{Done, Failure};
@@ -265,10 +266,15 @@ async fn leave(connection: &Connection, folder: &Folder, stop: &Stop, began: Ins
     screen.gap();
     view::issue::list(&mut screen, &issues.items, clock::now());
     screen.gap();
+    let link = sign_in_link::own(&connection.client).await?;
     screen.line([
         bold("What waits is yours to decide."),
-        plain(" In another terminal:"),
+        plain(" In a browser, signed in once by this address:"),
     ]);
+    screen.gap();
+    screen.line([plain(format!("  {link}"))]);
+    screen.gap();
+    screen.line([plain("In another terminal:")]);
     screen.gap();
     let program = program::own()?;
     let lines = [

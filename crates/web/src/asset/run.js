@@ -30,6 +30,10 @@
     const follow = atEnd();
     const next = document.createElement("template");
     next.innerHTML = event.data;
+    const [first] = next.content.children;
+    const steps = log.querySelectorAll("li.step");
+    const known = first?.className === "step" && steps[steps.length - 1]?.textContent === first.textContent;
+    if (known) first.remove(); // the step goes on
     const items = [...next.content.children];
     document.getElementById("nothing")?.remove();
     log.append(next.content);

@@ -3,6 +3,7 @@
 //! A secret is shown in the answer to the form that made it, and never again. Deliberately absent:
 //! other people's tokens.
 
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 use nightshift_app::use_case::account::NewToken;
@@ -172,7 +173,12 @@ pub(crate) async fn token_new(posted: Posted<TokenForm>) -> Response {
         expires_in_days: Some(posted.form.days).filter(|days| *days > 0),
     };
     match visit.app.token_create(&visit.caller, &new).await {
-        Ok((token, secret)) => page(visit, Some((&token, &secret))).await,
+        Ok((token, secret)) => {
+            let mut answer = page(visit, Some((&token, &secret))).await;
+            let never = HeaderValue::from_static("no-store");
+            answer.headers_mut().insert(header::CACHE_CONTROL, never);
+            answer
+        }
         Err(error) => visit.failed(error),
     }
 }

@@ -33,9 +33,9 @@ impl Page<'_> {
                 a.skip href="#main" { (words.get("frame.skip")) }
                 nav aria-label=(words.get("frame.navigation")) {
                     a.brand href="/" { "Nightshift" }
-                    @for (place, address) in PLACES {
+                    @for (place, word, address) in PLACES {
                         a href=(address) aria-current=[(self.place == *place).then_some("page")] {
-                            (words.get(&format!("frame.{place}")))
+                            (words.get(word))
                         }
                     }
                     span.gap {}
@@ -54,13 +54,13 @@ impl Page<'_> {
     }
 }
 
-/// The entries of the navigation, and where they lead.
-const PLACES: &[(&str, &str)] = &[
-    ("desk", "/"),
-    ("board", "/board"),
-    ("runs", "/runs"),
-    ("projects", "/projects"),
-    ("server", "/server"),
+/// The entries of the navigation, their words, and where they lead.
+const PLACES: &[(&str, &str, &str)] = &[
+    ("desk", "frame.desk", "/"),
+    ("board", "frame.board", "/board"),
+    ("runs", "frame.runs", "/runs"),
+    ("projects", "frame.projects", "/projects"),
+    ("server", "frame.server", "/server"),
 ];
 
 /// A whole document with its headers.

@@ -96,9 +96,7 @@ pub(crate) async fn submit(State(app): State<App>, request: Request<Body>) -> Re
 }
 
 fn enter(headers: &HeaderMap, session: &Secret, next: &str) -> Response {
-    // Only a path of ours; `//host` would lead elsewhere.
-    let own = next.starts_with('/') && !next.starts_with("//") && !next.starts_with("/\\");
-    let target = if own { next } else { "/" };
+    let target = if is_own_path(next) { next } else { "/" };
     let mut answer = Redirect::to(target).into_response();
     let lasts = SESSION_LASTS.as_secs();
     let value = format!(
@@ -108,6 +106,14 @@ fn enter(headers: &HeaderMap, session: &Secret, next: &str) -> Response {
     );
     set_cookie(&mut answer, &value);
     safe(answer)
+}
+
+/// Whether an address stays on this site. `//host` would lead elsewhere; so would `/\host`, and
+/// `/<tab>/host`, since browsers take control characters out (WHATWG URL, basic URL parser).
+fn is_own_path(next: &str) -> bool {
+    next.starts_with('/')
+        && !next.starts_with("//")
+        && !next.chars().any(|one| one == '\\' || one.is_control())
 }
 
 /// Behind a proxy with TLS the cookie travels encrypted only.
@@ -155,7 +161,7 @@ pub(crate) async fn language(headers: HeaderMap, Query(query): Query<LanguageQue
         .and_then(|from| from.to_str().ok())
         .and_then(|from| from.split_once("://"))
         .and_then(|(_, rest)| rest.find('/').map(|at| rest[at..].to_owned()))
-        .filter(|path| !path.starts_with("//"))
+        .filter(|path| is_own_path(path))
         .unwrap_or_else(|| "/".to_owned());
     let mut answer = Redirect::to(&back).into_response();
     if let Some(words) = words::by_code(&query.code) {
