@@ -69,6 +69,18 @@ pub(crate) async fn log_and_lists(w: World) {
             .unwrap();
         assert_eq!(seqs(found), expected);
     }
+    for (before, project, limit, expected) in [
+        (i64::MAX, None, 9, vec![6, 5, 4, 3, 2, 1]),
+        (6, None, 2, vec![5, 4]),
+        (i64::MAX, Some(p.id), 9, vec![6, 4, 1]),
+        (6, Some(p.id), 1, vec![4]),
+        (1, None, 9, vec![]),
+    ] {
+        let found = event_list_back(&mut tx, before, project, limit)
+            .await
+            .unwrap();
+        assert_eq!(seqs(found), expected);
+    }
     let last = event_list(&mut tx, 5, None, None, 1)
         .await
         .unwrap()

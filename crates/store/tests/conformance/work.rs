@@ -71,6 +71,10 @@ pub(crate) async fn job_round_trip(w: World) {
         job_count_by_phase(&mut tx).await.unwrap(),
         [("queued".to_owned(), 1), ("succeeded".to_owned(), 1)]
     );
+    for (phase, cap, expected) in [("queued", 9, 1), ("dead", 9, 0), ("queued", 0, 0)] {
+        let count = job_count_capped(&mut tx, phase, cap).await.unwrap();
+        assert_eq!(count, expected, "{phase} up to {cap}");
+    }
 }
 
 pub(crate) async fn jobs_are_claimed_in_order(w: World) {
@@ -302,6 +306,9 @@ pub(crate) async fn run_lists(w: World) {
         let found: Vec<RunId> = found.into_iter().map(|run| run.id).collect();
         assert_eq!(found, expected);
     }
+    let running = run_list_running(&mut tx, 9).await.unwrap();
+    let running: Vec<RunId> = running.into_iter().map(|run| run.id).collect();
+    assert_eq!(running, ids[..2]);
     let page = run_list(&mut tx, None, None, Some(ids[1]), 2)
         .await
         .unwrap();

@@ -146,7 +146,7 @@ fn password(visit: &Visit) -> Markup {
         form.stack method="post" action="/account/password" {
             (parts::form_token(visit))
             // Password keepers look for the name the password belongs to.
-            input.hidden name="name" value=(visit.name) autocomplete="username" readonly tabindex="-1" aria-hidden="true";
+            span.hidden aria-hidden="true" { input name="name" value=(visit.name) autocomplete="username" readonly tabindex="-1"; }
             label { (words.get("account.new-password"))
                 input type="password" name="password" required minlength=(SHORTEST_PASSWORD) maxlength="256" autocomplete="new-password"; }
             label { (words.get("account.again"))

@@ -252,6 +252,7 @@ fn arguments(input: &serde_json::Value) -> String {
 fn brief(input: &serde_json::Value) -> String {
     const TELLING: &[&str] = &[
         "command",
+        "script",
         "cmd",
         "file_path",
         "path",
@@ -393,12 +394,7 @@ mod tests {
                 json!({"kind": evil}),
             ]);
             let lower = html.to_lowercase();
-            for active in [
-                "<script",
-                "<img",
-                "<svg",
-                "href=\"javascript",
-            ] {
+            for active in ["<script", "<img", "<svg", "href=\"javascript"] {
                 assert!(!lower.contains(active), "{evil} became {html}");
             }
             // What a test of letters cannot see: no attribute of a tag begins with `on`.

@@ -147,7 +147,7 @@ fn page<'a>(
                     label { span.hidden { (words.get("run.search")) }
                         input type="search" name="q" value=(wanted) placeholder=(words.get("run.search")) maxlength=(LONGEST);
                     }
-                    button { (words.get("run.search")) }
+                    button { (words.get("run.find")) }
                 }
             }
             (contents)

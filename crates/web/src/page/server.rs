@@ -5,6 +5,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 use nightshift_app::use_case::event::EventView;
 use nightshift_app::use_case::watch::{COUNT_TO, Parts};
+use nightshift_domain::access::Actor;
 use serde::Deserialize;
 
 use super::visit::url_part;
@@ -76,7 +77,7 @@ fn body(
             @match events {
                 None => p.quiet { (words.get("server.choose-project")) },
                 Some([]) => p.quiet { (words.get("server.no-events")) },
-                Some(events) => (audit(words, project, events)),
+                Some(events) => (audit(words, found, project, events)),
             }
         }
     }
@@ -139,7 +140,7 @@ fn jobs(words: &Words, found: &Parts) -> Markup {
     }
 }
 
-fn audit(words: &Words, project: Option<&str>, events: &[EventView]) -> Markup {
+fn audit(words: &Words, found: &Parts, project: Option<&str>, events: &[EventView]) -> Markup {
     let last = events
         .last()
         .map(|last| last.event.seq)
@@ -157,7 +158,7 @@ fn audit(words: &Words, project: Option<&str>, events: &[EventView]) -> Markup {
                 th scope="col" { (words.get("run.issue")) }
                 th scope="col" { (words.get("server.details")) }
             } }
-            tbody { @for view in events { (event(view)) } }
+            tbody { @for view in events { (event(found, view)) } }
         } }
         @if let Some(last) = last {
             p.ways { a href={ "/server?" (of_project) "before=" (last) "#audit-title" } { (words.get("runs.older")) } }
@@ -165,7 +166,7 @@ fn audit(words: &Words, project: Option<&str>, events: &[EventView]) -> Markup {
     }
 }
 
-fn event(view: &EventView) -> Markup {
+fn event(found: &Parts, view: &EventView) -> Markup {
     let event = &view.event;
     let empty = event
         .data
@@ -179,7 +180,7 @@ fn event(view: &EventView) -> Markup {
                 Some(run) => a href={ "/runs/" (run) } { (event.kind) },
                 None => (event.kind),
             } }
-            td { (event.actor.label()) }
+            td { (who(found, &event.actor)) }
             td { @match (&view.project, view.number) {
                 (Some(project), Some(number)) => a href={ "/p/" (project) "/" (number) } { (project) " #" (number) },
                 (Some(project), None) => a href={ "/p/" (project) } { (project) },
@@ -188,4 +189,28 @@ fn event(view: &EventView) -> Markup {
             td { @if !empty { code.data { (event.data) } } }
         }
     }
+}
+
+/// Who acted, by a name where there is one.
+fn who(found: &Parts, actor: &Actor) -> Markup {
+    let name = match actor {
+        Actor::Runner { runner } => found
+            .runners
+            .iter()
+            .find(|(view, _)| view.runner.id == *runner)
+            .map(|(view, _)| view.runner.name.as_str()),
+        Actor::Person { .. } | Actor::Run { .. } | Actor::System => None,
+    };
+    html! {
+        @match (actor, name) {
+            (Actor::Run { run, .. }, _) => a href={ "/runs/" (run) } { "run " (last_digits(&run.to_string())) },
+            (_, Some(name)) => { "runner " (name) },
+            (_, None) => (actor.label()),
+        }
+    }
+}
+
+/// The end of an id, which tells it from others of the same time.
+fn last_digits(id: &str) -> &str {
+    id.get(id.len().saturating_sub(8)..).unwrap_or(id)
 }
