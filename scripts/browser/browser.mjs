@@ -32,6 +32,10 @@ export async function signedIn(browser, server, token, options = {}) {
   const page = await context.newPage();
   const faults = [];
   page.on("pageerror", (error) => faults.push(`script error: ${error.message}`));
-  page.on("console", (message) => { if (message.type() === "error") faults.push(`console: ${message.text()}`); });
+  page.on("response", (answer) => { if (answer.status() >= 400) faults.push(`${answer.status()} for ${answer.url()}`); });
+  page.on("console", (message) => {
+    const reported = message.text().startsWith("Failed to load resource"); // with its address, above
+    if (message.type() === "error" && !reported) faults.push(`console: ${message.text()}`);
+  });
   return { context, page, faults };
 }

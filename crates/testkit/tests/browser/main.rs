@@ -20,7 +20,9 @@ use nightshift_testkit::{Hand, Person, World};
 fn drive(script: &str, words: &[&str]) -> String {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let folder = root.join("scripts/browser");
-    let installed = Command::new(folder.join("install.sh")).output().expect("install.sh starts");
+    let installed = Command::new(folder.join("install.sh"))
+        .output()
+        .expect("install.sh starts");
     assert!(
         installed.status.success(),
         "{}",
@@ -41,18 +43,33 @@ fn drive(script: &str, words: &[&str]) -> String {
 }
 
 /// Files one issue and brings its result to the desk.
-async fn result(alice: &Person, hand: &Hand, title: &str, files: &[(&str, &str)], green: bool) -> i64 {
+async fn result(
+    alice: &Person,
+    hand: &Hand,
+    title: &str,
+    files: &[(&str, &str)],
+    green: bool,
+) -> i64 {
     let number = alice.files_ready("night", title).await;
-    let order = hand.claims_of(&[Kind::Author]).await.expect("an author's job");
+    let order = hand
+        .claims_of(&[Kind::Author])
+        .await
+        .expect("an author's job");
     hand.authors(&order, files).await.expect("authored");
-    let proof = hand.claims_of(&[Kind::Verify]).await.expect("a proof's job");
+    let proof = hand
+        .claims_of(&[Kind::Verify])
+        .await
+        .expect("a proof's job");
     hand.proves(&proof, green).await.expect("proved");
     number
 }
 
 async fn question(alice: &Person, hand: &Hand, title: &str) -> i64 {
     let number = alice.files_ready("night", title).await;
-    let order = hand.claims_of(&[Kind::Author]).await.expect("an author's job");
+    let order = hand
+        .claims_of(&[Kind::Author])
+        .await
+        .expect("an author's job");
     let end = End::Asked {
         question: "Red or **blue**?".to_owned(),
     };
@@ -67,17 +84,38 @@ async fn e2e_browser_a_morning_by_keys_alone() {
     let (alice, hand) = (world.alice(), world.hand("r1").await);
     for n in 1..=14 {
         let path = format!("src/part-{n}.txt");
-        result(&alice, &hand, &format!("Write part {n}"), &[(&path, "a line\n")], true).await;
+        result(
+            &alice,
+            &hand,
+            &format!("Write part {n}"),
+            &[(&path, "a line\n")],
+            true,
+        )
+        .await;
     }
     for n in 1..=2 {
         let path = format!("src/red-{n}.txt");
-        result(&alice, &hand, &format!("Break part {n}"), &[(&path, "a line\n")], false).await;
+        result(
+            &alice,
+            &hand,
+            &format!("Break part {n}"),
+            &[(&path, "a line\n")],
+            false,
+        )
+        .await;
     }
     for n in 1..=2 {
         question(&alice, &hand, &format!("Paint part {n}")).await;
         let config = format!("[[check]]\nname = \"test\"\nrun = \"true # {n}\"\n");
         let files = [(".nightshift/config.toml", config.as_str())];
-        result(&alice, &hand, &format!("Touch the settings {n}"), &files, true).await;
+        result(
+            &alice,
+            &hand,
+            &format!("Touch the settings {n}"),
+            &files,
+            true,
+        )
+        .await;
     }
     let said = drive("morning.mjs", &[&world.url, alice.token()]);
     assert!(said.contains("20 decided"), "{said}");
@@ -95,11 +133,19 @@ async fn e2e_browser_a_morning_by_keys_alone() {
     }
     for n in [15, 16, 18, 20] {
         let issue = alice.sees("night", n).await;
-        assert_eq!((issue.line.phase.as_str(), issue.line.round), ("ready", 2), "#{n}");
+        assert_eq!(
+            (issue.line.phase.as_str(), issue.line.round),
+            ("ready", 2),
+            "#{n}"
+        );
     }
     for n in [17, 19] {
         let issue = alice.sees("night", n).await;
-        assert_eq!(issue.messages.last().expect("an answer").body, "Blue.", "#{n}");
+        assert_eq!(
+            issue.messages.last().expect("an answer").body,
+            "Blue.",
+            "#{n}"
+        );
     }
 }
 
@@ -135,7 +181,10 @@ async fn e2e_browser_every_page_for_everybody() {
     alice.files("night", new).await.expect("an issue");
     let order = hand.claims_of(&[Kind::Author]).await.expect("a job");
     let files = [
-        ("src/<img src=x onerror=globalThis.__pwned=1>.js", words.as_str()),
+        (
+            "src/<img src=x onerror=globalThis.__pwned=1>.js",
+            words.as_str(),
+        ),
         ("README.md", words.as_str()),
     ];
     let attempt = hand.pushes(&order, &files);
@@ -156,21 +205,43 @@ async fn e2e_browser_every_page_for_everybody() {
         summary: words.clone(),
         self_checks: Vec::new(),
     };
-    hand.ends(&order, end, Some(attempt)).await.expect("authored");
+    hand.ends(&order, end, Some(attempt))
+        .await
+        .expect("authored");
     let proof = hand.claims_of(&[Kind::Verify]).await.expect("a proof");
     let mut report = nightshift_testkit::hand::report(&proof, true);
     report.checks[0].output_tail = words.clone();
-    hand.ends(&proof, End::Proved { report }, None).await.expect("proved");
+    hand.ends(&proof, End::Proved { report }, None)
+        .await
+        .expect("proved");
     for n in 2..=4 {
         let path = format!("src/part-{n}.txt");
-        result(&alice, &hand, &format!("Write part {n}"), &[(&path, "a line\n")], true).await;
+        result(
+            &alice,
+            &hand,
+            &format!("Write part {n}"),
+            &[(&path, "a line\n")],
+            true,
+        )
+        .await;
     }
     question(&alice, &hand, "Paint it").await;
 
     let run = format!("/runs/{}", order.run);
     let paths = [
-        "/", "/p/night/1/change", "/p/night/1", "/p/night/2/change?split=1", "/board", "/p/night",
-        "/p/night/new", "/p/night/5/edit", "/projects", "/runs", &run, "/server", "/account",
+        "/",
+        "/p/night/1/change",
+        "/p/night/1",
+        "/p/night/2/change?split=1",
+        "/board",
+        "/p/night",
+        "/p/night/new",
+        "/p/night/5/edit",
+        "/projects",
+        "/runs",
+        &run,
+        "/server",
+        "/account",
     ];
     let mut arguments = vec![world.url.as_str(), alice.token()];
     arguments.extend(paths);

@@ -166,7 +166,8 @@ impl Stage {
             | "project.list" | "project.get" | "member.list" | "issue.list" | "issue.get"
             | "pull.list" | "pull.get" | "pull.diff" | "queue.get" | "run.list" | "run.get"
             | "run.log" | "run.log.stream" | "event.list" | "event.stream"
-            | "notification.list" | "notification.read" | "runner.list" | "token.revoke" => {}
+            | "notification.list" | "notification.read" | "runner.list" | "token.revoke"
+            | "session.link" => {}
             "user.create" => {
                 self.made += 1;
                 body = json!({ "name": format!("u{}", self.made) });

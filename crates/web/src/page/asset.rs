@@ -20,6 +20,11 @@ const FILES: &[(&str, &str, &str)] = &[
         include_str!("../asset/live.js"),
     ),
     (
+        "change.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../asset/change.js"),
+    ),
+    (
         "desk.js",
         "text/javascript; charset=utf-8",
         include_str!("../asset/desk.js"),
