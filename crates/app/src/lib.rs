@@ -110,6 +110,12 @@ impl App {
         &self.0.settings
     }
 
+    /// What the forms of one answer carry, to prove that they come from the session's own pages.
+    #[must_use]
+    pub fn form_token(&self, session: &str) -> String {
+        Secret::form_token(session, self.ids().secret())
+    }
+
     /// A time from now.
     #[must_use]
     pub fn later(&self, span: std::time::Duration) -> jiff::Timestamp {

@@ -532,11 +532,11 @@ impl Issue {
                 Phase::Done { commit },
                 vec![E::LeaveQueue, E::Notify(Notice::Landed)],
             ),
-            Phase::Ready | Phase::Working | Phase::InReview => self.to(
+            Phase::Ready | Phase::Working | Phase::InReview | Phase::Closed { .. } => self.to(
                 Phase::Done { commit },
                 vec![E::CancelJobs, E::LeaveQueue, E::Notify(Notice::Landed)],
             ),
-            Phase::Draft | Phase::NeedsInput { .. } | Phase::Done { .. } | Phase::Closed { .. } => {
+            Phase::Draft | Phase::NeedsInput { .. } | Phase::Done { .. } => {
                 self.refuse("it cannot have landed")
             }
         }

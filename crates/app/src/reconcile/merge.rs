@@ -66,7 +66,13 @@ async fn step_project(app: &App, id: ProjectId) -> Result<bool, Error> {
         return Ok(false);
     };
     match step {
-        Step::Build { issue, base, head } => build(app, &home, issue, base, head).await,
+        Step::Build { issue, base, head } => {
+            let seen = entries
+                .into_iter()
+                .find(|entry| entry.issue == issue)
+                .and_then(|entry| entry.candidate);
+            build(app, &home, issue, base, head, seen).await
+        }
         Step::Try { issue, commit } => queue_trial(app, issue, &commit).await,
         Step::Land { issue, .. } => {
             let entry = entries.into_iter().find(|entry| entry.issue == issue);
@@ -176,6 +182,7 @@ async fn build(
     id: IssueId,
     base: ObjectId,
     head: ObjectId,
+    seen: Option<Candidate>,
 ) -> Result<bool, Error> {
     let repository = app.repository(home.id)?;
     let mut tx = app.db().read().await?;
@@ -264,7 +271,8 @@ async fn build(
     let Some(entry) = queue::queue_get(&mut tx, id).await? else {
         return Ok(false);
     };
-    if entry.approved != candidate.head {
+    // Another server may have built, or landed, meanwhile: its intent is not overwritten unseen.
+    if entry.approved != candidate.head || entry.candidate != seen {
         return Ok(true);
     }
     if let Some(old) = entry.trial_job {

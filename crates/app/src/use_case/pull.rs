@@ -8,6 +8,7 @@ use nightshift_domain::check::Colour;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{IssueId, Number, ReviewId};
 use nightshift_domain::issue::Event;
+use nightshift_domain::job::Kind;
 use nightshift_domain::merge;
 use nightshift_git::{ByteStream, DiffOptions, FileDiff};
 use nightshift_store::issue::Issue;
@@ -16,7 +17,7 @@ use nightshift_store::pull_head::Head;
 use nightshift_store::queue::QueueEntry;
 use nightshift_store::review::{Decision, LineComment, Review};
 use nightshift_store::verdict::Verdict;
-use nightshift_store::{issue, pull, pull_head, queue, review, verdict};
+use nightshift_store::{issue, pull, pull_head, queue, review, run, verdict};
 
 use super::issue::IssueLine;
 use crate::change::Context;
@@ -305,6 +306,16 @@ impl App {
                 "the last decision on #{number} is not yours, or there is none: nothing to take back"
             )));
         };
+        let came_of_it = run::run_list(&mut tx, Some(row.id), None, None, 50)
+            .await?
+            .iter()
+            .any(|run| run.kind == Kind::Author && run.started_at > last.created_at);
+        if came_of_it {
+            return Err(Error::refused(format!(
+                "the agent began to work on #{number} after your decision: cancel its run, or wait \
+                 for its result"
+            )));
+        }
         review::review_withdraw(&mut tx, last.id, now).await?;
         let actor = caller.actor();
         let context = Context::new(&actor, now);

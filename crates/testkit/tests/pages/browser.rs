@@ -59,7 +59,9 @@ impl Browser {
 
     /// Sends the form of the sign-in page and keeps the cookie.
     pub(crate) async fn sign_in(&mut self, fields: &[(&str, &str)]) -> Answer {
-        let answer = self.send(self.client.post(self.at("/sign-in")).form(fields)).await;
+        let answer = self
+            .send(self.client.post(self.at("/sign-in")).form(fields))
+            .await;
         if let Some(cookie) = answer.cookie() {
             let pair = cookie.split(';').next().expect("a pair");
             self.cookie = Some(pair.to_owned());

@@ -33,7 +33,13 @@ async fn log(hand: &Hand, order: &WorkOrder, offset: u64, text: &str) -> u64 {
 fn anchors(text: &str) -> Vec<u64> {
     text.split("id=\"o")
         .skip(1)
-        .map(|rest| rest.split('"').next().expect("an end").parse().expect("an offset"))
+        .map(|rest| {
+            rest.split('"')
+                .next()
+                .expect("an end")
+                .parse()
+                .expect("an offset")
+        })
         .collect()
 }
 
@@ -54,7 +60,10 @@ async fn a_long_log_is_read_in_parts_forth_and_back_and_every_record_has_its_pla
         let mut text = String::new();
         for n in 0..300 {
             offsets.push(at + text.len() as u64);
-            text.push_str(&record(&format!("line {chunk}.{n} {}", "x".repeat(n % 200))));
+            text.push_str(&record(&format!(
+                "line {chunk}.{n} {}",
+                "x".repeat(n % 200)
+            )));
         }
         at = log(&hand, &order, at, &text).await;
     }
@@ -93,11 +102,23 @@ async fn a_long_log_is_read_in_parts_forth_and_back_and_every_record_has_its_pla
     let some = offsets[1_234];
     let linked = browser.get(&format!("{page}?at={some}")).await;
     assert_eq!(anchors(&linked.text)[0], some);
-    for odd in ["?at=x", "?at=-1", "?at=99999999999999999999", "?before=0", "?at=18446744073709551615"] {
-        assert_eq!(browser.get(&format!("{page}{odd}")).await.status, 200, "{odd}");
+    for odd in [
+        "?at=x",
+        "?at=-1",
+        "?at=99999999999999999999",
+        "?before=0",
+        "?at=18446744073709551615",
+    ] {
+        assert_eq!(
+            browser.get(&format!("{page}{odd}")).await.status,
+            200,
+            "{odd}"
+        );
     }
     // The same once the log is closed and compressed.
-    hand.fails(&order, Reason::AgentFailed).await.expect("ended");
+    hand.fails(&order, Reason::AgentFailed)
+        .await
+        .expect("ended");
     world.after(Duration::from_secs(3 * 3_600)).await;
     let packed = browser.get(&format!("{page}?at={some}")).await;
     assert_eq!(anchors(&packed.text), anchors(&linked.text));
@@ -109,7 +130,13 @@ async fn a_search_finds_in_what_is_shown_and_links_there() {
     let world = World::new().await;
     let (hand, order) = begun(&world).await;
     let first = log(&hand, &order, 0, &record("nothing to see <here>")).await;
-    let second = log(&hand, &order, first, &record("a \"Needle\"\nin \u{1b}[31mred\u{1b}[0m hay")).await;
+    let second = log(
+        &hand,
+        &order,
+        first,
+        &record("a \"Needle\"\nin \u{1b}[31mred\u{1b}[0m hay"),
+    )
+    .await;
     log(&hand, &order, second, &record(&"hay ".repeat(100))).await;
     let browser = Browser::signed_in(&world, "alice").await;
     let page = format!("/runs/{}", order.run);
@@ -124,7 +151,10 @@ async fn a_search_finds_in_what_is_shown_and_links_there() {
     ] {
         let text = browser.get(&format!("{page}?q={query}")).await.text;
         assert_eq!(text.matches("<mark>").count(), count, "{query}: {text}");
-        assert!(!text.contains("<here>") && !text.contains("<script>"), "{query}");
+        assert!(
+            !text.contains("<here>") && !text.contains("<script>"),
+            "{query}"
+        );
     }
     let text = browser.get(&format!("{page}?q=needle")).await.text;
     assert!(text.contains(&format!("?at={first}#o{first}")), "{text}");
@@ -155,17 +185,25 @@ async fn a_page_follows_its_log_and_goes_on_where_it_was() {
     assert!(page.contains(&format!("data-follow=\"{live}\"")), "{page}");
     let second = log(&hand, &order, first, &record("two <b>")).await;
     let mut heard = listen(&browser, &live, None, "event: facts").await;
-    assert!(heard.contains(&format!("id: {second}")) && !heard.contains(">one"), "{heard}");
+    assert!(
+        heard.contains(&format!("id: {second}")) && !heard.contains(">one"),
+        "{heard}"
+    );
     assert!(heard.contains("two &lt;b&gt;"), "{heard}");
     log(&hand, &order, second, &record("three")).await;
     // The browser's own resumption wins over the address.
     heard = listen(&browser, &live, Some(&second.to_string()), "three").await;
     assert!(!heard.contains("two"), "{heard}");
-    hand.fails(&order, Reason::AgentFailed).await.expect("ended");
+    hand.fails(&order, Reason::AgentFailed)
+        .await
+        .expect("ended");
     heard = listen(&browser, &live, None, "event: end").await;
     assert!(heard.contains("agent-failed"), "{heard}");
     let page = browser.get(&format!("/runs/{}", order.run)).await.text;
-    assert!(!page.contains("data-follow"), "an ended run is not followed");
+    assert!(
+        !page.contains("data-follow"),
+        "an ended run is not followed"
+    );
 }
 
 /// Reads a stream until this text has come.
@@ -216,7 +254,9 @@ async fn a_question_is_answered_where_it_was_asked() {
     let world = World::new().await;
     let (hand, order) = begun(&world).await;
     let question = "Which <b>one</b>?".to_owned();
-    hand.ends(&order, End::Asked { question }, None).await.expect("asked");
+    hand.ends(&order, End::Asked { question }, None)
+        .await
+        .expect("asked");
     let browser = Browser::signed_in(&world, "alice").await;
     let page = format!("/runs/{}", order.run);
     let text = browser.get(&page).await.text;

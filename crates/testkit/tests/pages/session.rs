@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use nightshift_api::Nothing;
 use nightshift_api::operations as op;
 use nightshift_api::project::NewLink;
-use nightshift_api::Nothing;
 use nightshift_testkit::{Person, World};
 
 use crate::browser::{Browser, Form as _};
@@ -19,9 +19,7 @@ async fn pages(world: &World) -> Vec<String> {
     let mut pages: Vec<String> = ["/", "/board", "/runs", "/projects", "/server", "/account"]
         .map(str::to_owned)
         .into();
-    pages.extend(
-        ["", "/new", "/1", "/1/edit"].map(|rest| format!("/p/tally{rest}")),
-    );
+    pages.extend(["", "/new", "/1", "/1/edit"].map(|rest| format!("/p/tally{rest}")));
     pages.push(format!("/runs/{}", order.run));
     pages.push(format!("/runs/{}?q=word", order.run));
     pages
@@ -59,7 +57,9 @@ async fn a_link_signs_in_once_and_its_code_is_nothing_else() {
     // And none works for ever.
     let late = world.app.link_create("alice").await.expect("a link");
     world.clock.pass(Duration::from_secs(31 * 60));
-    let late = Browser::new(&world).sign_in(&[("code", late.reveal())]).await;
+    let late = Browser::new(&world)
+        .sign_in(&[("code", late.reveal())])
+        .await;
     assert!(late.cookie().is_none());
 }
 
@@ -97,7 +97,13 @@ async fn the_cookie_is_kept_from_scripts_and_other_sites() {
         .form(&[("code", code.reveal())]);
     let answer = browser.send(request).await;
     let cookie = answer.cookie().expect("a cookie");
-    for flag in ["; Path=/", "; HttpOnly", "; SameSite=Lax", "; Secure", "; Max-Age="] {
+    for flag in [
+        "; Path=/",
+        "; HttpOnly",
+        "; SameSite=Lax",
+        "; Secure",
+        "; Max-Age=",
+    ] {
         assert!(cookie.contains(flag), "{cookie}");
     }
     let mut plain = Browser::new(&world);
@@ -111,7 +117,11 @@ async fn a_form_must_come_from_our_own_page() {
     let world = World::new().await;
     let browser = Browser::signed_in(&world, "alice").await;
     let token = browser.form_token().await;
-    let good = [("form_token", token.as_str()), ("label", "mine"), ("days", "7")];
+    let good = [
+        ("form_token", token.as_str()),
+        ("label", "mine"),
+        ("days", "7"),
+    ];
     let own = world.url.clone();
     let site = |name: &'static str, value: String| {
         browser
@@ -121,9 +131,11 @@ async fn a_form_must_come_from_our_own_page() {
     };
     let refused = [
         browser.request("POST", "/account/tokens").form(&good[1..]),
-        browser
-            .request("POST", "/account/tokens")
-            .form(&[("form_token", "0"), ("label", "x"), ("days", "7")]),
+        browser.request("POST", "/account/tokens").form(&[
+            ("form_token", "0"),
+            ("label", "x"),
+            ("days", "7"),
+        ]),
         site("origin", "http://evil.test".to_owned()),
         site("origin", "null".to_owned()),
         site("origin", format!("{own}.evil.test")),
@@ -174,8 +186,14 @@ async fn next_never_leaves_the_site() {
     ] {
         let code = world.app.link_create("alice").await.expect("a link");
         let mut browser = Browser::new(&world);
-        let answer = browser.sign_in(&[("code", code.reveal()), ("next", next)]).await;
-        assert_eq!((answer.status, answer.location()), (303, target), "{next:?}");
+        let answer = browser
+            .sign_in(&[("code", code.reveal()), ("next", next)])
+            .await;
+        assert_eq!(
+            (answer.status, answer.location()),
+            (303, target),
+            "{next:?}"
+        );
     }
 }
 
@@ -190,7 +208,13 @@ async fn who_is_not_signed_in_is_led_to_the_door() {
         assert!(to.starts_with("/sign-in?next=/"), "{page}: {to}");
         assert!(answer.text.is_empty(), "{page}: {}", answer.text);
     }
-    let answer = stranger.send(stranger.request("POST", "/account/tokens").form(&[("label", "x")])).await;
+    let answer = stranger
+        .send(
+            stranger
+                .request("POST", "/account/tokens")
+                .form(&[("label", "x")]),
+        )
+        .await;
     assert_eq!(answer.status, 303);
 }
 
@@ -199,22 +223,47 @@ async fn every_page_forbids_foreign_and_inline_code() {
     let world = World::new().await;
     let pages = pages(&world).await;
     let browser = Browser::signed_in(&world, "alice").await;
-    let more = ["/sign-in", "/runs/none", "/p/none", "/runs/0190a8b0-0000-7000-8000-0000deadbeef"];
+    let more = [
+        "/sign-in",
+        "/runs/none",
+        "/p/none",
+        "/runs/0190a8b0-0000-7000-8000-0000deadbeef",
+    ];
     for page in pages.iter().map(String::as_str).chain(more) {
         let answer = browser.get(page).await;
-        assert!(answer.status == 200 || answer.status == 404, "{page}: {}", answer.status);
+        assert!(
+            answer.status == 200 || answer.status == 404,
+            "{page}: {}",
+            answer.status
+        );
         let policy = answer.header("content-security-policy");
-        assert!(policy.starts_with("default-src 'none'"), "{page}: {policy:?}");
-        for wish in ["frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"] {
+        assert!(
+            policy.starts_with("default-src 'none'"),
+            "{page}: {policy:?}"
+        );
+        for wish in [
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+        ] {
             assert!(policy.contains(wish), "{page}: {policy}");
         }
         assert!(!policy.contains("unsafe"), "{page}: {policy}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{page}");
         assert_eq!(answer.header("x-frame-options"), "DENY", "{page}");
-        assert!(answer.header("cache-control").starts_with("private"), "{page}");
+        assert!(
+            answer.header("cache-control").starts_with("private"),
+            "{page}"
+        );
         let text = &answer.text;
-        assert!(!text.contains("<style") && !text.contains(" style="), "{page}");
-        assert!(!text.contains("<script>") && !text.contains(" onclick="), "{page}");
+        assert!(
+            !text.contains("<style") && !text.contains(" style="),
+            "{page}"
+        );
+        assert!(
+            !text.contains("<script>") && !text.contains(" onclick="),
+            "{page}"
+        );
     }
 }
 
@@ -247,20 +296,47 @@ async fn a_session_ends_by_signing_out_or_by_a_new_password() {
     assert_eq!(one.get("/").await.status, 303);
     assert_eq!(two.get("/").await.status, 200);
 
-    let short = two.post("/account/password", &[("password", "short"), ("again", "short")]).await;
+    let short = two
+        .post(
+            "/account/password",
+            &[("password", "short"), ("again", "short")],
+        )
+        .await;
     assert_eq!(short.status, 422, "{}", short.text);
     let long = "four words are long enough";
-    let differ = two.post("/account/password", &[("password", long), ("again", "four words are")]).await;
+    let differ = two
+        .post(
+            "/account/password",
+            &[("password", long), ("again", "four words are")],
+        )
+        .await;
     assert_eq!(differ.status, 422);
-    let set = two.post("/account/password", &[("password", long), ("again", long)]).await;
-    assert_eq!((set.status, set.location()), (303, "/sign-in?next=/account"));
+    let set = two
+        .post("/account/password", &[("password", long), ("again", long)])
+        .await;
+    assert_eq!(
+        (set.status, set.location()),
+        (303, "/sign-in?next=/account")
+    );
     assert_eq!(two.get("/").await.status, 303);
-    let late = Browser::new(&world).sign_in(&[("code", link.reveal())]).await;
-    assert!(late.cookie().is_none(), "a link from before a new password works");
+    let late = Browser::new(&world)
+        .sign_in(&[("code", link.reveal())])
+        .await;
+    assert!(
+        late.cookie().is_none(),
+        "a link from before a new password works"
+    );
 
     let mut three = Browser::new(&world);
-    let wrong = three.sign_in(&[("name", "alice"), ("password", "four words are long enougH")]).await;
+    let wrong = three
+        .sign_in(&[
+            ("name", "alice"),
+            ("password", "four words are long enougH"),
+        ])
+        .await;
     assert!(wrong.cookie().is_none());
-    three.sign_in(&[("name", "alice"), ("password", long)]).await;
+    three
+        .sign_in(&[("name", "alice"), ("password", long)])
+        .await;
     assert_eq!(three.get("/account").await.status, 200);
 }

@@ -16,14 +16,22 @@ async fn runs_are_filtered_and_stopped_from_the_list() {
     let (alice, hand) = (world.alice(), world.hand("r1").await);
     alice.files_ready("tally", "Fails").await;
     let failed = hand.claims().await.expect("a job");
-    hand.fails(&failed, Reason::SetupFailed).await.expect("failed");
+    hand.fails(&failed, Reason::SetupFailed)
+        .await
+        .expect("failed");
     alice.files_ready("other", "Runs").await;
     let live = hand.claims().await.expect("a job");
     let browser = Browser::signed_in(&world, "alice").await;
 
     let all = browser.get("/runs").await.text;
-    let (at_live, at_failed) = (all.find(&live.run.to_string()), all.find(&failed.run.to_string()));
-    assert!(at_live.expect("shown") < at_failed.expect("shown"), "what runs stands first");
+    let (at_live, at_failed) = (
+        all.find(&live.run.to_string()),
+        all.find(&failed.run.to_string()),
+    );
+    assert!(
+        at_live.expect("shown") < at_failed.expect("shown"),
+        "what runs stands first"
+    );
     assert!(all.contains("setup-failed"));
     for (query, shows_live, shows_failed) in [
         ("?project=tally", false, true),
@@ -34,7 +42,11 @@ async fn runs_are_filtered_and_stopped_from_the_list() {
     ] {
         let text = browser.get(&format!("/runs{query}")).await.text;
         assert_eq!(text.contains(&live.run.to_string()), shows_live, "{query}");
-        assert_eq!(text.contains(&failed.run.to_string()), shows_failed, "{query}");
+        assert_eq!(
+            text.contains(&failed.run.to_string()),
+            shows_failed,
+            "{query}"
+        );
     }
 
     // A reader sees and cannot stop; a stranger sees nothing.
@@ -48,15 +60,27 @@ async fn runs_are_filtered_and_stopped_from_the_list() {
     assert!(!seen.contains(&cancel) && !reader.get(&page).await.text.contains(&cancel));
     assert_eq!(reader.post(&cancel, &[]).await.status, 403);
     let stranger = Browser::signed_in(&world, "stranger").await;
-    assert!(!stranger.get("/runs").await.text.contains(&live.run.to_string()));
-    for path in [page.clone(), format!("{page}?q=x"), format!("/live{}", page.replace("runs", "run"))] {
+    assert!(
+        !stranger
+            .get("/runs")
+            .await
+            .text
+            .contains(&live.run.to_string())
+    );
+    for path in [
+        page.clone(),
+        format!("{page}?q=x"),
+        format!("/live{}", page.replace("runs", "run")),
+    ] {
         assert_eq!(stranger.get(&path).await.status, 404, "{path}");
     }
 
     let stopped = browser.post(&cancel, &[("back", "runs")]).await;
     assert_eq!((stopped.status, stopped.location()), (303, "/runs"));
     // What has ended cannot be stopped.
-    let ended = browser.post(&format!("/runs/{}/cancel", failed.run), &[]).await;
+    let ended = browser
+        .post(&format!("/runs/{}/cancel", failed.run), &[])
+        .await;
     assert_eq!(ended.status, 409, "{}", ended.text);
 }
 
@@ -76,7 +100,13 @@ async fn the_audit_log_is_paged_and_shown_to_whom_it_concerns() {
     let seqs = |text: &str| -> Vec<i64> {
         text.split("<tr id=\"e")
             .skip(1)
-            .map(|rest| rest.split('"').next().expect("a place").parse().expect("a number"))
+            .map(|rest| {
+                rest.split('"')
+                    .next()
+                    .expect("a place")
+                    .parse()
+                    .expect("a number")
+            })
             .collect()
     };
     let newest = seqs(&first);
@@ -105,8 +135,16 @@ async fn the_audit_log_is_paged_and_shown_to_whom_it_concerns() {
 async fn a_tokens_secret_is_shown_once_and_revoked_for_good() {
     let world = World::new().await;
     let browser = Browser::signed_in(&world, "alice").await;
-    let made = browser.post("/account/tokens", &[("label", "<b>laptop</b>"), ("days", "30")]).await;
-    assert_eq!((made.status, made.header("cache-control")), (200, "no-store"));
+    let made = browser
+        .post(
+            "/account/tokens",
+            &[("label", "<b>laptop</b>"), ("days", "30")],
+        )
+        .await;
+    assert_eq!(
+        (made.status, made.header("cache-control")),
+        (200, "no-store")
+    );
     assert!(made.text.contains("&lt;b&gt;laptop&lt;/b&gt;") && !made.text.contains("<b>laptop"));
     let (_, rest) = made.text.split_once("<pre><code>").expect("a secret");
     let secret = rest.split('<').next().expect("a secret").to_owned();
@@ -131,7 +169,9 @@ async fn a_tokens_secret_is_shown_once_and_revoked_for_good() {
     let bob = Browser::signed_in(&world, "bob").await;
     assert_eq!(bob.post(&revoke, &[]).await.status, 404);
     for label in ["session", "sign-in link", " "] {
-        let answer = bob.post("/account/tokens", &[("label", label), ("days", "7")]).await;
+        let answer = bob
+            .post("/account/tokens", &[("label", label), ("days", "7")])
+            .await;
         assert_eq!(answer.status, 422, "{label:?}");
     }
 }

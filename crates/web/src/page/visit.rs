@@ -28,8 +28,9 @@ pub(crate) struct Visit {
     pub(crate) caller: Caller,
     pub(crate) name: String,
     pub(crate) words: &'static Words,
-    /// What every form of this session carries.
+    /// What the forms of this answer carry.
     pub(crate) form_token: String,
+    session: String,
 }
 
 impl FromRequestParts<App> for Visit {
@@ -61,7 +62,8 @@ impl FromRequestParts<App> for Visit {
             caller,
             name,
             words: language(&parts.headers),
-            form_token: Secret::form_token(&session),
+            form_token: app.form_token(&session),
+            session,
         })
     }
 }
@@ -95,7 +97,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Posted<T> {
         let token = fields(&bytes)
             .find(|(name, _)| name == "form_token")
             .map(|(_, value)| value);
-        if token.as_deref() != Some(visit.form_token.as_str()) {
+        if !token.is_some_and(|token| Secret::form_token_fits(&visit.session, &token)) {
             return Err(foreign());
         }
         let form = serde_html_form::from_bytes(&bytes).map_err(|error| {
