@@ -253,7 +253,7 @@ fn classes() -> Vec<(Scope, Option<&'static str>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::hunk;
+    use super::super::tests::sample::hunk;
     use super::*;
 
     fn colours(path: &str, lines: &[&str]) -> Vec<Vec<(String, &'static str)>> {
@@ -279,7 +279,7 @@ mod tests {
             ("a.toml", " a = \"b\"", "\"b\"", "s-string"),
             ("Dockerfile", " FROM debian", "FROM", "s-keyword"),
             ("dir/Makefile", " # a", "# a", "s-comment"),
-            ("a.sql", " SELECT 1", "SELECT", "s-keyword"),
+            ("a.sql", " -- a", "-- a", "s-comment"),
         ] {
             let found = colours(path, &[line]);
             assert!(

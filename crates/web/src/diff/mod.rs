@@ -39,11 +39,7 @@ mod note;
 mod options;
 mod plan;
 mod rows;
-#[cfg(test)]
-mod sample;
 mod table;
-#[cfg(test)]
-mod tests;
 mod text;
 mod word;
 mod wording;
@@ -173,3 +169,6 @@ fn later(patch: &FilePatch, why: Why, o: &Options<'_>) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

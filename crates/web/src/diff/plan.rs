@@ -126,7 +126,7 @@ fn is_generated(path: &GitPath) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{file, hunk};
+    use super::super::tests::sample::{file, hunk};
     use super::*;
 
     const BUDGET: Budget = Budget {

@@ -203,7 +203,7 @@ fn change(
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{file, hunk};
+    use super::super::tests::sample::{file, hunk};
     use super::*;
 
     #[test]

@@ -19,7 +19,7 @@ macro_rules! wording {
             pub(crate) const CHINESE: Self = Self { $($name: $chinese,)* };
 
             /// Names and texts, for the tests.
-            #[cfg(test)]
+            #[cfg(test)] // tidy-ok(tests-apart): made by the macro that knows the names
             fn all(&self) -> Vec<(&'static str, &'static str)> {
                 vec![$((stringify!($name), self.$name),)*]
             }

@@ -5,10 +5,10 @@ use nightshift_app::git::{FilePatch, Hunk, LineKind, Mode, Status};
 use proptest::prelude::*;
 
 use super::super::plan::{Shape, Why};
-use super::super::sample::{file, hunk, side};
 use super::super::text::Text;
 use super::super::{Comments, Layout, Wording};
 use super::page::Node;
+use super::sample::{file, hunk, side};
 use super::{patch, render, render_with};
 
 const ATTACKS: &[&str] = &[

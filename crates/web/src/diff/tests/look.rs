@@ -4,9 +4,9 @@ use nightshift_app::git::{FilePatch, Mode, Status};
 use nightshift_domain::git_name::ObjectId;
 
 use super::super::plan::{Shape, Why};
-use super::super::sample::{hunk, side};
 use super::super::{Budget, Layout, Seen, plan};
 use super::page::Node;
+use super::sample::{hunk, side};
 use super::{patch, render};
 
 /// Breaks the line before each block, so that a change of the snapshot can be read.

@@ -3,6 +3,7 @@
 mod hostile;
 mod look;
 mod page;
+pub(super) mod sample;
 
 use std::collections::BTreeMap;
 
@@ -10,8 +11,8 @@ use maud::Markup;
 use nightshift_app::git::{FilePatch, Hunk};
 
 use super::plan::Shape;
-use super::sample::file;
 use super::{Comments, Layout, Options, Wording, render_file};
+use sample::file;
 
 /// A modified file with these hunks.
 fn patch(path: impl Into<Vec<u8>>, hunks: Vec<Hunk>) -> FilePatch {

@@ -4,7 +4,7 @@ use nightshift_app::git::{FileDiff, Hunk, Line, LineKind, Mode, Side, Status};
 use nightshift_domain::git_name::ObjectId;
 
 /// One side of a file.
-pub(super) fn side(path: impl Into<Vec<u8>>, mode: Mode) -> Side {
+pub(in crate::diff) fn side(path: impl Into<Vec<u8>>, mode: Mode) -> Side {
     Side {
         path: path.into().into(),
         mode,
@@ -13,7 +13,7 @@ pub(super) fn side(path: impl Into<Vec<u8>>, mode: Mode) -> Side {
 }
 
 /// A plain file that was modified.
-pub(super) fn file(path: impl Into<Vec<u8>>) -> FileDiff {
+pub(in crate::diff) fn file(path: impl Into<Vec<u8>>) -> FileDiff {
     let path = path.into();
     FileDiff {
         status: Status::Modified,
@@ -27,7 +27,7 @@ pub(super) fn file(path: impl Into<Vec<u8>>) -> FileDiff {
 }
 
 /// A hunk from lines as a patch has them; `\` ends the file without a line feed.
-pub(super) fn hunk<L: AsRef<[u8]>>(old_start: u32, new_start: u32, lines: &[L]) -> Hunk {
+pub(in crate::diff) fn hunk<L: AsRef<[u8]>>(old_start: u32, new_start: u32, lines: &[L]) -> Hunk {
     let (mut old, mut new) = (old_start, new_start);
     let mut read: Vec<Line> = Vec::new();
     for line in lines {
