@@ -176,6 +176,10 @@ mod tests {
     }
 
     #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what the file system stamps is compared with its own clock"
+    )]
     fn only_what_is_old_and_unused_is_removed() {
         let base = tempfile::tempdir().expect("a directory");
         let checkouts = Checkouts(base.path().join("checkouts"));
