@@ -63,6 +63,7 @@ struct Inner {
     appending: keyed::Locks<nightshift_domain::id::RunId>,
     syncing: keyed::Locks<nightshift_domain::id::ProjectId>,
     hashing: tokio::sync::Semaphore,
+    branches: std::sync::Mutex<reconcile::Seen>,
     repeating: keyed::Locks<[u8; 32]>,
 }
 
@@ -94,6 +95,7 @@ impl App {
             appending: keyed::Locks::default(),
             syncing: keyed::Locks::default(),
             hashing: tokio::sync::Semaphore::new(use_case::session::HASHING_AT_ONCE),
+            branches: std::sync::Mutex::default(),
             repeating: keyed::Locks::default(),
         })))
     }

@@ -10,6 +10,8 @@ mod merge;
 mod retention;
 mod verify;
 
+pub(crate) use branch::Seen;
+
 pub mod deliver;
 pub mod driver;
 
