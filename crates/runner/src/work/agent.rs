@@ -25,12 +25,8 @@ use crate::sandbox::{self, Exit, Stdin, spec};
 /// Puts the harness's files into the home and becomes the program.
 const START: &str = r#"
 cd /nightshift/home
-find . -type f | while IFS= read -r file; do
-    rm -rf -- "$HOME/$file"
-    mkdir -p -- "$HOME/${file%/*}"
-    cp -- "$file" "$HOME/$file"
-    chmod u+w -- "$HOME/$file"
-done
+find . -type f -exec /bin/sh -c 'cd -- "$HOME" && exec rm -rf -- "$@"' clear {} +
+cp -R -- . "$HOME"
 cd /workspace
 if ! command -v -- "$1" >/dev/null; then
     echo "nightshift: the sandbox has no program $1" >&2
