@@ -48,6 +48,25 @@ impl Runner {
     fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(i32::try_from(self.0.id()).unwrap()), signal).unwrap();
     }
+
+    /// Stops it, and returns when no thread of it runs any more: a stop signal takes its time.
+    async fn sleeps(&self) {
+        self.signal(Signal::SIGSTOP);
+        let tasks = format!("/proc/{}/task", self.0.id());
+        let stopped = || {
+            std::fs::read_dir(&tasks).unwrap().all(|task| {
+                let stat = std::fs::read_to_string(task.unwrap().path().join("stat"));
+                stat.is_ok_and(|stat| stat.rsplit(')').next().unwrap().trim().starts_with('T'))
+            })
+        };
+        for _ in 0..500 {
+            if stopped() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the runner does not stop");
+    }
 }
 
 impl Drop for Runner {
@@ -92,7 +111,7 @@ async fn a_runner_that_slept_through_its_lease_says_nothing_of_the_run() {
     let order = house.author(&stubborn("7108"));
     let run = house.give(&order);
     is_up(house, run, "7108").await;
-    runner.signal(Signal::SIGSTOP);
+    runner.sleeps().await;
     house.server.take_away(run);
     tokio::time::sleep(super::house::timing().cut_off).await;
     let before = house.server.run(run).unwrap();
