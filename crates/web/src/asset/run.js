@@ -24,7 +24,7 @@
     item.remove();
   }
 
-  source.addEventListener("open", () => { end.textContent = end.dataset.live; });
+  source.addEventListener("open", () => { end.textContent = end.dataset.following; });
   source.addEventListener("error", () => { if (source.readyState !== EventSource.CLOSED) end.textContent = end.dataset.lost; });
   source.addEventListener("append", (event) => {
     const follow = atEnd();
