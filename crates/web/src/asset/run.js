@@ -24,7 +24,7 @@
     item.remove();
   }
 
-  source.addEventListener("open", () => { end.textContent = end.dataset.following; });
+  source.addEventListener("open", () => { end.textContent = end.dataset.going; });
   source.addEventListener("error", () => { if (source.readyState !== EventSource.CLOSED) end.textContent = end.dataset.lost; });
   source.addEventListener("append", (event) => {
     const follow = atEnd();

@@ -98,7 +98,7 @@ async fn part(visit: &Visit, run: RunId, look: Look) -> Result<Page<'_>, nightsh
             p.ways { a href={ "?at=" (log.to) } { (words.get("run.later")) } " · "
                 a href={ "/runs/" (run) "#end" } { (words.get("run.to-end")) } }
         }
-        p #end.quiet role="status" data-ended=(words.get("run.log-ended")) data-following=(words.get("run.following"))
+        p #end.quiet role="status" data-ended=(words.get("run.log-ended")) data-going=(words.get("run.following"))
             data-lost=(words.get("run.lost")) {
             @if log.ended { (words.get("run.log-ended")) }
             @else { (words.get("run.still-running")) " " a href={ "/runs/" (run) "#end" } { (words.get("run.reload")) } }

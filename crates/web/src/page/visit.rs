@@ -69,6 +69,11 @@ impl FromRequestParts<App> for Visit {
 }
 
 impl Visit {
+    /// Whether a form with this token comes from a page of this session.
+    pub(crate) fn sent(&self, form_token: &str) -> bool {
+        Secret::form_token_fits(&self.session, form_token)
+    }
+
     /// Renders a failure as a page in the visitor's language.
     pub(crate) fn failed(&self, error: nightshift_app::Error) -> Response {
         let plain = Failure(error).into_response();
@@ -97,7 +102,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Posted<T> {
         let token = fields(&bytes)
             .find(|(name, _)| name == "form_token")
             .map(|(_, value)| value);
-        if !token.is_some_and(|token| Secret::form_token_fits(&visit.session, &token)) {
+        if !token.is_some_and(|token| visit.sent(&token)) {
             return Err(foreign());
         }
         let form = serde_html_form::from_bytes(&bytes).map_err(|error| {

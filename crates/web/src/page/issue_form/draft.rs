@@ -57,7 +57,7 @@ impl Sent {
             }
         }
         let sent = Self { fields, uploads };
-        if sent.field("form_token") != visit.form_token {
+        if !visit.sent(sent.field("form_token")) {
             return Err(foreign());
         }
         Ok(sent)
