@@ -133,6 +133,9 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Processes and threads.
     pub processes: u64,
+    /// What is left of the budget, in millionths of a US dollar; absent where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_micro_usd: Option<u64>,
 }
 
 /// A runner says that a run is alive.

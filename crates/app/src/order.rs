@@ -8,8 +8,9 @@
 use std::time::Duration;
 
 use nightshift_domain::access::Actor;
+use nightshift_domain::budget::{Left, Spent};
 use nightshift_domain::check::{Acceptance, Check};
-use nightshift_domain::config::{Agent, Environment};
+use nightshift_domain::config::{Agent, Config, Environment};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::git_name::{ObjectId, RefName};
 use nightshift_domain::issue::{Cause, Event};
@@ -57,6 +58,8 @@ pub struct Prepared {
     pub author: Option<PreparedAuthor>,
     /// Caps.
     pub limits: RunLimits,
+    /// What is left of the issue's budget, in millionths of a US dollar; none where it has none.
+    pub cost_micro_usd: Option<u64>,
     /// Wall-clock limit, in seconds.
     pub wall_s: u64,
 }
@@ -118,6 +121,7 @@ impl App {
         let sealed = acceptance::acceptance_get(&mut tx, job.issue).await?;
         drop(tx);
         let mut author = None;
+        let mut left = Left::default();
         let mut start = Start {
             commit: base.clone(),
             conflict: Vec::new(),
@@ -132,6 +136,10 @@ impl App {
                         row.agent,
                         config.agent_names()
                     ))));
+                };
+                left = match self.budget_left(&row, config).await? {
+                    Ok(left) => left,
+                    Err(failure) => return Ok(Err(failure)),
                 };
                 start = self.author_start(&repository, &row, &base).await?;
                 if !start.conflict.is_empty() {
@@ -154,7 +162,8 @@ impl App {
             }
         }
         made.start = start.commit;
-        let wall_s = wall(&project, sealed.as_ref(), author.as_ref());
+        let wall_s =
+            wall(&project, sealed.as_ref(), author.as_ref()).min(left.wall_s.unwrap_or(u64::MAX));
         let secret = Secret::new(self.ids().secret());
         self.hand_out(&mut job, &made, &order, &secret, wall_s)
             .await?;
@@ -173,6 +182,7 @@ impl App {
             acceptance: sealed,
             author,
             limits: self.settings().limits,
+            cost_micro_usd: left.cost_micro_usd,
             wall_s,
             project,
         }))
@@ -225,6 +235,17 @@ impl App {
                 .await?;
         }
         self.commit_plain(tx).await
+    }
+
+    /// What is left of an issue's budget, or the failure that says that it is spent.
+    async fn budget_left(
+        &self,
+        row: &Issue,
+        config: &Config,
+    ) -> Result<Result<Left, Failure>, Error> {
+        let mut tx = self.db().read().await?;
+        let spent = spent(run::run_cost_of_issue(&mut tx, row.id).await?);
+        Ok(config.budget.left(spent, row.number))
     }
 
     /// The commit an author starts from: what there is of the change, up to date with the base.
@@ -426,6 +447,15 @@ pub(crate) fn platform() -> Person {
     Person {
         name: PLATFORM.to_owned(),
         email: "nightshift@users.nightshift.invalid".to_owned(),
+    }
+}
+
+/// What was used, as the store adds it up: runs, millionths of a US dollar, milliseconds.
+pub(crate) fn spent((runs, cost, wall): (i64, i64, i64)) -> Spent {
+    Spent {
+        runs: runs.unsigned_abs(),
+        cost_micro_usd: cost.unsigned_abs(),
+        wall_ms: wall.unsigned_abs(),
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::{self, Budget};
 use crate::check::Check;
 
 /// Where the file lives.
@@ -30,6 +31,9 @@ pub struct Config {
     pub merge: Merge,
     /// How often red results go back by themselves.
     pub repair: Repair,
+    /// What an issue may cost that says nothing of its own.
+    #[serde(default)]
+    pub budget: Budget,
 }
 
 /// Set-up of the environment.
@@ -176,6 +180,7 @@ impl Default for Config {
                 in_run: 2,
                 after_verdict: 1,
             },
+            budget: Budget::default(),
         }
     }
 }
@@ -249,6 +254,8 @@ struct File {
     merge: FileMerge,
     #[serde(default)]
     repair: FileRepair,
+    #[serde(default)]
+    budget: FileBudget,
 }
 
 #[derive(Deserialize, Default)]
@@ -295,6 +302,48 @@ struct FileMerge {
 struct FileRepair {
     in_run: Option<u8>,
     after_verdict: Option<u8>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct FileBudget {
+    issue: Option<Usd>,
+    issue_minutes: Option<Minutes>,
+}
+
+/// An amount of US dollars, in millionths.
+#[derive(Clone, Copy)]
+struct Usd(u64);
+
+impl<'de> Deserialize<'de> for Usd {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let amount = f64::deserialize(deserializer)?;
+        budget::parse_dollars(&format!("{amount:.6}")).map(Self).ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "{amount} is no budget in US dollars: write it as 5.00, from 0.000001 to 1000000"
+            ))
+        })
+    }
+}
+
+/// Minutes of a budget.
+#[derive(Clone, Copy)]
+struct Minutes(u64);
+
+impl<'de> Deserialize<'de> for Minutes {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let minutes = i64::deserialize(deserializer)?;
+        u64::try_from(minutes)
+            .ok()
+            .filter(|minutes| (1..=budget::MOST_MINUTES).contains(minutes))
+            .map(Self)
+            .ok_or_else(|| {
+                serde::de::Error::custom(format!(
+                    "{minutes} is no budget in minutes: write 1 to {}",
+                    budget::MOST_MINUTES
+                ))
+            })
+    }
 }
 
 /// A duration such as `90s`, `10m`, `2h`.
@@ -407,6 +456,10 @@ impl File {
                     .after_verdict
                     .map_or(defaults.repair.after_verdict, i64::from),
             },
+            budget: Budget {
+                cost_micro_usd: self.budget.issue.map(|usd| usd.0),
+                minutes: self.budget.issue_minutes.map(|minutes| minutes.0),
+            },
         })
     }
 }
@@ -465,6 +518,9 @@ method = "rebase"
 protect = ["LICENSE"]
 [repair]
 in_run = 0
+[budget]
+issue = 5
+issue_minutes = 90
 "#,
         )
         .expect("a good file");
@@ -473,6 +529,8 @@ in_run = 0
         assert_eq!(config.agent("script").map(|a| a.timeout_s), Some(300));
         assert_eq!(config.merge.method, Method::Rebase);
         assert_eq!((config.repair.in_run, config.repair.after_verdict), (0, 1));
+        assert_eq!(config.budget.cost_micro_usd, Some(5_000_000));
+        assert_eq!(config.budget.minutes, Some(90));
     }
 
     #[test]
@@ -509,6 +567,8 @@ in_run = 0
                 "unknown variant",
             ),
             ("[merge\nmethod = 1", 1, ""),
+            ("[budget]\nissue = -1.5", 2, "is no budget in US dollars"),
+            ("[budget]\nissue_minutes = 0", 2, "is no budget in minutes"),
         ];
         for (text, line, message) in cases {
             let error = Config::parse(text).expect_err(text);

@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use nightshift_api::runner::{AuthorOrder, End};
+use nightshift_domain::budget::dollars;
 use nightshift_domain::check::CheckResult;
 use nightshift_domain::config::Harness as Kind;
 use nightshift_domain::failure::Reason;
@@ -204,6 +205,10 @@ async fn agent_step(
     let task = bench.task;
     so_far.worked = true;
     loop {
+        order.limits.max_cost_micro_usd = match left(task, so_far) {
+            Some(0) => return Err(spent(task)),
+            left => left,
+        };
         let asks = bench.asks();
         let Came {
             outcome,
@@ -250,6 +255,26 @@ async fn agent_step(
     }
 }
 
+/// What is left of the issue's budget, where it has one and the agent's program tells its cost.
+fn left(task: &Task, so_far: &SoFar) -> Option<u64> {
+    let used = so_far.usage.cost_micro_usd.unwrap_or(0);
+    task.order
+        .limits
+        .cost_micro_usd
+        .map(|whole| whole.saturating_sub(used))
+}
+
+fn spent(task: &Task) -> Cut {
+    let whole = task.order.limits.cost_micro_usd.unwrap_or(0);
+    Cut::failed(
+        Reason::BudgetExhausted,
+        format!(
+            "the run used what was left of the issue's budget ({}): raise it and the work goes on, or close the issue",
+            dollars(whole)
+        ),
+    )
+}
+
 fn no_change(so_far: &SoFar) -> Cut {
     let words = so_far.summary.as_deref().map(str::trim);
     Cut::failed(
@@ -287,6 +312,13 @@ fn next_repair(
     so_far: &SoFar,
 ) -> bool {
     if i64::from(order.repair) >= author.repair_in_run || task.left().is_zero() {
+        return false;
+    }
+    if left(task, so_far) == Some(0) {
+        task.say(
+            transcript::Step::Runner,
+            "the checks are red, and the issue's budget is used up: no repair",
+        );
         return false;
     }
     let mut next = AgentOrder {

@@ -207,6 +207,7 @@ impl House {
                 disk_bytes: 1 << 30,
                 memory_bytes: 1 << 30,
                 processes: 256,
+                cost_micro_usd: None,
             },
         }
     }

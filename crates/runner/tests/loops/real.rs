@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use nightshift_api::runner::{AuthorOrder, Complete, End, SessionState, WorkOrder};
 use nightshift_domain::config::Harness;
+use nightshift_domain::failure::Reason;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_runner::config::Endpoint;
 use nightshift_runner::harness::Programs;
@@ -72,9 +73,10 @@ fn by(order: &mut WorkOrder, harness: Harness) -> &mut AuthorOrder {
     author
 }
 
-async fn is_told_and_resumed(harness: Harness, header: &str, prefix: &str) {
+/// A house whose runner has the real programs, and the scripted model for this harness.
+async fn furnished(harness: Harness, header: &str, prefix: &str) -> (House, ModelServer) {
     let model = ModelServer::start(script()).await;
-    let house = &mut House::empty(&[("calc.py", "def add(a, b):\n    return a - b\n")]).await;
+    let mut house = House::empty(&[("calc.py", "def add(a, b):\n    return a - b\n")]).await;
     let mut config = house.config();
     config.programs = programs();
     config.endpoints.default = vec![(harness, "house".to_owned())];
@@ -88,13 +90,23 @@ async fn is_told_and_resumed(harness: Harness, header: &str, prefix: &str) {
         },
     );
     house.runner(config);
+    (house, model)
+}
 
-    let mut order = house.author("The sum is wrong.");
-    by(&mut order, harness);
+/// Red until the function has another name, which the model does when it is told.
+fn wants_plus(order: &mut WorkOrder) {
     order.checks = vec![check(
         "test",
         "grep -q 'def plus' calc.py || { echo no plus here; exit 1; }",
     )];
+}
+
+async fn is_told_and_resumed(harness: Harness, header: &str, prefix: &str) {
+    let (mut house, model) = furnished(harness, header, prefix).await;
+    let house = &mut house;
+    let mut order = house.author("The sum is wrong.");
+    by(&mut order, harness);
+    wants_plus(&mut order);
     let run = house.give(&order);
     let complete = house.server.ended(run).await;
     let (attempt, session) = brought(&complete);
@@ -168,4 +180,42 @@ async fn real_claude_code_is_told_and_resumed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn real_codex_is_told_and_resumed() {
     is_told_and_resumed(Harness::Codex, "authorization", "Bearer ").await;
+}
+
+/// The program is given what is left at each start; what it had is kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn real_claude_code_stops_at_the_budget_and_its_work_is_kept() {
+    let (mut house, _model) = furnished(Harness::ClaudeCode, "x-api-key", "").await;
+    let mut order = house.author("The sum is wrong.");
+    by(&mut order, Harness::ClaudeCode);
+    wants_plus(&mut order);
+    let whole = 4_000;
+    order.limits.cost_micro_usd = Some(whole);
+    let run = house.give(&order);
+    let complete = house.server.ended(run).await;
+    let End::Failed { failure } = &complete.end else {
+        panic!("it did not stop: {complete:?}");
+    };
+    assert_eq!(failure.reason, Reason::BudgetExhausted, "{failure:?}");
+    let cost = complete.usage.and_then(|usage| usage.cost_micro_usd);
+    assert!(cost >= Some(whole), "{cost:?}");
+    let text = house.server.run(run).unwrap().text();
+    assert!(text.contains("repair 1 of 2"), "{text}");
+    let kept = complete.attempt.expect("what it had is kept");
+    let kept = house.git(&["show", &format!("{kept}:calc.py")]);
+    assert!(kept.contains("a + b"), "{kept}");
+
+    // With nothing left after the first start no repair begins, and the change is brought.
+    let mut order = house.author("The sum is wrong.");
+    by(&mut order, Harness::ClaudeCode);
+    wants_plus(&mut order);
+    order.limits.cost_micro_usd = Some(3_000);
+    let run = house.give(&order);
+    let complete = house.server.ended(run).await;
+    let text = house.server.run(run).unwrap().text();
+    assert!(
+        text.contains("the issue's budget is used up: no repair"),
+        "{complete:?}\n{text}"
+    );
+    brought(&complete);
 }

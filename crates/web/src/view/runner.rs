@@ -51,6 +51,7 @@ pub(crate) fn order(prepared: Prepared) -> WorkOrder {
             disk_bytes: prepared.limits.disk_bytes,
             memory_bytes: prepared.limits.memory_bytes,
             processes: prepared.limits.processes,
+            cost_micro_usd: prepared.cost_micro_usd,
         },
     }
 }
