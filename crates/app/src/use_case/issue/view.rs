@@ -1,0 +1,165 @@
+//! What a person sees of issues, with the reason why each waits.
+
+use jiff::Timestamp;
+use nightshift_domain::access::Action;
+use nightshift_domain::id::{IssueId, Number, ProjectId};
+use nightshift_domain::issue::Phase;
+use nightshift_domain::waiting;
+use nightshift_store::Tx;
+use nightshift_store::issue::{Issue, IssueFilter};
+use nightshift_store::project::Project;
+use nightshift_store::{
+    acceptance as sealed, block, issue, job as jobs, message, pull, queue, runner, user,
+};
+
+use super::{IssueLine, IssueView};
+use crate::use_case::account::alive;
+use crate::{App, Caller, Error};
+
+impl App {
+    /// Shows an issue.
+    ///
+    /// # Errors
+    /// `NotFound` where the caller may not see it.
+    pub async fn issue_get(
+        &self,
+        caller: &Caller,
+        name: &str,
+        number: Number,
+    ) -> Result<IssueView, Error> {
+        let mut tx = self.db().read().await?;
+        let (found, _) = self
+            .project_for(&mut tx, caller, name, Action::ProjectRead)
+            .await?;
+        let row = issue::issue_by_number(&mut tx, found.id, number)
+            .await?
+            .ok_or_else(|| {
+                Error::not_found(format!(
+                    "no issue #{number} in {name}: `nightshift issue list` shows them"
+                ))
+            })?;
+        let requester = user::user_get(&mut tx, row.requester)
+            .await?
+            .map(|person| person.name)
+            .unwrap_or_default();
+        let blocked_by = block::blockers(&mut tx, row.id)
+            .await?
+            .iter()
+            .map(|blocker| blocker.number)
+            .collect();
+        let acceptance = sealed::acceptance_get(&mut tx, row.id).await?;
+        let has_pull = pull::pull_get(&mut tx, row.id).await?.is_some();
+        let messages = message::message_list(&mut tx, row.id).await?;
+        let alive = self.runners_alive(&mut tx).await?;
+        let line = self.issue_line(&mut tx, &found, row, alive).await?;
+        Ok(IssueView {
+            line,
+            requester,
+            blocked_by,
+            acceptance,
+            has_pull,
+            messages,
+        })
+    }
+
+    /// Lists a project's issues, newest first.
+    ///
+    /// # Errors
+    /// `NotFound` where the caller may not see the project.
+    pub async fn issue_list(
+        &self,
+        caller: &Caller,
+        name: &str,
+        filter: IssueFilter,
+        after: Option<(Timestamp, IssueId)>,
+        limit: i64,
+    ) -> Result<Vec<IssueLine>, Error> {
+        for phase in &filter.phases {
+            if !Phase::WORDS.contains(&phase.as_str()) {
+                return Err(Error::invalid(format!(
+                    "`phase`: {phase:?} is none of {}",
+                    Phase::WORDS.join(", ")
+                )));
+            }
+        }
+        let mut tx = self.db().read().await?;
+        let (found, _) = self
+            .project_for(&mut tx, caller, name, Action::ProjectRead)
+            .await?;
+        let filter = IssueFilter {
+            project: Some(found.id),
+            ..filter
+        };
+        let alive = self.runners_alive(&mut tx).await?;
+        let mut lines = Vec::new();
+        for row in issue::issue_list(&mut tx, &filter, after, limit).await? {
+            lines.push(self.issue_line(&mut tx, &found, row, alive).await?);
+        }
+        Ok(lines)
+    }
+
+    pub(crate) async fn runners_alive(&self, tx: &mut Tx) -> Result<usize, Error> {
+        let now = self.now();
+        let known = runner::runner_list(tx).await?;
+        Ok(known.iter().filter(|runner| alive(runner, now)).count())
+    }
+
+    /// An issue with the reason it waits.
+    pub(crate) async fn issue_line(
+        &self,
+        tx: &mut Tx,
+        found: &Project,
+        row: Issue,
+        runners_alive: usize,
+    ) -> Result<IssueLine, Error> {
+        let blockers: Vec<Number> = match row.state.phase {
+            Phase::Ready | Phase::Draft => block::blockers(tx, row.id)
+                .await?
+                .iter()
+                .filter(|blocker| !blocker.state.phase.is_final())
+                .map(|blocker| blocker.number)
+                .collect(),
+            Phase::Working
+            | Phase::NeedsInput { .. }
+            | Phase::InReview
+            | Phase::Landing
+            | Phase::Done { .. }
+            | Phase::Closed { .. } => Vec::new(),
+        };
+        let live = jobs::job_list_live_of_issue(tx, row.id).await?;
+        let queue = self.queue_reason(tx, found.id, &row).await?;
+        let facts = waiting::Facts {
+            issue: &row.state,
+            blockers: &blockers,
+            job: live.first().map(|job| (job.kind, &job.state.phase)),
+            runners_alive,
+            queue: queue.as_deref(),
+            agent_known: found.config.agent(&row.agent).is_some(),
+        };
+        let waiting = waiting::reason(&facts, self.now());
+        Ok(IssueLine {
+            issue: row,
+            project: found.name.clone(),
+            waiting,
+        })
+    }
+
+    /// Why an approved change does not land, as the queue's own planner says.
+    async fn queue_reason(
+        &self,
+        tx: &mut Tx,
+        project: ProjectId,
+        row: &Issue,
+    ) -> Result<Option<String>, Error> {
+        if row.state.phase != Phase::Landing {
+            return Ok(None);
+        }
+        let entries = queue::queue_list(tx, project).await?;
+        let ahead = entries
+            .iter()
+            .take_while(|entry| entry.issue != row.id)
+            .last()
+            .map(|entry| format!("#{} is ahead in the merge queue", entry.number));
+        Ok(ahead)
+    }
+}
