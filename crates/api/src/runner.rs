@@ -24,6 +24,9 @@ pub struct ClaimRequest {
     pub slots: i64,
     /// Its version.
     pub version: String,
+    /// Harnesses whose programs and endpoints it has; absent where a runner does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harnesses: Option<Vec<String>>,
     /// How long to wait for work, in seconds; at most 30.
     pub wait_s: u64,
 }

@@ -79,6 +79,10 @@ reasons! {
     MemoryLimit = "memory-limit",
     /// The run's budget is used up.
     BudgetExhausted = "budget-exhausted",
+    /// The sealed tests pass on the base, and the issue does not say so.
+    AcceptanceGreen = "acceptance-green",
+    /// The sealed tests do not run on the base.
+    AcceptanceBroken = "acceptance-broken",
     /// What was pushed is not a change on top of what the run started from.
     PublishRejected = "publish-rejected",
 }
@@ -142,6 +146,8 @@ impl Reason {
             | Self::DiskLimit
             | Self::MemoryLimit
             | Self::BudgetExhausted
+            | Self::AcceptanceGreen
+            | Self::AcceptanceBroken
             | Self::PublishRejected => Policy::Gate,
         }
     }

@@ -21,4 +21,5 @@ pub mod merge;
 pub mod prompt;
 pub mod transcript;
 pub mod trust;
+pub mod tryout;
 pub mod waiting;

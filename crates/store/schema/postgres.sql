@@ -82,6 +82,10 @@
     version bigint NOT NULL
     created_at bigint NOT NULL
     updated_at bigint NOT NULL
+    budget_micro_usd bigint
+    budget_minutes bigint
+    CHECK ((budget_micro_usd >= 1))
+    CHECK ((budget_minutes >= 1))
     CHECK ((((state)::jsonb ->> 'phase'::text) = phase))
     CHECK ((has_acceptance = ANY (ARRAY[(0)::bigint, (1)::bigint])))
     CHECK ((number >= 1))
@@ -127,7 +131,7 @@
     CHECK ((((state)::jsonb ->> 'phase'::text) = phase))
     CHECK ((epoch >= 0))
     FOREIGN KEY (issue_id) REFERENCES issues(id)
-    CHECK ((kind = ANY (ARRAY['author'::text, 'verify'::text, 'trial'::text])))
+    CHECK ((kind = ANY (ARRAY['author'::text, 'verify'::text, 'trial'::text, 'tryout'::text])))
     CHECK ((phase = ANY (ARRAY['queued'::text, 'leased'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text, 'dead'::text])))
     PRIMARY KEY (id)
     CHECK (((priority >= 0) AND (priority <= 3)))
@@ -143,6 +147,7 @@
     CREATE UNIQUE INDEX jobs_pkey ON public.jobs USING btree (id)
     CREATE INDEX jobs_queued ON public.jobs USING btree (priority, created_at, id, not_before, kind) WHERE (phase = 'queued'::text)
     CREATE UNIQUE INDEX jobs_run ON public.jobs USING btree (run_id) WHERE (run_id IS NOT NULL)
+    CREATE INDEX jobs_urgent ON public.jobs USING btree (created_at, id, not_before) WHERE ((phase = 'queued'::text) AND (kind = 'tryout'::text))
 -- members
     project_id uuid NOT NULL
     user_id uuid NOT NULL
@@ -327,6 +332,8 @@
     draining bigint NOT NULL
     last_seen_at bigint NOT NULL
     created_at bigint NOT NULL
+    kinds text
+    harnesses text
     CHECK ((draining = ANY (ARRAY[(0)::bigint, (1)::bigint])))
     CHECK ((name <> ''::text))
     UNIQUE (name)
@@ -365,7 +372,7 @@
     FOREIGN KEY (issue_id) REFERENCES issues(id)
     UNIQUE (job_id, epoch)
     FOREIGN KEY (job_id) REFERENCES jobs(id)
-    CHECK ((kind = ANY (ARRAY['author'::text, 'verify'::text, 'trial'::text])))
+    CHECK ((kind = ANY (ARRAY['author'::text, 'verify'::text, 'trial'::text, 'tryout'::text])))
     CHECK ((log_bytes >= 0))
     CHECK ((log_closed = ANY (ARRAY[(0)::bigint, (1)::bigint])))
     CHECK ((number >= 1))
@@ -387,6 +394,29 @@
     checksum text NOT NULL
     PRIMARY KEY (version)
     CREATE UNIQUE INDEX schema_versions_pkey ON public.schema_versions USING btree (version)
+-- steers
+    id uuid NOT NULL
+    run_id uuid NOT NULL
+    issue_id uuid NOT NULL
+    round bigint NOT NULL
+    author text NOT NULL
+    trust text NOT NULL
+    body text NOT NULL
+    interrupts bigint NOT NULL
+    created_at bigint NOT NULL
+    handed_at bigint
+    late_at bigint
+    CHECK ((body <> ''::text))
+    CHECK (((handed_at IS NULL) OR (late_at IS NULL)))
+    CHECK ((interrupts = ANY (ARRAY[(0)::bigint, (1)::bigint])))
+    FOREIGN KEY (issue_id) REFERENCES issues(id)
+    PRIMARY KEY (id)
+    CHECK ((round >= 1))
+    FOREIGN KEY (run_id) REFERENCES runs(id)
+    CHECK ((trust = ANY (ARRAY['tool'::text, 'outsider'::text, 'collaborator'::text, 'maintainer'::text, 'operator'::text])))
+    CREATE INDEX steers_issue ON public.steers USING btree (issue_id, created_at, id)
+    CREATE UNIQUE INDEX steers_pkey ON public.steers USING btree (id)
+    CREATE INDEX steers_run ON public.steers USING btree (run_id, created_at, id)
 -- tokens
     id uuid NOT NULL
     hash bytea NOT NULL
@@ -415,6 +445,26 @@
     CREATE UNIQUE INDEX tokens_pkey ON public.tokens USING btree (id)
     CREATE INDEX tokens_run ON public.tokens USING btree (run_id) WHERE (run_id IS NOT NULL)
     CREATE INDEX tokens_user ON public.tokens USING btree (user_id, created_at, id) WHERE (user_id IS NOT NULL)
+-- tryouts
+    job_id uuid NOT NULL
+    issue_id uuid NOT NULL
+    seal text NOT NULL
+    base text
+    run_id uuid
+    result text
+    created_at bigint NOT NULL
+    ended_at bigint
+    CHECK ((length(base) = 40))
+    CHECK (((result IS NULL) = (base IS NULL)))
+    CHECK (((result IS NULL) = (run_id IS NULL)))
+    CHECK (((result IS NULL) = (ended_at IS NULL)))
+    FOREIGN KEY (issue_id) REFERENCES issues(id)
+    FOREIGN KEY (job_id) REFERENCES jobs(id)
+    PRIMARY KEY (job_id)
+    FOREIGN KEY (run_id) REFERENCES runs(id)
+    CHECK ((length(seal) = 64))
+    CREATE INDEX tryouts_issue ON public.tryouts USING btree (issue_id, created_at, job_id)
+    CREATE UNIQUE INDEX tryouts_pkey ON public.tryouts USING btree (job_id)
 -- users
     id uuid NOT NULL
     name text NOT NULL COLLATE "C"

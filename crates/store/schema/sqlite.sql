@@ -85,7 +85,7 @@ CREATE TABLE issues (
     has_acceptance INTEGER NOT NULL CHECK (has_acceptance IN (0, 1)),
     version INTEGER NOT NULL CHECK (version >= 1),
     created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL, budget_micro_usd INTEGER CHECK (budget_micro_usd >= 1), budget_minutes INTEGER CHECK (budget_minutes >= 1),
     UNIQUE (project_id, number),
     CHECK (json_extract(state, '$.phase') = phase)
 ) STRICT;
@@ -102,7 +102,6 @@ CREATE TABLE jobs (
     id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     project_id BLOB NOT NULL REFERENCES projects (id),
     issue_id BLOB NOT NULL REFERENCES issues (id),
-    kind TEXT NOT NULL CHECK (kind IN ('author', 'verify', 'trial')),
     phase TEXT NOT NULL CHECK (phase IN ('queued', 'leased', 'succeeded', 'failed', 'cancelled', 'dead')),
     state TEXT NOT NULL,
     epoch INTEGER NOT NULL CHECK (epoch >= 0),
@@ -117,7 +116,7 @@ CREATE TABLE jobs (
     priority INTEGER NOT NULL CHECK (priority BETWEEN 0 AND 3),
     version INTEGER NOT NULL CHECK (version >= 1),
     created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL, kind TEXT NOT NULL DEFAULT 'author' CHECK (kind IN ('author', 'verify', 'trial', 'tryout')),
     CHECK ((phase = 'queued') = (not_before IS NOT NULL)),
     CHECK ((phase = 'leased') = (lease_until IS NOT NULL)),
     CHECK ((phase = 'leased') = (runner_id IS NOT NULL)),
@@ -138,6 +137,8 @@ CREATE INDEX jobs_phase ON jobs (phase);
 CREATE INDEX jobs_queued ON jobs (priority, created_at, id, not_before, kind) WHERE phase = 'queued';
 
 CREATE UNIQUE INDEX jobs_run ON jobs (run_id) WHERE run_id IS NOT NULL;
+
+CREATE INDEX jobs_urgent ON jobs (created_at, id, not_before) WHERE phase = 'queued' AND kind = 'tryout';
 
 CREATE TABLE members (
     project_id BLOB NOT NULL REFERENCES projects (id),
@@ -284,7 +285,7 @@ CREATE TABLE runners (
     draining INTEGER NOT NULL CHECK (draining IN (0, 1)),
     last_seen_at INTEGER NOT NULL,
     created_at INTEGER NOT NULL
-) STRICT;
+, kinds TEXT, harnesses TEXT) STRICT;
 
 CREATE TABLE runs (
     id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
@@ -292,7 +293,6 @@ CREATE TABLE runs (
     project_id BLOB NOT NULL REFERENCES projects (id),
     issue_id BLOB NOT NULL REFERENCES issues (id),
     number INTEGER NOT NULL CHECK (number >= 1),
-    kind TEXT NOT NULL CHECK (kind IN ('author', 'verify', 'trial')),
     epoch INTEGER NOT NULL CHECK (epoch >= 1),
     round INTEGER NOT NULL CHECK (round >= 1),
     agent TEXT NOT NULL,
@@ -308,7 +308,7 @@ CREATE TABLE runs (
     log_bytes INTEGER NOT NULL CHECK (log_bytes >= 0),
     log_closed INTEGER NOT NULL CHECK (log_closed IN (0, 1)),
     started_at INTEGER NOT NULL,
-    ended_at INTEGER,
+    ended_at INTEGER, kind TEXT NOT NULL DEFAULT 'author' CHECK (kind IN ('author', 'verify', 'trial', 'tryout')),
     UNIQUE (job_id, epoch),
     CHECK ((phase = 'running') = (ended_at IS NULL)),
     CHECK ((session IS NULL) = (session_agent IS NULL)),
@@ -328,6 +328,25 @@ CREATE TABLE schema_versions (
     name TEXT NOT NULL,
     checksum TEXT NOT NULL
 );
+
+CREATE TABLE steers (
+    id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    run_id BLOB NOT NULL REFERENCES runs (id),
+    issue_id BLOB NOT NULL REFERENCES issues (id),
+    round INTEGER NOT NULL CHECK (round >= 1),
+    author TEXT NOT NULL,
+    trust TEXT NOT NULL CHECK (trust IN ('tool', 'outsider', 'collaborator', 'maintainer', 'operator')),
+    body TEXT NOT NULL CHECK (body <> ''),
+    interrupts INTEGER NOT NULL CHECK (interrupts IN (0, 1)),
+    created_at INTEGER NOT NULL,
+    handed_at INTEGER,
+    late_at INTEGER,
+    CHECK (handed_at IS NULL OR late_at IS NULL)
+) STRICT;
+
+CREATE INDEX steers_issue ON steers (issue_id, created_at, id);
+
+CREATE INDEX steers_run ON steers (run_id, created_at, id);
 
 CREATE TABLE tokens (
     id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
@@ -351,6 +370,22 @@ CREATE TABLE tokens (
 CREATE INDEX tokens_run ON tokens (run_id) WHERE run_id IS NOT NULL;
 
 CREATE INDEX tokens_user ON tokens (user_id, created_at, id) WHERE user_id IS NOT NULL;
+
+CREATE TABLE tryouts (
+    job_id BLOB NOT NULL PRIMARY KEY REFERENCES jobs (id),
+    issue_id BLOB NOT NULL REFERENCES issues (id),
+    seal TEXT NOT NULL CHECK (length(seal) = 64),
+    base TEXT CHECK (length(base) = 40),
+    run_id BLOB REFERENCES runs (id),
+    result TEXT,
+    created_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    CHECK ((result IS NULL) = (base IS NULL)),
+    CHECK ((result IS NULL) = (run_id IS NULL)),
+    CHECK ((result IS NULL) = (ended_at IS NULL))
+) STRICT;
+
+CREATE INDEX tryouts_issue ON tryouts (issue_id, created_at, job_id);
 
 CREATE TABLE users (
     id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),

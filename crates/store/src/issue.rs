@@ -6,6 +6,7 @@
 //! absent: the state machine, acceptance tests (their files are big) and blockers.
 
 use jiff::Timestamp;
+use nightshift_domain::budget::Budget;
 use nightshift_domain::failure::Failure;
 use nightshift_domain::id::{IssueId, Number, ProjectId, UserId};
 use nightshift_domain::issue::{self, Phase};
@@ -47,6 +48,8 @@ pub struct Issue {
     pub trust: Trust,
     /// Whether it has acceptance tests.
     pub has_acceptance: bool,
+    /// What its author runs may use together; the project's where it says nothing.
+    pub budget: Budget,
     /// Rises with every save, from 1.
     pub version: i64,
     /// When it was filed.
@@ -76,7 +79,7 @@ pub(crate) const COLUMNS: Columns = Columns("issue");
 
 macro_rules! columns {
     () => {
-        "id, project_id, number, title, body, labels, priority, assignee, agent, requester_id, phase, state, round, repairs, failed, trust, has_acceptance, version, created_at, updated_at"
+        "id, project_id, number, title, body, labels, priority, assignee, agent, requester_id, phase, state, round, repairs, failed, trust, has_acceptance, budget_micro_usd, budget_minutes, version, created_at, updated_at"
     };
 }
 pub(crate) use columns;
@@ -102,13 +105,13 @@ macro_rules! waiting {
 }
 
 sql! { "issue";
-    INSERT = both(concat!("INSERT INTO issues (", columns!(), ", title_folded) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)"));
+    INSERT = both(concat!("INSERT INTO issues (", columns!(), ", title_folded) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)"));
     GET = both(concat!("SELECT ", columns!(), " FROM issues WHERE id = $1"));
     BY_NUMBER = both(concat!("SELECT ", columns!(), " FROM issues WHERE project_id = $1 AND number = $2"));
     // SQLite's one writer is the lock. NO KEY: rows that refer to the issue stay insertable.
     LOCK = sqlite(concat!("SELECT ", columns!(), " FROM issues WHERE id = $1")),
         postgres(concat!("SELECT ", columns!(), " FROM issues WHERE id = $1 FOR NO KEY UPDATE"));
-    SAVE = both("UPDATE issues SET title = $3, title_folded = $4, body = $5, labels = $6, priority = $7, assignee = $8, agent = $9, phase = $10, state = $11, round = $12, repairs = $13, failed = $14, trust = $15, has_acceptance = $16, version = version + 1, updated_at = $17 WHERE id = $1 AND version = $2");
+    SAVE = both("UPDATE issues SET title = $3, title_folded = $4, body = $5, labels = $6, priority = $7, assignee = $8, agent = $9, phase = $10, state = $11, round = $12, repairs = $13, failed = $14, trust = $15, has_acceptance = $16, budget_micro_usd = $17, budget_minutes = $18, version = version + 1, updated_at = $19 WHERE id = $1 AND version = $2");
     // One index range per phase. Only PostgreSQL has LATERAL; SQLite picks the ids in a correlated
     // subquery instead. JSON functions and the spelling of a nullable parameter differ as well.
     LIST = sqlite(concat!(
@@ -166,6 +169,8 @@ pub(crate) struct Row {
     failed: Option<String>,
     trust: String,
     has_acceptance: i64,
+    budget_micro_usd: Option<i64>,
+    budget_minutes: Option<i64>,
     version: i64,
     created_at: i64,
     updated_at: i64,
@@ -197,6 +202,10 @@ impl Row {
             },
             trust: COLUMNS.word("trust", self.trust)?,
             has_acceptance: self.has_acceptance != 0,
+            budget: Budget {
+                cost_micro_usd: self.budget_micro_usd.map(i64::unsigned_abs),
+                minutes: self.budget_minutes.map(i64::unsigned_abs),
+            },
             version: self.version,
             created_at: COLUMNS.time("created_at", self.created_at)?,
             updated_at: COLUMNS.time("updated_at", self.updated_at)?,
@@ -224,6 +233,8 @@ pub async fn issue_insert(tx: &mut Tx, issue: &Issue) -> Result<(), Error> {
         COLUMNS.to_json_option(issue.state.failed.as_ref())?,
         COLUMNS.to_word(&issue.trust)?,
         issue.has_acceptance,
+        issue.budget.cost_micro_usd.map(signed),
+        issue.budget.minutes.map(signed),
         issue.version,
         issue.created_at,
         issue.updated_at,
@@ -277,6 +288,8 @@ pub async fn issue_save(tx: &mut Tx, issue: &Issue, now: Timestamp) -> Result<()
         COLUMNS.to_json_option(issue.state.failed.as_ref())?,
         COLUMNS.to_word(&issue.trust)?,
         issue.has_acceptance,
+        issue.budget.cost_micro_usd.map(signed),
+        issue.budget.minutes.map(signed),
         now
     ];
     if tx.run(&SAVE, values).await? > 0 {
@@ -391,6 +404,11 @@ pub async fn issue_count_by_phase(
     project: ProjectId,
 ) -> Result<Vec<(String, i64)>, Error> {
     tx.all(&COUNT_BY_PHASE, values![project]).await
+}
+
+/// As the column holds it; budgets stay far below.
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Lower case by Unicode's rules, the same on both engines.

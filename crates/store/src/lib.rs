@@ -32,7 +32,9 @@ pub mod review;
 pub mod review_draft;
 pub mod run;
 pub mod runner;
+pub mod steer;
 pub mod token;
+pub mod tryout;
 pub mod user;
 pub mod verdict;
 pub mod viewed_file;
@@ -59,7 +61,9 @@ pub use review::*;
 pub use review_draft::*;
 pub use run::*;
 pub use runner::*;
+pub use steer::*;
 pub use token::*;
+pub use tryout::*;
 pub use user::*;
 pub use verdict::*;
 pub use viewed_file::*;
@@ -91,7 +95,9 @@ static REGISTRY: &[&[&statement::Statement]] = &[
     review_draft::STATEMENTS,
     run::STATEMENTS,
     runner::STATEMENTS,
+    steer::STATEMENTS,
     token::STATEMENTS,
+    tryout::STATEMENTS,
     user::STATEMENTS,
     verdict::STATEMENTS,
     viewed_file::STATEMENTS,

@@ -34,6 +34,12 @@ pub(crate) const ALL: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0002_desk.sql"),
         postgres: include_str!("../migrations/postgres/0002_desk.sql"),
     },
+    Migration {
+        version: 3,
+        name: "keyboard",
+        sqlite: include_str!("../migrations/sqlite/0003_keyboard.sql"),
+        postgres: include_str!("../migrations/postgres/0003_keyboard.sql"),
+    },
 ];
 
 /// The one table that exists before the first migration.

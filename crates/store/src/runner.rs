@@ -23,6 +23,10 @@ pub struct Runner {
     pub slots: i64,
     /// The version of its program.
     pub version: String,
+    /// Kinds of jobs it takes, if it says so.
+    pub kinds: Option<Vec<String>>,
+    /// Harnesses whose programs it has, if it says so.
+    pub harnesses: Option<Vec<String>>,
     /// Whether it takes no more work.
     pub draining: bool,
     /// When it last called.
@@ -35,16 +39,16 @@ const COLUMNS: Columns = Columns("runner");
 
 macro_rules! columns {
     () => {
-        "id, name, slots, version, draining, last_seen_at, created_at"
+        "id, name, slots, version, kinds, harnesses, draining, last_seen_at, created_at"
     };
 }
 
 sql! { "runner";
-    INSERT = both(concat!("INSERT INTO runners (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7)"));
+    INSERT = both(concat!("INSERT INTO runners (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"));
     GET = both(concat!("SELECT ", columns!(), " FROM runners WHERE id = $1"));
     BY_NAME = both(concat!("SELECT ", columns!(), " FROM runners WHERE name = $1"));
     LIST = both(concat!("SELECT ", columns!(), " FROM runners ORDER BY name"));
-    SEEN = both("UPDATE runners SET slots = $2, version = $3, draining = $4, last_seen_at = $5 WHERE id = $1");
+    SEEN = both("UPDATE runners SET slots = $2, version = $3, kinds = $4, harnesses = $5, draining = $6, last_seen_at = $7 WHERE id = $1");
 }
 
 #[derive(FromRow)]
@@ -53,6 +57,8 @@ struct Row {
     name: String,
     slots: i64,
     version: String,
+    kinds: Option<String>,
+    harnesses: Option<String>,
     draining: i64,
     last_seen_at: i64,
     created_at: i64,
@@ -65,6 +71,8 @@ impl Row {
             name: self.name,
             slots: self.slots,
             version: self.version,
+            kinds: COLUMNS.json_option("kinds", self.kinds.as_deref())?,
+            harnesses: COLUMNS.json_option("harnesses", self.harnesses.as_deref())?,
             draining: self.draining != 0,
             last_seen_at: COLUMNS.time("last_seen_at", self.last_seen_at)?,
             created_at: COLUMNS.time("created_at", self.created_at)?,
@@ -79,6 +87,8 @@ pub async fn runner_insert(tx: &mut Tx, runner: &Runner) -> Result<(), Error> {
         &runner.name,
         runner.slots,
         &runner.version,
+        COLUMNS.to_json_option(runner.kinds.as_ref())?,
+        COLUMNS.to_json_option(runner.harnesses.as_ref())?,
         runner.draining,
         runner.last_seen_at,
         runner.created_at
@@ -98,17 +108,38 @@ pub async fn runner_by_name(tx: &mut Tx, name: &str) -> Result<Option<Runner>, E
     row.map(Row::read).transpose()
 }
 
+/// What a runner says of itself when it calls.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// How many runs at once.
+    pub slots: i64,
+    /// The version of its program.
+    pub version: &'a str,
+    /// Kinds of jobs it takes, if it says so.
+    pub kinds: Option<&'a [String]>,
+    /// Harnesses whose programs it has, if it says so.
+    pub harnesses: Option<&'a [String]>,
+    /// Whether it takes no more work.
+    pub draining: bool,
+}
+
 /// Notes that a runner called and what it said of itself; [`Error::NotFound`] when unknown.
 pub async fn runner_seen(
     tx: &mut Tx,
     id: RunnerId,
-    slots: i64,
-    version: &str,
-    draining: bool,
+    seen: &Seen<'_>,
     at: Timestamp,
 ) -> Result<(), Error> {
-    tx.must_run(&SEEN, values![id, slots, version, draining, at])
-        .await
+    let values = values![
+        id,
+        seen.slots,
+        seen.version,
+        COLUMNS.to_json_option(seen.kinds.as_ref())?,
+        COLUMNS.to_json_option(seen.harnesses.as_ref())?,
+        seen.draining,
+        at
+    ];
+    tx.must_run(&SEEN, values).await
 }
 
 /// All of them, by name.

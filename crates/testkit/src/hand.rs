@@ -51,6 +51,7 @@ impl Hand {
             kinds: kinds.to_vec(),
             slots: 4,
             version: "test".to_owned(),
+            harnesses: None,
             wait_s: 0,
         };
         let answer = self

@@ -284,6 +284,8 @@ impl App {
                     name: name.to_owned(),
                     slots: 0,
                     version: String::new(),
+                    kinds: None,
+                    harnesses: None,
                     draining: false,
                     last_seen_at: Timestamp::UNIX_EPOCH,
                     created_at: now,

@@ -33,6 +33,8 @@ pub struct Claim {
     pub slots: i64,
     /// Its version.
     pub version: String,
+    /// Harnesses whose programs it has, if it says so.
+    pub harnesses: Option<Vec<String>>,
 }
 
 /// What a heartbeat is answered.
@@ -79,14 +81,31 @@ impl App {
     /// `Forbidden` for anybody but a runner.
     pub async fn claim(&self, caller: &Caller, claim: &Claim) -> Result<Option<Prepared>, Error> {
         let runner_id = caller.runner()?;
-        if !(0..=100_000).contains(&claim.slots) || claim.version.len() > 100 {
+        let many =
+            |words: &[String]| words.len() > 100 || words.iter().any(|word| word.len() > 100);
+        if !(0..=100_000).contains(&claim.slots)
+            || claim.version.len() > 100
+            || claim.harnesses.as_deref().is_some_and(many)
+        {
             return Err(Error::invalid(
-                "`slots` must be 0 to 100000, and `version` at most 100 bytes",
+                "`slots` must be 0 to 100000, `version` at most 100 bytes, and `harnesses` at most 100 names",
             ));
         }
+        let kinds: Vec<String> = claim
+            .kinds
+            .iter()
+            .map(|kind| kind.as_str().to_owned())
+            .collect();
         let now = self.now();
         let mut tx = self.db().write().await?;
-        runner::runner_seen(&mut tx, runner_id, claim.slots, &claim.version, false, now).await?;
+        let seen = runner::Seen {
+            slots: claim.slots,
+            version: &claim.version,
+            kinds: Some(&kinds),
+            harnesses: claim.harnesses.as_deref(),
+            draining: false,
+        };
+        runner::runner_seen(&mut tx, runner_id, &seen, now).await?;
         let Some(mut job) = jobs::job_claim_next(&mut tx, &claim.kinds, now).await? else {
             tx.commit().await?;
             return Ok(None);

@@ -23,6 +23,7 @@ async fn claim(runner: &Client) -> WorkOrder {
         kinds: vec![Kind::Author],
         slots: 1,
         version: "test".to_owned(),
+        harnesses: None,
         wait_s: 20,
     };
     let answer = runner

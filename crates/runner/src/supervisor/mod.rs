@@ -29,6 +29,7 @@ pub(crate) use pulse::{Beating, is_gone};
 
 use crate::config::Config;
 use crate::forward::ForwardClient;
+use crate::harness::{self, AgentOrder, PlanError};
 use crate::sandbox::{HostConfig, SandboxHost};
 use crate::work::{Clock, Worker};
 use crate::workspace::Workspaces;
@@ -107,6 +108,21 @@ fn client(config: &Config) -> anyhow::Result<Client> {
     Ok(Client::new(http, &config.server, Some(token)))
 }
 
+/// Harnesses whose program and endpoint this runner has.
+fn usable(config: &Config) -> Vec<String> {
+    let mut order = AgentOrder::new("", "");
+    order.programs = config.programs.clone();
+    harness::ALL
+        .iter()
+        .filter(|harness| {
+            let missing = matches!(harness.plan(&order), Err(PlanError::ProgramMissing { .. }));
+            let kind = serde_json::from_value(harness.name().into());
+            !missing && kind.is_ok_and(|kind| config.endpoints.of(kind).is_ok())
+        })
+        .map(|harness| harness.name().to_owned())
+        .collect()
+}
+
 struct Supervisor {
     worker: Arc<Worker>,
     pulse: Pulse,
@@ -183,6 +199,7 @@ impl Supervisor {
             kinds: config.kinds.clone(),
             slots: i64::try_from(config.slots).unwrap_or(i64::MAX),
             version: config.version.clone(),
+            harnesses: Some(usable(config)),
             wait_s: config.timing.claim_wait.as_secs(),
         };
         let client = self.worker.client();

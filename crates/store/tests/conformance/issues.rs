@@ -41,6 +41,8 @@ pub(crate) async fn round_trip(w: World) {
         });
         issue.title.push('!');
         issue.has_acceptance = true;
+        issue.budget.cost_micro_usd = Some(5_000_000);
+        issue.budget.minutes = issue.budget.minutes.xor(Some(90));
         issue.trust = Trust::Outsider;
         issue.assignee = None;
         issue_save(&mut tx, &issue, at(50)).await.unwrap();

@@ -153,12 +153,22 @@ pub(crate) async fn runners(w: World) {
     let mut runner = w.runner("r2").await;
     let first = w.runner("r1").await;
     let mut tx = w.db.write().await.unwrap();
-    runner_seen(&mut tx, runner.id, 8, "0.2.0", true, at(50))
-        .await
-        .unwrap();
+    let words = |words: &[&str]| Some(words.iter().map(|&word| word.to_owned()).collect());
     runner.slots = 8;
     runner.version = "0.2.0".to_owned();
+    runner.kinds = words(&["author", "tryout"]);
+    runner.harnesses = words(&[]);
     runner.draining = true;
+    let seen = Seen {
+        slots: 8,
+        version: "0.2.0",
+        kinds: runner.kinds.as_deref(),
+        harnesses: runner.harnesses.as_deref(),
+        draining: true,
+    };
+    runner_seen(&mut tx, runner.id, &seen, at(50))
+        .await
+        .unwrap();
     runner.last_seen_at = at(50);
     assert_eq!(
         runner_get(&mut tx, runner.id).await.unwrap(),
@@ -168,9 +178,9 @@ pub(crate) async fn runners(w: World) {
         runner_by_name(&mut tx, "r2").await.unwrap(),
         Some(runner.clone())
     );
-    assert_eq!(runner_list(&mut tx).await.unwrap(), [first, runner]);
+    assert_eq!(runner_list(&mut tx).await.unwrap(), [first, runner.clone()]);
     let unknown = nightshift_domain::id::RunnerId(w.id());
-    let refused = runner_seen(&mut tx, unknown, 1, "", false, at(1))
+    let refused = runner_seen(&mut tx, unknown, &seen, at(1))
         .await
         .unwrap_err();
     assert!(

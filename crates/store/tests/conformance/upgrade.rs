@@ -2,8 +2,8 @@
 
 use nightshift_domain::config::Config;
 use nightshift_domain::failure::{Failure, Reason};
-use nightshift_domain::id::{IssueId, ProjectId, UserId};
-use nightshift_domain::job::Phase;
+use nightshift_domain::id::{IssueId, JobId, ProjectId, RunId, RunnerId, UserId};
+use nightshift_domain::job::{Kind, Phase};
 use nightshift_store::*;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -63,6 +63,19 @@ fn rows() -> String {
             "INSERT INTO jobs (id, project_id, issue_id, kind, phase, state, epoch, starts, not_before, payload, priority, version, created_at, updated_at) VALUES (@{id}, @2, @14, 'author', 'queued', '{state}', 0, 0, {not_before}, '{{}}', 2, 1, 0, 0);"
         ));
     }
+    let leased = json(&Phase::Leased {
+        runner: RunnerId(id(41)),
+        run: RunId(id(42)),
+        until: at(60),
+        stop: false,
+    });
+    sql.push_str(&format!(
+        "INSERT INTO runners (id, name, slots, version, draining, last_seen_at, created_at) VALUES (@41, 'r', 1, '0', 0, 0, 0);
+        INSERT INTO jobs (id, project_id, issue_id, kind, phase, state, epoch, starts, payload, priority, version, created_at, updated_at) VALUES (@23, @2, @11, 'verify', 'succeeded', '{{\"phase\":\"succeeded\"}}', 1, 1, '{{}}', 2, 1, 0, 0);
+        INSERT INTO runs (id, job_id, project_id, issue_id, number, kind, epoch, round, agent, runner_id, phase, state, start_commit, log_bytes, log_closed, started_at) VALUES (@42, @23, @2, @11, 1, 'verify', 1, 1, 'nightshift', @41, 'running', '{{\"phase\":\"running\"}}', '{commit}', 0, 0, 0);
+        UPDATE jobs SET phase = 'leased', state = '{leased}', lease_until = {}, runner_id = @41, run_id = @42 WHERE id = @23;",
+        at(60).as_millisecond()
+    ));
     sql.push_str(&format!(
         "INSERT INTO reviews (id, issue_id, round, head, decision, body, comments, user_id, user_name, created_at) VALUES (@31, @11, 1, '{commit}', 'send-back', 'again', '[]', @1, 'alice', {});",
         time(1)
@@ -91,7 +104,7 @@ pub(crate) async fn a_database_of_version_1_is_taken_over_with_its_data(w: World
     let checksum = hex::encode(Sha256::digest(first));
     let mut rows = rows();
     // The longest first: `@1` begins `@11`.
-    for number in (1..=31).rev() {
+    for number in (1..=42).rev() {
         let literal = format!("{quote}{}'", id(number).simple());
         rows = rows.replace(&format!("@{number}"), &literal);
     }
@@ -125,6 +138,21 @@ pub(crate) async fn a_database_of_version_1_is_taken_over_with_its_data(w: World
         let parked: Vec<uuid::Uuid> = parked.iter().map(|job| job.id.0).collect();
         assert_eq!(parked, [id(21)]);
     }
+    // What was made anew is as it was.
+    let job = job_get(&mut tx, JobId(id(23))).await.unwrap().unwrap();
+    assert_eq!(
+        (job.kind, job.state.phase.as_str()),
+        (Kind::Verify, "leased")
+    );
+    let run = run_get(&mut tx, RunId(id(42))).await.unwrap().unwrap();
+    assert_eq!((run.kind, run.job), (Kind::Verify, job.id));
+    let old = issue_get(&mut tx, issue).await.unwrap().unwrap();
+    assert_eq!(old.budget, nightshift_domain::budget::Budget::default());
+    let runner = runner_get(&mut tx, RunnerId(id(41)))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((runner.kinds, runner.harnesses), (None, None));
     password_set(&mut tx, user, "$argon2id$x", at(1))
         .await
         .unwrap();

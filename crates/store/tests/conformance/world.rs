@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use nightshift_domain::access::Actor;
+use nightshift_domain::budget::Budget;
 use nightshift_domain::config::Config;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{IssueId, JobId, ProjectId, RunId, RunnerId, UserId};
@@ -90,6 +91,8 @@ impl World {
             name: name.to_owned(),
             slots: 2,
             version: "0.1.0".to_owned(),
+            kinds: None,
+            harnesses: None,
             draining: false,
             last_seen_at: at(0),
             created_at: at(0),
@@ -132,6 +135,7 @@ impl World {
             state: nightshift_domain::issue::Issue::filed(true).next,
             trust: Trust::Collaborator,
             has_acceptance: false,
+            budget: Budget::default(),
             version: 1,
             created_at: at(number),
             updated_at: at(number),

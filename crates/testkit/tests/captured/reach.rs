@@ -165,6 +165,7 @@ async fn it_decides_nothing_and_makes_nothing() {
         kinds: Kind::ALL.to_vec(),
         slots: 1,
         version: "x".to_owned(),
+        harnesses: None,
         wait_s: 0,
     };
     stage.refused::<op::RunnerClaim>(Nothing {}, claim).await;

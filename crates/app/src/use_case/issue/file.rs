@@ -53,6 +53,7 @@ impl App {
             state: change.next,
             trust: Trust::of(standing),
             has_acceptance: new.acceptance.is_some(),
+            budget: nightshift_domain::budget::Budget::default(),
             version: 1,
             created_at: now,
             updated_at: now,
