@@ -3,16 +3,20 @@
 //! A token is looked up by its hash. Who may not see a project gets "not found", so that names of
 //! other people's projects do not leak. The table itself is `domain::access`.
 
-use nightshift_domain::access::{self, Action, Actor, Standing};
-use nightshift_domain::id::{ProjectId, RunId, RunnerId, UserId};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use nightshift_domain::access::{self, Action, Actor, Role, Standing};
+use nightshift_domain::id::{IssueId, ProjectId, RunId, RunnerId, UserId};
 use nightshift_domain::job;
 use nightshift_store::Tx;
 use nightshift_store::event::NewEvent;
 use nightshift_store::idempotency::{self, Kept};
 use nightshift_store::project::{self, Project};
 use nightshift_store::run::RunState;
-use nightshift_store::token::Holder;
-use nightshift_store::{event, job as jobs, member, run, token, user};
+use nightshift_store::token::{Holder, Token};
+use nightshift_store::{desk_park, event, job as jobs, member, run, token, user};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedMutexGuard;
@@ -60,6 +64,60 @@ enum Who {
         run: RunId,
         project: ProjectId,
     },
+}
+
+/// Stands for a session without giving it away.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionKey([u8; 32]);
+
+impl SessionKey {
+    /// The key of this session's secret.
+    #[must_use]
+    pub fn of(session: &str) -> Self {
+        Self(secret::hash(session))
+    }
+}
+
+/// What one signed-in person may see right now, and what they put off.
+#[derive(Debug)]
+pub struct Sight {
+    /// The person.
+    pub caller: Caller,
+    /// Their roles: project, its name, role; by project.
+    pub roles: Vec<(ProjectId, String, Role)>,
+    /// What they have put off on their desk.
+    pub parked: BTreeSet<IssueId>,
+}
+
+/// Whose things a list shows. Two people with equal rights see the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Rights {
+    /// All projects: an administrator's.
+    All,
+    /// Those of these projects, in order.
+    Of(Vec<ProjectId>),
+}
+
+impl Sight {
+    /// Whose things the person sees.
+    #[must_use]
+    pub fn rights(&self) -> Rights {
+        if self.caller.is_admin() {
+            Rights::All
+        } else {
+            Rights::Of(self.roles.iter().map(|(project, ..)| *project).collect())
+        }
+    }
+
+    /// How the person stands in the project of this name, if they may see it.
+    #[must_use]
+    pub fn standing(&self, name: &str) -> Option<Standing> {
+        if self.caller.is_admin() {
+            return Some(Standing::Admin);
+        }
+        let role = self.roles.iter().find(|(_, known, _)| known == name);
+        role.map(|(.., role)| Standing::Member(*role))
+    }
 }
 
 impl Once {
@@ -168,11 +226,7 @@ impl App {
         let found = token::token_by_hash(&mut tx, &secret::hash(text))
             .await?
             .ok_or_else(refused)?;
-        // A sign-in link does one thing: it becomes a session.
-        if found.label == LINK {
-            return Err(refused());
-        }
-        if found.revoked_at.is_some() || found.expires_at.is_some_and(|end| end <= now) {
+        if !counts(&found, now) {
             return Err(refused());
         }
         let who = match found.holder {
@@ -201,6 +255,55 @@ impl App {
             }
         };
         Ok(Caller { who, once: None })
+    }
+
+    /// Looks many sessions up at once, with what each may see. One that does not count any more, or
+    /// is no person's, is left out.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn sights(
+        &self,
+        sessions: &[SessionKey],
+    ) -> Result<HashMap<SessionKey, Arc<Sight>>, Error> {
+        let now = self.now();
+        let hashes: Vec<[u8; 32]> = sessions.iter().map(|session| session.0).collect();
+        let mut tx = self.db().read().await?;
+        let mut held = token::token_list_held(&mut tx, &hashes).await?;
+        held.retain(|(_, token, _)| counts(token, now));
+        let mut people: Vec<UserId> = held.iter().map(|(_, _, user)| user.id).collect();
+        people.sort_unstable();
+        people.dedup();
+        let roles = member::member_list_of_users(&mut tx, &people).await?;
+        let parks = desk_park::park_list_of_users(&mut tx, &people, now).await?;
+        let mut sights: HashMap<UserId, Arc<Sight>> = HashMap::new();
+        let mut found = HashMap::new();
+        for (hash, _, user) in held {
+            let sight = sights.entry(user.id).or_insert_with(|| {
+                Arc::new(Sight {
+                    roles: roles
+                        .iter()
+                        .filter(|(whose, ..)| *whose == user.id)
+                        .map(|(_, project, name, role)| (*project, name.clone(), *role))
+                        .collect(),
+                    parked: parks
+                        .iter()
+                        .filter(|(whose, _)| *whose == user.id)
+                        .map(|(_, issue)| *issue)
+                        .collect(),
+                    caller: Caller {
+                        who: Who::Person {
+                            user: user.id,
+                            name: user.name,
+                            is_admin: user.is_admin,
+                        },
+                        once: None,
+                    },
+                })
+            });
+            found.insert(SessionKey(hash), Arc::clone(sight));
+        }
+        Ok(found)
     }
 
     /// How the caller stands in a project.
@@ -402,6 +505,13 @@ impl App {
         event::event_append(&mut tx, &new, self.now()).await?;
         self.commit_plain(tx).await
     }
+}
+
+/// Whether a token still opens anything. A sign-in link does one thing only: it becomes a session.
+fn counts(token: &Token, now: Timestamp) -> bool {
+    token.label != LINK
+        && token.revoked_at.is_none()
+        && token.expires_at.is_none_or(|end| end > now)
 }
 
 fn forbidden(project: &str, action: Action) -> Error {

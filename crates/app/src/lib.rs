@@ -22,7 +22,7 @@ mod signal;
 pub mod reconcile;
 pub mod use_case;
 
-pub use auth::{Caller, Once, Turn};
+pub use auth::{Caller, Once, Rights, SessionKey, Sight, Turn};
 pub use error::{Cause, Error};
 pub use order::Prepared;
 pub use port::{Clock, Ids};
@@ -64,6 +64,7 @@ struct Inner {
     syncing: keyed::Locks<nightshift_domain::id::ProjectId>,
     hashing: tokio::sync::Semaphore,
     branches: std::sync::Mutex<reconcile::Seen>,
+    sizes: use_case::desk::Sizes,
     repeating: keyed::Locks<[u8; 32]>,
 }
 
@@ -96,6 +97,7 @@ impl App {
             syncing: keyed::Locks::default(),
             hashing: tokio::sync::Semaphore::new(use_case::session::HASHING_AT_ONCE),
             branches: std::sync::Mutex::default(),
+            sizes: use_case::desk::Sizes::default(),
             repeating: keyed::Locks::default(),
         })))
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use nightshift_domain::id::RunId;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 
 /// The bells of one server process.
 #[derive(Clone)]
@@ -13,6 +13,7 @@ pub struct Signals {
     reconcile: Arc<Notify>,
     events: broadcast::Sender<i64>,
     logs: broadcast::Sender<RunId>,
+    commits: watch::Sender<u64>,
 }
 
 impl Default for Signals {
@@ -22,6 +23,7 @@ impl Default for Signals {
             reconcile: Arc::new(Notify::new()),
             events: broadcast::channel(256).0,
             logs: broadcast::channel(1_024).0,
+            commits: watch::channel(0).0,
         }
     }
 }
@@ -33,6 +35,7 @@ impl Signals {
             // Nobody may be listening; that is no error.
             drop(self.events.send(seq));
         }
+        self.commits.send_modify(|count| *count += 1);
         self.jobs.notify_waiters();
         self.reconcile.notify_one();
     }
@@ -57,6 +60,13 @@ impl Signals {
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<i64> {
         self.events.subscribe()
+    }
+
+    /// How often something was committed. Whoever waits sees the newest count only, however many
+    /// there were.
+    #[must_use]
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.subscribe()
     }
 
     /// Rings with the run whose log grew or ended.

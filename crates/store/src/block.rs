@@ -4,7 +4,7 @@
 //! not; that is a rule) and the guard against two transactions closing a circle together: hold
 //! [`crate::project_lock`] between [`block_would_cycle`] and [`block_set`].
 
-use nightshift_domain::id::IssueId;
+use nightshift_domain::id::{IssueId, Number};
 use uuid::Uuid;
 
 use crate::column::id_list;
@@ -18,6 +18,9 @@ sql! { "block";
     ADD = both("INSERT INTO blocks (issue_id, blocker_id) VALUES ($1, $2) ON CONFLICT (issue_id, blocker_id) DO NOTHING");
     BLOCKERS = both(concat!("SELECT ", columns!(), " FROM issues WHERE id IN (SELECT blocker_id FROM blocks WHERE issue_id = $1) ORDER BY created_at, id"));
     BLOCKED = both("SELECT issue_id FROM blocks WHERE blocker_id = $1 ORDER BY issue_id");
+    // Ids come as a JSON list of hexadecimal digits; the engines read it differently.
+    OPEN_BEHIND = sqlite("SELECT b.blocker_id, i.number FROM blocks b JOIN issues i ON i.id = b.issue_id WHERE b.blocker_id IN (SELECT unhex(value) FROM json_each($1)) AND i.phase NOT IN ('done', 'closed') ORDER BY b.blocker_id, i.number"),
+        postgres("SELECT b.blocker_id, i.number FROM blocks b JOIN issues i ON i.id = b.issue_id WHERE b.blocker_id IN (SELECT CAST(given.value AS UUID) FROM jsonb_array_elements_text(CAST($1 AS JSONB)) AS given (value)) AND i.phase NOT IN ('done', 'closed') ORDER BY b.blocker_id, i.number");
     // Ids come as a JSON list of hexadecimal digits; the engines read it differently.
     WOULD_CYCLE = sqlite("WITH RECURSIVE ahead (id) AS (SELECT unhex(value) FROM json_each($2) UNION SELECT b.blocker_id FROM blocks b JOIN ahead ON b.issue_id = ahead.id) SELECT COUNT(*) FROM ahead WHERE id = $1"),
         postgres("WITH RECURSIVE ahead (id) AS (SELECT CAST(value AS UUID) FROM jsonb_array_elements_text(CAST($2 AS JSONB)) AS given (value) UNION SELECT b.blocker_id FROM blocks b JOIN ahead ON b.issue_id = ahead.id) SELECT COUNT(*) FROM ahead WHERE id = $1");
@@ -42,6 +45,20 @@ pub async fn blockers(tx: &mut Tx, issue: IssueId) -> Result<Vec<Issue>, Error> 
 pub async fn blocked_by_me(tx: &mut Tx, issue: IssueId) -> Result<Vec<IssueId>, Error> {
     let rows: Vec<(Uuid,)> = tx.all(&BLOCKED, values![issue]).await?;
     Ok(rows.into_iter().map(|(id,)| IssueId(id)).collect())
+}
+
+/// What waits for each of these issues and has not ended: the issue in front, and the number of the
+/// one behind it.
+pub async fn blocks_open_behind(
+    tx: &mut Tx,
+    issues: &[IssueId],
+) -> Result<Vec<(IssueId, Number)>, Error> {
+    let list = id_list(issues.iter().map(|id| id.0));
+    let rows: Vec<(Uuid, i64)> = tx.all(&OPEN_BEHIND, values![list]).await?;
+    Ok(rows
+        .into_iter()
+        .map(|(front, number)| (IssueId(front), number))
+        .collect())
 }
 
 /// Whether `issue` would wait for itself if `blockers` stood before it.

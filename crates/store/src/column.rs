@@ -155,6 +155,18 @@ pub(crate) fn id_set(projects: &[ProjectId]) -> String {
     id_list(once)
 }
 
+/// Hashes as a JSON list of hexadecimal digits.
+pub(crate) fn hash_list(hashes: &[[u8; 32]]) -> String {
+    let hashes: Vec<String> = hashes
+        .iter()
+        .map(|hash| {
+            let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("\"{digits}\"")
+        })
+        .collect();
+    format!("[{}]", hashes.join(","))
+}
+
 /// Words as a JSON list.
 pub(crate) fn word_list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     serde_json::Value::from_iter(words).to_string()

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use nightshift_domain::id::{IssueId, UserId};
 use uuid::Uuid;
 
-use crate::column::Columns;
+use crate::column::{Columns, id_list};
 use crate::engine::Tx;
 use crate::error::Error;
 use crate::statement::{sql, values};
@@ -17,6 +17,9 @@ const COLUMNS: Columns = Columns("desk park");
 sql! { "desk park";
     SET = both("INSERT INTO desk_parks (user_id, issue_id, until) VALUES ($1, $2, $3) ON CONFLICT (user_id, issue_id) DO UPDATE SET until = EXCLUDED.until");
     CLEAR = both("DELETE FROM desk_parks WHERE user_id = $1 AND issue_id = $2");
+    // Ids come as a JSON list of hexadecimal digits; the engines read it differently.
+    LIST_OF_USERS = sqlite("SELECT user_id, issue_id FROM desk_parks WHERE user_id IN (SELECT unhex(value) FROM json_each($1)) AND until > $2 ORDER BY user_id, issue_id"),
+        postgres("SELECT user_id, issue_id FROM desk_parks WHERE user_id IN (SELECT CAST(given.value AS UUID) FROM jsonb_array_elements_text(CAST($1 AS JSONB)) AS given (value)) AND until > $2 ORDER BY user_id, issue_id");
     LIST = both("SELECT issue_id, until FROM desk_parks WHERE user_id = $1 AND until > $2 ORDER BY until, issue_id");
 }
 
@@ -45,4 +48,18 @@ pub async fn park_list(
     rows.into_iter()
         .map(|(issue, until)| Ok((IssueId(issue), COLUMNS.time("until", until)?)))
         .collect()
+}
+
+/// What these people have put off beyond `now`, by person and issue.
+pub async fn park_list_of_users(
+    tx: &mut Tx,
+    users: &[UserId],
+    now: Timestamp,
+) -> Result<Vec<(UserId, IssueId)>, Error> {
+    let list = id_list(users.iter().map(|id| id.0));
+    let rows: Vec<(Uuid, Uuid)> = tx.all(&LIST_OF_USERS, values![list, now]).await?;
+    Ok(rows
+        .into_iter()
+        .map(|(user, issue)| (UserId(user), IssueId(issue)))
+        .collect())
 }

@@ -9,7 +9,7 @@ use nightshift_domain::id::{IssueId, Number, ProjectId};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use crate::column::Columns;
+use crate::column::{Columns, id_list};
 use crate::engine::Tx;
 use crate::error::Error;
 use crate::statement::{sql, values};
@@ -50,6 +50,9 @@ macro_rules! columns {
 sql! { "pull request";
     UPSERT = both(concat!("INSERT INTO pulls (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (issue_id) DO UPDATE SET base = excluded.base, head = excluded.head, summary = excluded.summary, landed = excluded.landed, updated_at = excluded.updated_at"));
     GET = both(concat!("SELECT ", columns!(), " FROM pulls WHERE issue_id = $1"));
+    // Ids come as a JSON list of hexadecimal digits; the engines read it differently.
+    LIST_OF_ISSUES = sqlite(concat!("SELECT ", columns!(), " FROM pulls WHERE issue_id IN (SELECT unhex(value) FROM json_each($1))")),
+        postgres(concat!("SELECT ", columns!(), " FROM pulls WHERE issue_id IN (SELECT CAST(given.value AS UUID) FROM jsonb_array_elements_text(CAST($1 AS JSONB)) AS given (value))"));
     LIST = both(concat!("SELECT ", columns!(), " FROM pulls WHERE (created_at, issue_id) < ($1, $2) ORDER BY created_at DESC, issue_id DESC LIMIT $3"));
     LIST_OF_PROJECT = both(concat!("SELECT ", columns!(), " FROM pulls WHERE project_id = $4 AND (created_at, issue_id) < ($1, $2) ORDER BY created_at DESC, issue_id DESC LIMIT $3"));
 }
@@ -125,5 +128,12 @@ pub async fn pull_list(
     } else {
         tx.all(&LIST, values).await?
     };
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// The pull requests of these issues, in no order.
+pub async fn pull_list_of_issues(tx: &mut Tx, issues: &[IssueId]) -> Result<Vec<Pull>, Error> {
+    let list = id_list(issues.iter().map(|id| id.0));
+    let rows: Vec<Row> = tx.all(&LIST_OF_ISSUES, values![list]).await?;
     rows.into_iter().map(Row::read).collect()
 }

@@ -4,6 +4,8 @@
 //! file); only its length and whether it is closed are here, with functions of their own, so that
 //! saving a run never sets them back.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use nightshift_domain::failure::Failure;
 use nightshift_domain::git_name::ObjectId;
@@ -14,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use crate::column::Columns;
+use crate::column::{Columns, id_list};
 use crate::engine::Tx;
 use crate::error::Error;
 use crate::statement::{sql, values};
@@ -134,6 +136,9 @@ sql! { "run";
     LIST_RUNNING = both(concat!("SELECT ", columns!(), " FROM runs WHERE log_closed = 0 AND ended_at IS NULL ORDER BY id DESC LIMIT $1"));
     LIST_LOG_OPEN_ENDED = both("SELECT id FROM runs WHERE log_closed = 0 AND ended_at < $1 ORDER BY ended_at, id LIMIT $2");
     // Added up here: the engines' JSON numbers differ beyond 63 bits.
+    // Ids come as a JSON list of hexadecimal digits; the engines read it differently.
+    COSTS_OF_ISSUES = sqlite("SELECT issue_id, usage, started_at, ended_at FROM runs WHERE issue_id IN (SELECT unhex(value) FROM json_each($1)) AND kind = 'author' AND ended_at IS NOT NULL"),
+        postgres("SELECT issue_id, usage, started_at, ended_at FROM runs WHERE issue_id IN (SELECT CAST(given.value AS UUID) FROM jsonb_array_elements_text(CAST($1 AS JSONB)) AS given (value)) AND kind = 'author' AND ended_at IS NOT NULL");
     COSTS_OF_ISSUE = both("SELECT usage, started_at, ended_at FROM runs WHERE issue_id = $1 AND kind = 'author' AND ended_at IS NOT NULL");
     LAST_SESSION = both("SELECT session FROM runs WHERE issue_id = $1 AND session_agent = $2 AND session IS NOT NULL ORDER BY id DESC LIMIT 1");
 }
@@ -315,13 +320,43 @@ pub async fn run_last_session(
 /// millionths of a US dollar as far as the programs said so, and their time in milliseconds.
 pub async fn run_cost_of_issue(tx: &mut Tx, issue: IssueId) -> Result<(i64, i64, i64), Error> {
     let rows: Vec<(Option<String>, i64, i64)> = tx.all(&COSTS_OF_ISSUE, values![issue]).await?;
-    let (mut runs, mut cost, mut wall) = (0, 0_i64, 0_i64);
+    let mut sum = (0, 0, 0);
     for (usage, started_at, ended_at) in rows {
-        let usage: Option<Usage> = COLUMNS.json_option("usage", usage.as_deref())?;
-        let said = usage.and_then(|usage| usage.cost_micro_usd).unwrap_or(0);
-        runs += 1;
-        cost = cost.saturating_add(i64::try_from(said).unwrap_or(i64::MAX));
-        wall = wall.saturating_add(ended_at.saturating_sub(started_at).max(0));
+        add_cost(&mut sum, usage.as_deref(), started_at, ended_at)?;
     }
-    Ok((runs, cost, wall))
+    Ok(sum)
+}
+
+/// The same of each of these issues; one without such runs is left out.
+pub async fn run_cost_of_issues(
+    tx: &mut Tx,
+    issues: &[IssueId],
+) -> Result<HashMap<IssueId, (i64, i64, i64)>, Error> {
+    let list = id_list(issues.iter().map(|id| id.0));
+    let rows: Vec<(Uuid, Option<String>, i64, i64)> =
+        tx.all(&COSTS_OF_ISSUES, values![list]).await?;
+    let mut sums = HashMap::new();
+    for (issue, usage, started_at, ended_at) in rows {
+        let sum = sums.entry(IssueId(issue)).or_insert((0, 0, 0));
+        add_cost(sum, usage.as_deref(), started_at, ended_at)?;
+    }
+    Ok(sums)
+}
+
+fn add_cost(
+    sum: &mut (i64, i64, i64),
+    usage: Option<&str>,
+    started_at: i64,
+    ended_at: i64,
+) -> Result<(), Error> {
+    let usage: Option<Usage> = COLUMNS.json_option("usage", usage)?;
+    let said = usage.and_then(|usage| usage.cost_micro_usd).unwrap_or(0);
+    sum.0 += 1;
+    sum.1 = sum
+        .1
+        .saturating_add(i64::try_from(said).unwrap_or(i64::MAX));
+    sum.2 = sum
+        .2
+        .saturating_add(ended_at.saturating_sub(started_at).max(0));
+    Ok(())
 }

@@ -8,10 +8,11 @@ use nightshift_domain::id::{ProjectId, RunId, RunnerId, TokenId, UserId};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use crate::column::Columns;
+use crate::column::{Columns, hash_list};
 use crate::engine::Tx;
 use crate::error::Error;
 use crate::statement::{sql, values};
+use crate::user::User;
 
 /// Whose token it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,9 +55,18 @@ macro_rules! columns {
     };
 }
 
+macro_rules! held {
+    () => {
+        "t.id, t.holder, t.user_id, t.runner_id, t.run_id, t.project_id, t.label, t.expires_at, t.revoked_at, t.created_at, t.hash, u.name, u.is_admin, u.created_at AS since"
+    };
+}
+
 sql! { "token";
     INSERT = both(concat!("INSERT INTO tokens (", columns!(), ", hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"));
     BY_HASH = both(concat!("SELECT ", columns!(), " FROM tokens WHERE hash = $1"));
+    // Hashes come as a JSON list of hexadecimal digits; the engines read it differently.
+    LIST_HELD = sqlite(concat!("SELECT ", held!(), " FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.hash IN (SELECT unhex(value) FROM json_each($1))")),
+        postgres(concat!("SELECT ", held!(), " FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.hash IN (SELECT decode(given.value, 'hex') FROM jsonb_array_elements_text(CAST($1 AS JSONB)) AS given (value))"));
     LIST_OF_USER = both(concat!("SELECT ", columns!(), " FROM tokens WHERE user_id = $1 ORDER BY created_at, id"));
     REVOKE = both("UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL");
     REVOKE_LABELLED = both("UPDATE tokens SET revoked_at = $3 WHERE user_id = $1 AND label = $2 AND revoked_at IS NULL");
@@ -75,6 +85,17 @@ struct Row {
     expires_at: Option<i64>,
     revoked_at: Option<i64>,
     created_at: i64,
+}
+
+/// A token with its person.
+#[derive(FromRow)]
+struct Held {
+    #[sqlx(flatten)]
+    token: Row,
+    hash: Vec<u8>,
+    name: String,
+    is_admin: i64,
+    since: i64,
 }
 
 impl Row {
@@ -129,6 +150,30 @@ pub async fn token_insert(tx: &mut Tx, token: &Token, hash: &[u8; 32]) -> Result
 pub async fn token_by_hash(tx: &mut Tx, hash: &[u8; 32]) -> Result<Option<Token>, Error> {
     let row: Option<Row> = tx.one(&BY_HASH, values![hash]).await?;
     row.map(Row::read).transpose()
+}
+
+/// The tokens of people with one of these hashes, each with its person and whether it still counts
+/// or not; in no order.
+pub async fn token_list_held(
+    tx: &mut Tx,
+    hashes: &[[u8; 32]],
+) -> Result<Vec<([u8; 32], Token, User)>, Error> {
+    let rows: Vec<Held> = tx.all(&LIST_HELD, values![hash_list(hashes)]).await?;
+    rows.into_iter()
+        .map(|row| {
+            let token = row.token.read()?;
+            let Holder::Person(id) = token.holder else {
+                return Err(COLUMNS.corrupt("holder", "a person's token is no person's"));
+            };
+            let user = User {
+                id,
+                name: row.name,
+                is_admin: row.is_admin != 0,
+                created_at: COLUMNS.time("created_at", row.since)?,
+            };
+            Ok((COLUMNS.hash("hash", row.hash)?, token, user))
+        })
+        .collect()
 }
 
 /// All tokens of a person, oldest first.

@@ -10,7 +10,7 @@ use nightshift_domain::id::{IssueId, RunId};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use crate::column::Columns;
+use crate::column::{Columns, id_list};
 use crate::engine::Tx;
 use crate::error::Error;
 use crate::statement::{sql, values};
@@ -46,10 +46,19 @@ macro_rules! columns {
     };
 }
 
+macro_rules! of_verdict {
+    () => {
+        "v.issue_id, v.head, v.base, v.colour, v.reasons, v.findings, v.report, v.run_id, v.created_at"
+    };
+}
+
 sql! { "verdict";
     INSERT = both(concat!("INSERT INTO verdicts (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"));
     LATEST = both(concat!("SELECT ", columns!(), " FROM verdicts WHERE issue_id = $1 ORDER BY created_at DESC, run_id DESC LIMIT 1"));
     OF_HEAD = both(concat!("SELECT ", columns!(), " FROM verdicts WHERE issue_id = $1 AND head = $2 ORDER BY created_at DESC, run_id DESC LIMIT 1"));
+    // Ids come as a JSON list of hexadecimal digits; the engines read it differently.
+    LIST_OF_HEADS = sqlite(concat!("SELECT ", of_verdict!(), " FROM pulls p JOIN verdicts v ON v.issue_id = p.issue_id AND v.head = p.head WHERE p.issue_id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY v.created_at, v.run_id")),
+        postgres(concat!("SELECT ", of_verdict!(), " FROM pulls p JOIN verdicts v ON v.issue_id = p.issue_id AND v.head = p.head WHERE p.issue_id IN (SELECT CAST(given.value AS UUID) FROM jsonb_array_elements_text(CAST($1 AS JSONB)) AS given (value)) ORDER BY v.created_at, v.run_id"));
     LIST = both(concat!("SELECT ", columns!(), " FROM verdicts WHERE issue_id = $1 ORDER BY created_at, run_id"));
 }
 
@@ -117,5 +126,13 @@ pub async fn verdict_of(
 /// All on an issue, oldest first.
 pub async fn verdict_list(tx: &mut Tx, issue: IssueId) -> Result<Vec<Verdict>, Error> {
     let rows: Vec<Row> = tx.all(&LIST, values![issue]).await?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// All about the present heads of these issues' pull requests, oldest first: the last one about an
+/// issue counts.
+pub async fn verdict_list_of_heads(tx: &mut Tx, issues: &[IssueId]) -> Result<Vec<Verdict>, Error> {
+    let list = id_list(issues.iter().map(|id| id.0));
+    let rows: Vec<Row> = tx.all(&LIST_OF_HEADS, values![list]).await?;
     rows.into_iter().map(Row::read).collect()
 }

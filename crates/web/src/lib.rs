@@ -8,6 +8,7 @@ mod diff;
 mod door;
 mod error;
 mod git;
+mod live;
 mod operation;
 mod page;
 mod routes;
@@ -16,4 +17,5 @@ mod token;
 mod view;
 
 pub use diff::warm_colours;
-pub use routes::router;
+pub use live::{Figures, Live};
+pub use routes::{router, router_with};

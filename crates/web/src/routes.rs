@@ -4,11 +4,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
+use axum::{Extension, Router};
 use nightshift_api::operations as op;
 use nightshift_app::App;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -17,12 +17,18 @@ use tower_http::decompression::RequestDecompressionLayer;
 
 use crate::door::{account, event, issue, project, pull, run, runner};
 use crate::error::problem;
+use crate::live::Live;
 use crate::operation::{MAX_BODY, bind, method};
 use crate::page::{asset, change, change_form, desk, live, sign_in};
 use crate::{git, stream};
 
 /// All doors of the server.
 pub fn router(app: App) -> Router {
+    router_with(app, &Live::default())
+}
+
+/// All doors of the server, with live pages whose figures somebody wants to read.
+pub fn router_with(app: App, live: &Live) -> Router {
     let router = Router::new();
     let router = raw(open(router));
     let router = people(router);
@@ -30,7 +36,9 @@ pub fn router(app: App) -> Router {
     let router = issues(router);
     let router = runs(router);
     // Pages travel compressed; streams of events do not (the layer leaves them alone).
-    let pages = pages(Router::new()).layer(CompressionLayer::new());
+    let pages = pages(Router::new())
+        .layer(CompressionLayer::new())
+        .layer(Extension(live.clone()));
     router
         .merge(pages)
         .merge(git_routes())

@@ -246,6 +246,9 @@ pub(crate) async fn costs_add_up(w: World) {
     for (issue, expected) in cases {
         assert_eq!(run_cost_of_issue(&mut tx, issue).await.unwrap(), expected);
     }
+    let all = cases.map(|(issue, _)| issue);
+    let sums = run_cost_of_issues(&mut tx, &all).await.unwrap();
+    assert_eq!(sums, cases[..2].iter().copied().collect());
 }
 
 pub(crate) async fn parks(w: World) {
@@ -266,6 +269,16 @@ pub(crate) async fn parks(w: World) {
         let found = park_list(&mut tx, alice.id, at(now)).await.unwrap();
         assert_eq!(found, expected, "at {now}");
     }
+    let mut all = vec![
+        (alice.id, first.id),
+        (alice.id, second.id),
+        (bob.id, second.id),
+    ];
+    all.sort_by_key(|(user, issue)| (user.0, issue.0));
+    let of_both = park_list_of_users(&mut tx, &[alice.id, bob.id], at(29)).await;
+    assert_eq!(of_both.unwrap(), all);
+    let of_both = park_list_of_users(&mut tx, &[alice.id, bob.id], at(40)).await;
+    assert_eq!(of_both.unwrap(), [(alice.id, first.id)]);
     assert!(park_clear(&mut tx, alice.id, second.id).await.unwrap());
     assert!(!park_clear(&mut tx, alice.id, second.id).await.unwrap());
     assert_eq!(park_list(&mut tx, alice.id, at(0)).await.unwrap(), [late]);

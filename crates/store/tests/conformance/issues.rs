@@ -362,6 +362,26 @@ pub(crate) async fn blocks(w: World) {
             .unwrap()
     );
     assert!(!block_would_cycle(&mut tx, c.id, &[]).await.unwrap());
+    let behind = |mut found: Vec<(IssueId, i64)>| {
+        found.sort_unstable_by_key(|(_, number)| *number);
+        found
+    };
+    let open = blocks_open_behind(&mut tx, &[a.id, b.id, c.id])
+        .await
+        .unwrap();
+    assert_eq!(open.iter().filter(|(front, _)| *front == a.id).count(), 2);
+    assert_eq!(open.len(), 3);
+    let mut ended = c.clone();
+    ended.state.phase = Phase::Closed {
+        reason: "no".to_owned(),
+    };
+    issue_save(&mut tx, &ended, at(9)).await.unwrap();
+    let open = blocks_open_behind(&mut tx, &[a.id, b.id]).await.unwrap();
+    assert_eq!(
+        behind(open),
+        [(a.id, 2)],
+        "what has ended waits for nothing"
+    );
     block_set(&mut tx, c.id, &[]).await.unwrap();
     assert_eq!(blockers(&mut tx, c.id).await.unwrap(), []);
     assert!(block_set(&mut tx, c.id, &[c.id]).await.is_err());

@@ -4,7 +4,7 @@ use nightshift_domain::access::Actor;
 use nightshift_domain::check::{CheckResult, Colour, Outcome, ProofReport};
 use nightshift_domain::facts::{Finding, FindingKind, Severity};
 use nightshift_domain::git_name::RefName;
-use nightshift_domain::id::{JobId, ReviewId};
+use nightshift_domain::id::{IssueId, JobId, ReviewId};
 use nightshift_domain::merge::{Candidate, Trial};
 use nightshift_store::*;
 
@@ -47,6 +47,10 @@ pub(crate) async fn pulls_and_heads(w: World) {
         );
         made.insert(0, pull);
     }
+    let wanted = [made[3].issue, made[1].issue, IssueId(w.id())];
+    let mut some = pull_list_of_issues(&mut tx, &wanted).await.unwrap();
+    some.sort_by_key(|pull| -pull.number);
+    assert_eq!(some, [made[1].clone(), made[3].clone()]);
     for of in [None, Some(project.id)] {
         let page = pull_list(&mut tx, of, None, 3).await.unwrap();
         assert_eq!(page, made[..3]);
@@ -123,6 +127,21 @@ pub(crate) async fn verdicts(w: World) {
         verdict_of(&mut tx, issue.id, &commit(1)).await.unwrap(),
         last
     );
+    let pull = Pull {
+        issue: issue.id,
+        project: issue.project,
+        number: issue.number,
+        branch: RefName::issue_branch(issue.number),
+        base: commit(9),
+        head: commit(1),
+        summary: String::new(),
+        landed: None,
+        created_at: at(1),
+        updated_at: at(1),
+    };
+    pull_upsert(&mut tx, &pull).await.unwrap();
+    let of_heads = verdict_list_of_heads(&mut tx, &[issue.id, IssueId(w.id())]).await;
+    assert_eq!(of_heads.unwrap(), [given[0].clone(), given[2].clone()]);
     let second = Some(given[1].clone());
     assert_eq!(
         verdict_of(&mut tx, issue.id, &commit(2)).await.unwrap(),

@@ -82,6 +82,14 @@ pub(crate) async fn tokens(w: World) {
         revoked(token_by_hash(&mut tx, &[2; 32]).await.unwrap()),
         Some(at(7))
     );
+    // Those of people, whether they count or not; others and unknown ones are left out.
+    let held = token_list_held(&mut tx, &[[0; 32], [1; 32], [2; 32], [9; 32]]);
+    let gone = Token {
+        revoked_at: Some(at(5)),
+        ..made[0].clone()
+    };
+    assert_eq!(held.await.unwrap(), [([0; 32], gone, user.clone())]);
+    assert_eq!(token_list_held(&mut tx, &[]).await.unwrap(), []);
     tx.commit().await.unwrap();
     let mut tx = w.db.write().await.unwrap();
     let twice = Token {
@@ -239,6 +247,7 @@ pub(crate) async fn projects(w: World) {
 pub(crate) async fn members(w: World) {
     let project = w.project("p").await;
     let other = w.project("o").await;
+    let other_id = other.id;
     let (bob, alice) = (w.user("bob").await, w.user("alice").await);
     let mut tx = w.db.write().await.unwrap();
     member_set(&mut tx, project.id, bob.id, Role::Reader)
@@ -269,6 +278,17 @@ pub(crate) async fn members(w: World) {
         member_role(&mut tx, project.id, bob.id).await.unwrap(),
         Some(Role::Maintainer)
     );
+    let mut roles = vec![
+        (bob.id, project.id, "p".to_owned(), Role::Maintainer),
+        (bob.id, other_id, "o".to_owned(), Role::Reader),
+        (alice.id, project.id, "p".to_owned(), Role::Writer),
+    ];
+    roles.sort_by_key(|role| (role.0.0, role.1.0));
+    let of_both = member_list_of_users(&mut tx, &[alice.id, bob.id]).await;
+    assert_eq!(of_both.unwrap(), roles);
+    roles.retain(|role| role.0 == alice.id);
+    let of_alice = member_list_of_users(&mut tx, &[alice.id, UserId(w.id())]).await;
+    assert_eq!(of_alice.unwrap(), roles);
     assert!(member_remove(&mut tx, project.id, alice.id).await.unwrap());
     assert!(!member_remove(&mut tx, project.id, alice.id).await.unwrap());
     assert_eq!(

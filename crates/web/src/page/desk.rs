@@ -13,9 +13,9 @@ use nightshift_domain::desk::{Reason, Wanted};
 use nightshift_domain::issue::Phase;
 use serde::Deserialize;
 
-use super::parts;
+use super::parts::{self, Ink};
 use super::words::Words;
-use super::{Page, Posted, Visit, markdown};
+use super::{Page, Posted, Visit, live, markdown};
 
 /// How long a decision made here can be taken back.
 pub(crate) const UNDO: Duration = Duration::from_secs(10);
@@ -49,13 +49,15 @@ fn body(visit: &Visit, desk: &Desk) -> Markup {
         div #undo role="status" aria-live="polite" data-seconds=(UNDO.as_secs())
             data-word=(words.get("desk.undo")) data-done=(words.get("desk.decided")) {}
         (keys(words))
-        div #desk data-live="/live/desk" { (list(visit, desk)) }
+        @let ink = Ink::of(visit);
+        @let now = list(Ink::without_token(words), desk);
+        div #desk data-live=(live::address("/live/desk", &now)) { (list(ink, desk)) }
     }
 }
 
 /// The list alone; the live stream sends it anew when something changed.
-pub(crate) fn list(visit: &Visit, desk: &Desk) -> Markup {
-    let words = visit.words;
+pub(crate) fn list(ink: Ink<'_>, desk: &Desk) -> Markup {
+    let words = ink.words;
     html! {
         @for broken in &desk.broken {
             p.notice.bad { b { (broken.name) } " " (words.get("desk.broken")) " " code { (broken.error) } }
@@ -70,20 +72,20 @@ pub(crate) fn list(visit: &Visit, desk: &Desk) -> Markup {
         } @else {
             p.quiet { (words.fill("desk.count", &[("count", &desk.cards.len())])) }
             ol.cards {
-                @for card in &desk.cards { (self::card(visit, card)) }
+                @for card in &desk.cards { (self::card(ink, card)) }
             }
         }
         @if desk.parked > 0 {
             form.inline method="post" action="/desk/unpark" {
-                (parts::form_token(visit))
+                (ink.token())
                 button.quiet { (words.fill("desk.parked", &[("count", &desk.parked)])) }
             }
         }
     }
 }
 
-fn card(visit: &Visit, card: &DeskCard) -> Markup {
-    let words = visit.words;
+fn card(ink: Ink<'_>, card: &DeskCard) -> Markup {
+    let words = ink.words;
     let (project, number) = (&card.project, card.issue.number);
     let home = format!("/p/{project}/{number}");
     let link = match card.wanted {
@@ -128,15 +130,15 @@ fn card(visit: &Visit, card: &DeskCard) -> Markup {
                 }
                 span.quiet { (why(words, &card.place.reasons)) }
             }
-            (detail(visit, card))
-            (actions(visit, card, head, approvable))
+            (detail(ink, card))
+            (actions(ink, card, head, approvable))
         }
     }
 }
 
 /// What is wanted, with what is needed to decide on it.
-fn detail(visit: &Visit, card: &DeskCard) -> Markup {
-    let words = visit.words;
+fn detail(ink: Ink<'_>, card: &DeskCard) -> Markup {
+    let words = ink.words;
     html! {
         @if let Phase::NeedsInput { question, .. } = &card.issue.state.phase {
             blockquote { (markdown::render(question)) }
@@ -187,20 +189,20 @@ fn outcome(words: &Words, passed: bool) -> &str {
     }
 }
 
-fn actions(visit: &Visit, card: &DeskCard, head: &str, approvable: bool) -> Markup {
-    let words = visit.words;
+fn actions(ink: Ink<'_>, card: &DeskCard, head: &str, approvable: bool) -> Markup {
+    let words = ink.words;
     let (project, number) = (&card.project, card.issue.number);
     html! {
         div.actions {
             @match card.wanted {
                 Wanted::Review => {
                     form.inline.approve method="post" action="/desk/approve" {
-                        (parts::form_token(visit))
+                        (ink.token())
                         input type="hidden" name="pick" value={ (project) "/" (number) "/" (head) };
                         button.primary disabled[!approvable] { (words.get("desk.approve")) " " kbd { "a" } }
                     }
                     form.send-back method="post" action="/desk/send-back" {
-                        (parts::form_token(visit))
+                        (ink.token())
                         input type="hidden" name="pick" value={ (project) "/" (number) "/" (head) };
                         label { span.hidden { (words.get("desk.say")) }
                             input name="text" required placeholder=(words.get("desk.say"));
@@ -209,7 +211,7 @@ fn actions(visit: &Visit, card: &DeskCard, head: &str, approvable: bool) -> Mark
                     }
                 }
                 Wanted::Answer => form.send-back method="post" action="/desk/answer" {
-                    (parts::form_token(visit))
+                    (ink.token())
                     input type="hidden" name="pick" value={ (project) "/" (number) "/-" };
                     label { span.hidden { (words.get("desk.answer-hint")) }
                         input name="text" required placeholder=(words.get("desk.answer-hint"));
@@ -217,13 +219,13 @@ fn actions(visit: &Visit, card: &DeskCard, head: &str, approvable: bool) -> Mark
                     button.primary { (words.get("desk.answer")) " " kbd { "s" } }
                 },
                 Wanted::Rescue => form.inline.approve method="post" action="/desk/retry" {
-                    (parts::form_token(visit))
+                    (ink.token())
                     input type="hidden" name="pick" value={ (project) "/" (number) "/-" };
                     button.primary { (words.get("desk.retry")) " " kbd { "a" } }
                 },
             }
             form.inline.park method="post" action="/desk/park" {
-                (parts::form_token(visit))
+                (ink.token())
                 input type="hidden" name="pick" value={ (project) "/" (number) "/-" };
                 button.quiet { (words.get("desk.park")) " " kbd { "p" } }
             }

@@ -6,16 +6,17 @@
 use axum::extract::Path;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
-use nightshift_app::Error;
 use nightshift_app::use_case::story::{Story, Tied};
+use nightshift_app::{App, Caller, Error};
 use nightshift_domain::check::SealedFile;
 use nightshift_domain::id::Number;
 use nightshift_domain::issue::Phase;
 use serde::Deserialize;
 
 use super::issue_form::text_of;
+use super::parts::{self, Ink};
 use super::words::Words;
-use super::{Page, Posted, Visit, board, markdown, parts, timeline};
+use super::{Page, Posted, Visit, board, live, markdown, timeline};
 
 /// What was sent and refused.
 struct Kept<'a> {
@@ -33,7 +34,7 @@ pub(crate) async fn show(
 }
 
 async fn show_with(visit: &Visit, project: &str, number: &str, kept: Option<Kept<'_>>) -> Response {
-    let story = match story(visit, project, number).await {
+    let story = match story(&visit.app, &visit.caller, project, number).await {
         Ok(story) => story,
         Err(error) => return visit.failed(error),
     };
@@ -51,7 +52,10 @@ async fn show_with(visit: &Visit, project: &str, number: &str, kept: Option<Kept
                     a.button href={ (home) "/edit" } { (words.get("issue.edit")) }
                 }
             }
-            div #issue data-live={ "/live" (home) } { (content(visit, &story, kept.as_ref())) }
+            @let now = fragment(Ink::without_token(words), &story);
+            div #issue data-live=(live::address(&format!("/live{home}"), &now)) {
+                (content(Ink::of(visit), &story, kept.as_ref()))
+            }
         },
         scripts: &[],
     };
@@ -63,9 +67,14 @@ async fn show_with(visit: &Visit, project: &str, number: &str, kept: Option<Kept
 }
 
 /// Finds the issue that an address names.
-pub(crate) async fn story(visit: &Visit, project: &str, number: &str) -> Result<Story, Error> {
+pub(crate) async fn story(
+    app: &App,
+    caller: &Caller,
+    project: &str,
+    number: &str,
+) -> Result<Story, Error> {
     let number = number_of(number)?;
-    visit.app.issue_story(&visit.caller, project, number).await
+    app.issue_story(caller, project, number).await
 }
 
 /// Reads the number of an address.
@@ -76,12 +85,12 @@ pub(crate) fn number_of(text: &str) -> Result<Number, Error> {
 }
 
 /// Everything below the title; the live stream sends it anew when something changed.
-pub(crate) fn fragment(visit: &Visit, story: &Story) -> Markup {
-    content(visit, story, None)
+pub(crate) fn fragment(ink: Ink<'_>, story: &Story) -> Markup {
+    content(ink, story, None)
 }
 
-fn content(visit: &Visit, story: &Story, kept: Option<&Kept<'_>>) -> Markup {
-    let words = visit.words;
+fn content(ink: Ink<'_>, story: &Story, kept: Option<&Kept<'_>>) -> Markup {
+    let words = ink.words;
     let row = &story.view.line.issue;
     let home = format!("/p/{}/{}", story.view.line.project, row.number);
     html! {
@@ -89,7 +98,7 @@ fn content(visit: &Visit, story: &Story, kept: Option<&Kept<'_>>) -> Markup {
         @if let Some(kept) = kept { p.notice.bad role="alert" { (kept.error) } }
         div.columns {
             div {
-                (question(visit, story, &home, kept))
+                (question(ink, story, &home, kept))
                 section aria-labelledby="order" {
                     h2 #order { (words.get("issue.order")) }
                     @if row.body.trim().is_empty() { p.quiet { (words.get("issue.no-text")) } }
@@ -100,10 +109,10 @@ fn content(visit: &Visit, story: &Story, kept: Option<&Kept<'_>>) -> Markup {
                     h2 #timeline { (words.get("issue.timeline")) }
                     (timeline::list(words, story))
                 }
-                @if story.may_write { (note(visit, &home, kept)) }
+                @if story.may_write { (note(ink, &home, kept)) }
             }
             div.side {
-                (actions(visit, story, &home, kept))
+                (actions(ink, story, &home, kept))
                 (facts(words, story))
             }
         }
@@ -128,8 +137,8 @@ fn stand(words: &Words, story: &Story, home: &str) -> Markup {
     }
 }
 
-fn question(visit: &Visit, story: &Story, home: &str, kept: Option<&Kept<'_>>) -> Markup {
-    let words = visit.words;
+fn question(ink: Ink<'_>, story: &Story, home: &str, kept: Option<&Kept<'_>>) -> Markup {
+    let words = ink.words;
     let Phase::NeedsInput { question, run } = &story.view.line.issue.state.phase else {
         return html! {};
     };
@@ -140,7 +149,7 @@ fn question(visit: &Visit, story: &Story, home: &str, kept: Option<&Kept<'_>>) -
             p { a href={ "/runs/" (run) } { (words.get("issue.run-that-asked")) } }
             @if story.may_write {
                 form.stack method="post" action={ (home) "/act" } {
-                    (parts::form_token(visit))
+                    (ink.token())
                     input type="hidden" name="what" value="answer";
                     label { (words.get("desk.answer-hint"))
                         textarea.short name="text" required { "\n" (typed(kept, "answer")) }
@@ -157,11 +166,11 @@ fn typed<'a>(kept: Option<&Kept<'a>>, what: &str) -> &'a str {
         .map_or("", |kept| kept.text)
 }
 
-fn note(visit: &Visit, home: &str, kept: Option<&Kept<'_>>) -> Markup {
-    let words = visit.words;
+fn note(ink: Ink<'_>, home: &str, kept: Option<&Kept<'_>>) -> Markup {
+    let words = ink.words;
     html! {
         form.stack.note method="post" action={ (home) "/act" } {
-            (parts::form_token(visit))
+            (ink.token())
             input type="hidden" name="what" value="note";
             label { (words.get("issue.note")) " " span.quiet { (words.get("issue.note-hint")) }
                 textarea.short name="text" required { "\n" (typed(kept, "note")) }
@@ -172,13 +181,13 @@ fn note(visit: &Visit, home: &str, kept: Option<&Kept<'_>>) -> Markup {
 }
 
 /// The buttons that the phase allows, and no others.
-fn actions(visit: &Visit, story: &Story, home: &str, kept: Option<&Kept<'_>>) -> Markup {
-    let words = visit.words;
+fn actions(ink: Ink<'_>, story: &Story, home: &str, kept: Option<&Kept<'_>>) -> Markup {
+    let words = ink.words;
     let state = &story.view.line.issue.state;
     let failed = state.failed.is_some() && matches!(state.phase, Phase::Ready | Phase::InReview);
     let button = |what: &str, word: &str, class: &str| {
         html! { form.inline method="post" action={ (home) "/act" } {
-            (parts::form_token(visit))
+            (ink.token())
             button class=(class) name="what" value=(what) { (words.get(word)) }
         } }
     };
@@ -197,7 +206,7 @@ fn actions(visit: &Visit, story: &Story, home: &str, kept: Option<&Kept<'_>>) ->
                     }
                     @if story.may_write && !state.phase.is_final() {
                         form.stack method="post" action={ (home) "/act" } {
-                            (parts::form_token(visit))
+                            (ink.token())
                             input type="hidden" name="what" value="close";
                             label { (words.get("issue.close-reason"))
                                 input name="text" required maxlength="1000" value=(typed(kept, "close"));

@@ -8,9 +8,40 @@ use nightshift_domain::facts::{Finding, FindingKind, Severity};
 use super::visit::Visit;
 use super::words::Words;
 
+/// What a part of a page is written with: the language, and what its forms carry.
+#[derive(Clone, Copy)]
+pub(crate) struct Ink<'a> {
+    /// The language.
+    pub(crate) words: &'static Words,
+    form_token: &'a str,
+}
+
+impl<'a> Ink<'a> {
+    /// As this visitor reads and sends it.
+    pub(crate) fn of(visit: &'a Visit) -> Self {
+        Self {
+            words: visit.words,
+            form_token: &visit.form_token,
+        }
+    }
+
+    /// As everybody who reads this language may have it; the page puts its own token in.
+    pub(crate) fn without_token(words: &'static Words) -> Self {
+        Self {
+            words,
+            form_token: "",
+        }
+    }
+
+    /// The hidden field that every form carries.
+    pub(crate) fn token(self) -> Markup {
+        html! { input type="hidden" name="form_token" value=(self.form_token); }
+    }
+}
+
 /// The hidden field that every form carries.
 pub(crate) fn form_token(visit: &Visit) -> Markup {
-    html! { input type="hidden" name="form_token" value=(visit.form_token); }
+    Ink::of(visit).token()
 }
 
 /// The colour of a verdict, as a word with a mark; never by colour alone.

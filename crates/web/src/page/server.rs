@@ -1,5 +1,6 @@
 //! The server: whether it is well, its runners, its jobs, and the audit log.
 
+use axum::Extension;
 use axum::extract::Query;
 use axum::response::Response;
 use maud::{Markup, html};
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use super::visit::url_part;
 use super::words::Words;
 use super::{Page, Visit, parts};
+use crate::live::{Figures, Live};
 
 /// Which part of the audit log.
 #[derive(Debug, Default, Deserialize)]
@@ -20,7 +22,11 @@ pub(crate) struct AuditQuery {
 }
 
 /// Shows the server.
-pub(crate) async fn show(visit: Visit, Query(query): Query<AuditQuery>) -> Response {
+pub(crate) async fn show(
+    visit: Visit,
+    Extension(live): Extension<Live>,
+    Query(query): Query<AuditQuery>,
+) -> Response {
     let before = query.before.as_deref().and_then(|seq| seq.parse().ok());
     let project = query.project.as_deref().filter(|name| !name.is_empty());
     let looked = async {
@@ -37,7 +43,7 @@ pub(crate) async fn show(visit: Visit, Query(query): Query<AuditQuery>) -> Respo
             let page = Page {
                 title: visit.words.get("frame.server").to_owned(),
                 place: "server",
-                body: body(&visit, &parts, project, events.as_deref()),
+                body: body(&visit, &parts, live.figures(), project, events.as_deref()),
                 scripts: &[],
             };
             page.render(&visit)
@@ -49,6 +55,7 @@ pub(crate) async fn show(visit: Visit, Query(query): Query<AuditQuery>) -> Respo
 fn body(
     visit: &Visit,
     found: &Parts,
+    live: Figures,
     project: Option<&str>,
     events: Option<&[EventView]>,
 ) -> Markup {
@@ -60,6 +67,10 @@ fn body(
             dd { span.badge.green { span aria-hidden="true" { "✓ " } (words.get("server.well")) } }
             dt { (words.get("server.version")) } dd { (env!("CARGO_PKG_VERSION")) }
             dt { (words.get("server.last-event")) } dd { (found.last_event) }
+            dt { (words.get("server.watching")) }
+            dd { (words.fill("server.watched", &[
+                ("viewers", &live.viewers), ("bursts", &live.bursts), ("sent", &live.sent),
+            ])) }
         }
         (runners(words, found))
         (jobs(words, found))

@@ -9,7 +9,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use nightshift_app::{App, Caller, Secret};
+use nightshift_app::{App, Caller, Secret, SessionKey};
 use serde::de::DeserializeOwned;
 
 use super::words::{self, Words};
@@ -72,6 +72,11 @@ impl Visit {
     /// Whether a form with this token comes from a page of this session.
     pub(crate) fn sent(&self, form_token: &str) -> bool {
         Secret::form_token_fits(&self.session, form_token)
+    }
+
+    /// Stands for the visit's session.
+    pub(crate) fn session_key(&self) -> SessionKey {
+        SessionKey::of(&self.session)
     }
 
     /// Renders a failure as a page in the visitor's language.
