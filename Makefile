@@ -30,7 +30,7 @@ lint: ## the fast half of `make test`: format, tidy, clippy
 	cargo run --quiet --locked -p xtask -- ci --lint
 
 bench: ## the speed figures of docs/PERFORMANCE.md, as ratios measured in one run
-	@scripts/setup test
+	@scripts/setup bench
 	cargo run --quiet --locked -p xtask -- bench
 
 setup: ## install what the demo and the tests need

@@ -18,6 +18,7 @@ const BENCHES: &[(&str, &str)] = &[
     ("nightshift", "whole"),
     ("nightshift-runner", "start"),
     ("nightshift-store", "claim"),
+    ("nightshift-testkit", "pages"),
 ];
 const HEAD: &str = "| measure | ours | reference | ratio | bar |\n|---|---|---|---|---|\n";
 const DOCUMENT: &str = "docs/PERFORMANCE.md";

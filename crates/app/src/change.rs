@@ -20,7 +20,7 @@ use nightshift_store::notification::Notification;
 use nightshift_store::outbox::Delivery;
 use nightshift_store::queue::QueueEntry;
 use nightshift_store::{
-    block, event, issue, job as jobs, notification, outbox, project, pull, queue, user,
+    block, event, issue, job as jobs, notification, outbox, project, pull, queue, standing, user,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -110,6 +110,7 @@ impl App {
             _ => None,
         };
         let change = row.state.clone().apply(event)?;
+        let was_final = row.state.phase.is_final();
         row.state = change.next;
         issue::issue_save(tx, &row, context.now).await?;
         row.version += 1;
@@ -127,6 +128,10 @@ impl App {
         if row.state.phase.is_final() {
             self.release_blocked(tx, row.id, context).await?;
         }
+        if row.state.phase.is_final() != was_final {
+            standing::standing_mark_blockers(tx, row.id).await?;
+        }
+        self.stand(tx, &row).await?;
         for target in &self.settings().targets {
             let delivery = Delivery {
                 id: self.ids().uuid(),

@@ -2,21 +2,41 @@
 
 use nightshift_domain::facts::{self, FileChange, Finding, Special, Status};
 use nightshift_domain::git_name::ObjectId;
-use nightshift_git::{DiffOptions, LineKind, Mode, Repository, Status as GitStatus};
+use nightshift_domain::size::{FileSize, Size};
+use nightshift_git::{DiffOptions, FileDiff, LineKind, Mode, Repository, Status as GitStatus};
 
 use crate::Error;
 
 /// The most of a patch that is read for the rules, in bytes.
 const MAX_PATCH: u64 = 8 << 20;
 
-/// What the platform finds in the change from `base` to `head`.
+/// How large the change from `base` to `head` is.
+pub(crate) async fn size(
+    repository: &Repository,
+    base: &ObjectId,
+    head: &ObjectId,
+) -> Result<Size, Error> {
+    let diff = repository.diff(base, head, &DiffOptions::default()).await?;
+    Ok(size_of(diff.files.iter()))
+}
+
+fn size_of<'a>(files: impl Iterator<Item = &'a FileDiff>) -> Size {
+    Size::of(files.map(|file| FileSize {
+        path: file.path().to_text().into_owned(),
+        added: file.additions,
+        removed: file.deletions,
+    }))
+}
+
+/// What the platform finds in the change from `base` to `head`, and how large it is.
 pub(crate) async fn of(
     repository: &Repository,
     base: &ObjectId,
     head: &ObjectId,
     protected: &[String],
-) -> Result<Vec<Finding>, Error> {
+) -> Result<(Vec<Finding>, Size), Error> {
     let facts = repository.diff_facts(base, head).await?;
+    let size = size_of(facts.iter().map(|fact| &fact.file));
     let options = DiffOptions {
         context: 0,
         ..DiffOptions::default()
@@ -71,5 +91,5 @@ pub(crate) async fn of(
             path,
         });
     }
-    Ok(facts::findings(&changes, protected))
+    Ok((facts::findings(&changes, protected), size))
 }

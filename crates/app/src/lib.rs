@@ -18,6 +18,7 @@ mod repository;
 mod secret;
 mod settings;
 mod signal;
+mod standing;
 
 pub mod reconcile;
 pub mod use_case;
@@ -64,7 +65,6 @@ struct Inner {
     syncing: keyed::Locks<nightshift_domain::id::ProjectId>,
     hashing: tokio::sync::Semaphore,
     branches: std::sync::Mutex<reconcile::Seen>,
-    sizes: use_case::desk::Sizes,
     repeating: keyed::Locks<[u8; 32]>,
 }
 
@@ -97,7 +97,6 @@ impl App {
             syncing: keyed::Locks::default(),
             hashing: tokio::sync::Semaphore::new(use_case::session::HASHING_AT_ONCE),
             branches: std::sync::Mutex::default(),
-            sizes: use_case::desk::Sizes::default(),
             repeating: keyed::Locks::default(),
         })))
     }

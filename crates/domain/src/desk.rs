@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use crate::check::Colour;
 use crate::facts::Severity;
+use crate::issue::{Issue, Phase};
 
 /// What kind of decision is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +25,27 @@ pub enum Wanted {
     Rescue,
 }
 
+impl Wanted {
+    /// What an issue in this state wants of a person, if anything.
+    #[must_use]
+    pub fn of(state: &Issue) -> Option<Self> {
+        match (&state.phase, &state.failed) {
+            (Phase::NeedsInput { .. }, _) => Some(Self::Answer),
+            (Phase::InReview, None) => Some(Self::Review),
+            (Phase::InReview | Phase::Ready, Some(_)) => Some(Self::Rescue),
+            (
+                Phase::Draft
+                | Phase::Ready
+                | Phase::Working
+                | Phase::Landing
+                | Phase::Done { .. }
+                | Phase::Closed { .. },
+                _,
+            ) => None,
+        }
+    }
+}
+
 /// What is known about one thing that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Card {
@@ -33,8 +55,8 @@ pub struct Card {
     pub colour: Option<Colour>,
     /// The most severe finding, if any.
     pub worst: Option<Severity>,
-    /// Lines changed.
-    pub lines: u64,
+    /// Lines changed, once the change was measured.
+    pub lines: Option<u64>,
     /// Issues that wait for this one.
     pub blocks: usize,
     /// 0 (urgent) to 3 (low).
@@ -85,10 +107,18 @@ impl Reason {
             Self::Small => 40,
             Self::Large => -40,
             Self::Risky => -30,
-            Self::Waits(hours) => 3 * i64::try_from(hours.min(72)).unwrap_or(72),
+            Self::Waits(hours) => {
+                let hours = i64::try_from(hours).unwrap_or(AGES_FOR_HOURS);
+                AGES_BY * hours.min(AGES_FOR_HOURS)
+            }
         }
     }
 }
+
+/// What a card gains with every hour it waits.
+pub const AGES_BY: i64 = 3;
+/// For how many hours it gains; what is older is old enough to be seen.
+pub const AGES_FOR_HOURS: i64 = 72;
 
 /// A place on the desk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,7 +162,30 @@ pub fn rank(cards: &[Card], now: Timestamp) -> Vec<Place> {
     places
 }
 
-fn reasons(card: &Card, now: Timestamp) -> Vec<Reason> {
+/// The part of a card's score that time does not change, kept with what waits so that the first
+/// cards are found without looking at all of them.
+#[must_use]
+pub fn weight(card: &Card) -> i64 {
+    let reasons = lasting(card);
+    reasons.iter().map(|reason| reason.weight()).sum()
+}
+
+/// The first `most` of what waits, by weight and since when: first things first, as [`rank`] has
+/// them.
+#[must_use]
+pub fn first(waiting: &[(i64, Timestamp)], now: Timestamp, most: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..waiting.len()).collect();
+    order.sort_by_key(|place| {
+        let (weight, since) = waiting[*place];
+        let aged = Reason::Waits(hours(since, now)).weight();
+        (std::cmp::Reverse(weight + aged), since, *place)
+    });
+    order.truncate(most);
+    order
+}
+
+/// The reasons that time does not change.
+fn lasting(card: &Card) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if card.blocks > 0 {
         reasons.push(Reason::Unblocks(card.blocks));
@@ -151,22 +204,32 @@ fn reasons(card: &Card, now: Timestamp) -> Vec<Reason> {
                 Some(Colour::Red) => reasons.push(Reason::Red),
                 Some(Colour::Unproven) | None => {}
             }
-            if card.lines <= SMALL {
-                reasons.push(Reason::Small);
-            } else if card.lines >= LARGE {
-                reasons.push(Reason::Large);
+            match card.lines {
+                Some(lines) if lines <= SMALL => reasons.push(Reason::Small),
+                Some(lines) if lines >= LARGE => reasons.push(Reason::Large),
+                Some(_) | None => {}
             }
             if card.worst == Some(Severity::Alarm) {
                 reasons.push(Reason::Risky);
             }
         }
     }
-    let waited = Duration::try_from(now.duration_since(card.since)).unwrap_or_default();
-    let hours = waited.as_secs() / 3_600;
+    reasons
+}
+
+fn reasons(card: &Card, now: Timestamp) -> Vec<Reason> {
+    let mut reasons = lasting(card);
+    let hours = hours(card.since, now);
     if hours > 0 {
         reasons.push(Reason::Waits(hours));
     }
     reasons
+}
+
+/// Whole hours; none when the clock was set back.
+fn hours(since: Timestamp, now: Timestamp) -> u64 {
+    let waited = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+    waited.as_secs() / 3_600
 }
 
 #[cfg(test)]
@@ -184,7 +247,7 @@ mod tests {
             wanted: Wanted::Review,
             colour: Some(Colour::Green),
             worst: None,
-            lines: 100,
+            lines: Some(100),
             blocks: 0,
             priority: 2,
             since: at(0),
@@ -209,7 +272,7 @@ mod tests {
             ..change()
         };
         let small = Card {
-            lines: 5,
+            lines: Some(5),
             ..change()
         };
         let risky = Card {
@@ -217,7 +280,7 @@ mod tests {
             ..change()
         };
         let huge = Card {
-            lines: 5_000,
+            lines: Some(5_000),
             worst: Some(Severity::Alarm),
             ..change()
         };
@@ -244,7 +307,7 @@ mod tests {
         /// there once, and the input's order does not matter among unequal scores.
         #[test]
         fn the_order_is_what_the_reasons_say(
-            facts in prop::collection::vec((0u8..3, 0u64..2_000, 0usize..4, 0i64..4, 0i64..100), 0..20)
+            facts in prop::collection::vec((0u8..3, prop::option::of(0u64..2_000), 0usize..4, 0i64..4, 0i64..100), 0..20)
         ) {
             let cards: Vec<Card> = facts.into_iter().map(|(wanted, lines, blocks, priority, age)| Card {
                 wanted: [Wanted::Answer, Wanted::Review, Wanted::Rescue][usize::from(wanted)],
@@ -259,6 +322,10 @@ mod tests {
                 let sum: i64 = place.reasons.iter().map(|reason| reason.weight()).sum();
                 prop_assert_eq!(sum, place.score);
             }
+            // What is kept with each is enough to find the first of them.
+            let kept: Vec<_> = cards.iter().map(|card| (weight(card), card.since)).collect();
+            let ranked: Vec<_> = places.iter().map(|place| place.card).take(5).collect();
+            prop_assert_eq!(first(&kept, at(0), 5), ranked);
         }
     }
 }

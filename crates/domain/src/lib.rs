@@ -19,6 +19,7 @@ pub mod issue;
 pub mod job;
 pub mod merge;
 pub mod prompt;
+pub mod size;
 pub mod transcript;
 pub mod trust;
 pub mod tryout;

@@ -104,7 +104,6 @@
     CREATE UNIQUE INDEX issues_pkey ON public.issues USING btree (id)
     CREATE UNIQUE INDEX issues_project_id_number_key ON public.issues USING btree (project_id, number)
     CREATE INDEX issues_project_phase ON public.issues USING btree (project_id, phase, created_at, id)
-    CREATE INDEX issues_waiting ON public.issues USING btree (project_id, updated_at, id) WHERE ((phase = ANY (ARRAY['in-review'::text, 'needs-input'::text])) OR ((phase = 'ready'::text) AND (failed IS NOT NULL)))
 -- jobs
     id uuid NOT NULL
     project_id uuid NOT NULL
@@ -241,6 +240,7 @@
     run_id uuid
     actor text NOT NULL
     created_at bigint NOT NULL
+    size text
     CHECK ((length(base) = 40))
     CHECK ((length(head) = 40))
     FOREIGN KEY (issue_id) REFERENCES issues(id)
@@ -394,6 +394,20 @@
     checksum text NOT NULL
     PRIMARY KEY (version)
     CREATE UNIQUE INDEX schema_versions_pkey ON public.schema_versions USING btree (version)
+-- standings
+    issue_id uuid NOT NULL
+    project_id uuid NOT NULL
+    weight bigint NOT NULL
+    since bigint NOT NULL
+    stale bigint NOT NULL
+    FOREIGN KEY (issue_id) REFERENCES issues(id)
+    PRIMARY KEY (issue_id)
+    FOREIGN KEY (project_id) REFERENCES projects(id)
+    CHECK ((stale = ANY (ARRAY[(0)::bigint, (1)::bigint])))
+    CREATE UNIQUE INDEX standings_pkey ON public.standings USING btree (issue_id)
+    CREATE INDEX standings_since ON public.standings USING btree (since, weight, issue_id, project_id)
+    CREATE INDEX standings_stale ON public.standings USING btree (issue_id) WHERE (stale = 1)
+    CREATE INDEX standings_weight ON public.standings USING btree (weight DESC, since, issue_id, project_id)
 -- steers
     id uuid NOT NULL
     run_id uuid NOT NULL

@@ -96,8 +96,6 @@ CREATE INDEX issues_phase_id ON issues (phase, id);
 
 CREATE INDEX issues_project_phase ON issues (project_id, phase, created_at, id);
 
-CREATE INDEX issues_waiting ON issues (project_id, updated_at, id) WHERE phase IN ('in-review', 'needs-input') OR (phase = 'ready' AND failed IS NOT NULL);
-
 CREATE TABLE jobs (
     id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     project_id BLOB NOT NULL REFERENCES projects (id),
@@ -215,7 +213,7 @@ CREATE TABLE pull_heads (
     round INTEGER NOT NULL CHECK (round >= 1),
     run_id BLOB REFERENCES runs (id),
     actor TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
+    created_at INTEGER NOT NULL, size TEXT,
     PRIMARY KEY (issue_id, created_at, head)
 ) STRICT;
 
@@ -328,6 +326,20 @@ CREATE TABLE schema_versions (
     name TEXT NOT NULL,
     checksum TEXT NOT NULL
 );
+
+CREATE TABLE standings (
+    issue_id BLOB NOT NULL PRIMARY KEY REFERENCES issues (id),
+    project_id BLOB NOT NULL REFERENCES projects (id),
+    weight INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    stale INTEGER NOT NULL CHECK (stale IN (0, 1))
+) STRICT;
+
+CREATE INDEX standings_since ON standings (since, weight, issue_id, project_id);
+
+CREATE INDEX standings_stale ON standings (issue_id) WHERE stale = 1;
+
+CREATE INDEX standings_weight ON standings (weight DESC, since, issue_id, project_id);
 
 CREATE TABLE steers (
     id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),

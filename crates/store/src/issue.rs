@@ -14,7 +14,7 @@ use nightshift_domain::trust::Trust;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use crate::column::{Columns, id_set, word_list};
+use crate::column::{Columns, id_list, id_set, word_list};
 use crate::engine::Tx;
 use crate::error::Error;
 use crate::statement::{sql, values};
@@ -97,16 +97,12 @@ macro_rules! postgres_rest {
     };
 }
 
-/// What waits for a person, to the letter as in the index `issues_waiting`.
-macro_rules! waiting {
-    () => {
-        "(phase IN ('in-review', 'needs-input') OR (phase = 'ready' AND failed IS NOT NULL)) ORDER BY updated_at, id LIMIT $1"
-    };
-}
-
 sql! { "issue";
     INSERT = both(concat!("INSERT INTO issues (", columns!(), ", title_folded) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)"));
     GET = both(concat!("SELECT ", columns!(), " FROM issues WHERE id = $1"));
+    // How a list of ids is read differs.
+    BY_IDS = sqlite(concat!("SELECT ", columns!(), " FROM issues WHERE id IN (SELECT unhex(value) FROM json_each($1))")),
+        postgres(concat!("SELECT ", columns!(), " FROM issues WHERE id IN (SELECT CAST(value AS UUID) FROM jsonb_array_elements_text(CAST($1 AS JSONB)) AS given (value))"));
     BY_NUMBER = both(concat!("SELECT ", columns!(), " FROM issues WHERE project_id = $1 AND number = $2"));
     // SQLite's one writer is the lock. NO KEY: rows that refer to the issue stay insertable.
     LOCK = sqlite(concat!("SELECT ", columns!(), " FROM issues WHERE id = $1")),
@@ -127,20 +123,6 @@ sql! { "issue";
         postgres(concat!(
             "SELECT ", columns!(), " FROM jsonb_array_elements_text(CAST($8 AS JSONB)) AS seen (project) CROSS JOIN jsonb_array_elements_text(CAST($7 AS JSONB)) AS wanted (word) CROSS JOIN LATERAL (SELECT ", columns!(), " FROM issues WHERE project_id = CAST(seen.project AS UUID) AND phase = wanted.word",
             postgres_rest!(), ") AS pick ORDER BY created_at DESC, id DESC LIMIT $3"));
-    // One range of the partial index per project. INDEXED BY: without that index SQLite refuses the
-    // statement, so that it cannot become slow unseen. $1 limit, $2 projects.
-    LIST_WAITING = sqlite(concat!(
-            "SELECT ", columns!(), " FROM issues WHERE id IN (SELECT pick.id FROM projects AS seen CROSS JOIN issues AS pick WHERE pick.id IN (SELECT id FROM issues INDEXED BY issues_waiting WHERE project_id = seen.id AND ",
-            waiting!(), ")) ORDER BY updated_at, id LIMIT $1")),
-        postgres(concat!(
-            "SELECT ", columns!(), " FROM (SELECT id AS project FROM projects) AS seen CROSS JOIN LATERAL (SELECT ", columns!(), " FROM issues WHERE project_id = seen.project AND ",
-            waiting!(), ") AS pick ORDER BY updated_at, id LIMIT $1"));
-    LIST_WAITING_OF_PROJECTS = sqlite(concat!(
-            "SELECT ", columns!(), " FROM issues WHERE id IN (SELECT pick.id FROM json_each($2) AS seen CROSS JOIN issues AS pick WHERE pick.id IN (SELECT id FROM issues INDEXED BY issues_waiting WHERE project_id = unhex(seen.value) AND ",
-            waiting!(), ")) ORDER BY updated_at, id LIMIT $1")),
-        postgres(concat!(
-            "SELECT ", columns!(), " FROM jsonb_array_elements_text(CAST($2 AS JSONB)) AS seen (project) CROSS JOIN LATERAL (SELECT ", columns!(), " FROM issues WHERE project_id = CAST(seen.project AS UUID) AND ",
-            waiting!(), ") AS pick ORDER BY updated_at, id LIMIT $1"));
     LIST_IN_PHASE = both(concat!("SELECT ", columns!(), " FROM issues WHERE phase = $1 AND id > $2 ORDER BY id LIMIT $3"));
     COUNT_BY_PHASE = both("SELECT phase, COUNT(*) FROM issues WHERE project_id = $1 GROUP BY phase ORDER BY phase");
     // Counting stops at a limit, so that it costs the same however many there are; see the lists for
@@ -365,20 +347,11 @@ pub async fn issue_list_in_phase(
     }
 }
 
-/// What waits for a person, in review, with a question or failed, of these projects or of all;
-/// longest unchanged first. Rows that cannot be read are logged and left out.
-pub async fn issue_list_waiting(
-    tx: &mut Tx,
-    projects: Option<&[ProjectId]>,
-    limit: i64,
-) -> Result<Vec<Issue>, Error> {
-    let rows: Vec<Row> = match projects {
-        Some(seen) => {
-            let values = values![limit, id_set(seen)];
-            tx.all(&LIST_WAITING_OF_PROJECTS, values).await?
-        }
-        None => tx.all(&LIST_WAITING, values![limit]).await?,
-    };
+/// These issues, in no order; a row that cannot be read is logged and left out.
+pub async fn issue_list_of(tx: &mut Tx, issues: &[IssueId]) -> Result<Vec<Issue>, Error> {
+    let rows: Vec<Row> = tx
+        .all(&BY_IDS, values![id_list(issues.iter().map(|id| id.0))])
+        .await?;
     Ok(COLUMNS.readable(rows, |row| row.id, Row::read))
 }
 

@@ -32,6 +32,7 @@ pub mod review;
 pub mod review_draft;
 pub mod run;
 pub mod runner;
+pub mod standing;
 pub mod steer;
 pub mod token;
 pub mod tryout;
@@ -61,6 +62,7 @@ pub use review::*;
 pub use review_draft::*;
 pub use run::*;
 pub use runner::*;
+pub use standing::*;
 pub use steer::*;
 pub use token::*;
 pub use tryout::*;
@@ -95,6 +97,7 @@ static REGISTRY: &[&[&statement::Statement]] = &[
     review_draft::STATEMENTS,
     run::STATEMENTS,
     runner::STATEMENTS,
+    standing::STATEMENTS,
     steer::STATEMENTS,
     token::STATEMENTS,
     tryout::STATEMENTS,

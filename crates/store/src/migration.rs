@@ -40,6 +40,12 @@ pub(crate) const ALL: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0003_keyboard.sql"),
         postgres: include_str!("../migrations/postgres/0003_keyboard.sql"),
     },
+    Migration {
+        version: 4,
+        name: "standing",
+        sqlite: include_str!("../migrations/sqlite/0004_standing.sql"),
+        postgres: include_str!("../migrations/postgres/0004_standing.sql"),
+    },
 ];
 
 /// The one table that exists before the first migration.

@@ -1,15 +1,16 @@
 //! Table `pull_heads`: every commit a pull request ever offered, and by whom.
 //!
-//! Heads are added, never changed. Deliberately absent: which one is current (that is the pull).
+//! Heads are added, never changed; how large the change is comes to them later. Deliberately absent: which one is current (that is the pull).
 
 use jiff::Timestamp;
 use nightshift_domain::access::Actor;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{IssueId, RunId};
+use nightshift_domain::size::Size;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use crate::column::Columns;
+use crate::column::{Columns, id_list};
 use crate::engine::Tx;
 use crate::error::Error;
 use crate::statement::{sql, values};
@@ -43,6 +44,11 @@ macro_rules! columns {
 
 sql! { "head";
     INSERT = both(concat!("INSERT INTO pull_heads (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7)"));
+    MEASURE = both("UPDATE pull_heads SET size = $3 WHERE issue_id = $1 AND head = $2");
+    SIZE = both("SELECT size FROM pull_heads WHERE issue_id = $1 AND head = $2 AND size IS NOT NULL LIMIT 1");
+    // How a list of ids is read differs.
+    SIZES = sqlite("SELECT issue_id, size FROM pull_heads WHERE issue_id IN (SELECT unhex(value) FROM json_each($1)) AND size IS NOT NULL AND EXISTS (SELECT 1 FROM pulls AS p WHERE p.issue_id = pull_heads.issue_id AND p.head = pull_heads.head)"),
+        postgres("SELECT issue_id, size FROM pull_heads WHERE issue_id IN (SELECT CAST(value AS UUID) FROM jsonb_array_elements_text(CAST($1 AS JSONB)) AS given (value)) AND size IS NOT NULL AND EXISTS (SELECT 1 FROM pulls AS p WHERE p.issue_id = pull_heads.issue_id AND p.head = pull_heads.head)");
     LIST = both(concat!("SELECT ", columns!(), " FROM pull_heads WHERE issue_id = $1 ORDER BY created_at, head"));
 }
 
@@ -89,4 +95,40 @@ pub async fn head_insert(tx: &mut Tx, head: &Head) -> Result<(), Error> {
 pub async fn head_list(tx: &mut Tx, issue: IssueId) -> Result<Vec<Head>, Error> {
     let rows: Vec<Row> = tx.all(&LIST, values![issue]).await?;
     rows.into_iter().map(Row::read).collect()
+}
+
+/// Takes note of how large the change with this head is.
+pub async fn head_measure(
+    tx: &mut Tx,
+    issue: IssueId,
+    head: &ObjectId,
+    size: &Size,
+) -> Result<(), Error> {
+    let values = values![issue, head, COLUMNS.to_json(size)?];
+    tx.run(&MEASURE, values).await.map(|_| ())
+}
+
+/// How large the change with this head is, once it was measured.
+pub async fn head_size(
+    tx: &mut Tx,
+    issue: IssueId,
+    head: &ObjectId,
+) -> Result<Option<Size>, Error> {
+    let row: Option<(String,)> = tx.one(&SIZE, values![issue, head]).await?;
+    row.map(|(text,)| COLUMNS.json("size", &text)).transpose()
+}
+
+/// How large the changes of these issues are at their current heads, of those that were measured.
+pub async fn head_size_list(
+    tx: &mut Tx,
+    issues: &[IssueId],
+) -> Result<Vec<(IssueId, Size)>, Error> {
+    let rows: Vec<(Uuid, String)> = tx
+        .all(&SIZES, values![id_list(issues.iter().map(|id| id.0))])
+        .await?;
+    Ok(COLUMNS.readable(
+        rows,
+        |row| row.0,
+        |(issue, text)| Ok((IssueId(issue), COLUMNS.json("size", &text)?)),
+    ))
 }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use nightshift_domain::desk::{self, Card, Wanted};
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{IssueId, RunId};
 use nightshift_domain::issue::Phase;
@@ -16,7 +17,9 @@ use nightshift_store::job::Job;
 use nightshift_store::project::Project;
 use nightshift_store::queue::QueueEntry;
 use nightshift_store::run::{Run, RunState};
-use nightshift_store::{Tx, block, event, issue, job as jobs, project, pull, queue, run, verdict};
+use nightshift_store::{
+    Tx, block, event, issue, job as jobs, project, pull, pull_head, queue, run, standing, verdict,
+};
 
 use crate::world::World;
 
@@ -109,6 +112,7 @@ impl Look {
                 let word = job.state.phase.as_str().to_owned();
                 *accepted.entry(word).or_default() += 1;
             }
+            self.desk(&name, row).await;
             self.jobs(&name, row, &all).await;
             self.rest(&name, row, &all).await;
             self.queue(&name, row, &entries).await;
@@ -125,6 +129,57 @@ impl Look {
         let damage = repository.fsck().await.expect("fsck");
         if !damage.is_empty() {
             self.say(format!("{}: fsck: {}", home.name, damage.join("; ")));
+        }
+    }
+
+    /// The desk: what waits for a person stands there, with the weight that its facts give it.
+    async fn desk(&mut self, name: &str, row: &Issue) {
+        let found = standing::standing_get(&mut self.tx, row.id)
+            .await
+            .expect("a standing");
+        let Some(wanted) = Wanted::of(&row.state) else {
+            if found.is_some() {
+                self.say(format!("{name}: on the desk, and wants nothing"));
+            }
+            return;
+        };
+        let Some(found) = found else {
+            self.say(format!("{name}: wants {wanted:?} and is not on the desk"));
+            return;
+        };
+        let known = pull::pull_get(&mut self.tx, row.id).await.expect("a pull");
+        let (mut made, mut size) = (None, None);
+        if let Some(known) = &known {
+            let (tx, head) = (&mut self.tx, &known.head);
+            made = verdict::verdict_of(tx, row.id, head)
+                .await
+                .expect("a verdict");
+            size = pull_head::head_size(tx, row.id, head)
+                .await
+                .expect("a size");
+            if size.is_none() {
+                self.say(format!("{name}: its change was not measured"));
+            }
+        }
+        let mut blocks = 0;
+        for id in block::blocked_by_me(&mut self.tx, row.id)
+            .await
+            .expect("blocks")
+        {
+            let other = issue::issue_get(&mut self.tx, id).await.expect("an issue");
+            blocks += usize::from(other.is_some_and(|other| !other.state.phase.is_final()));
+        }
+        let card = Card {
+            wanted,
+            colour: made.as_ref().map(|made| made.colour),
+            worst: made.and_then(|made| made.findings.iter().map(|one| one.severity).max()),
+            lines: size.map(|size| size.lines()),
+            blocks,
+            priority: row.priority,
+            since: row.updated_at,
+        };
+        if (found.weight, found.since) != (desk::weight(&card), row.updated_at) || found.stale {
+            self.say(format!("{name}: stands as {found:?}, and is {card:?}"));
         }
     }
 

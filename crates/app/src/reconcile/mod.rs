@@ -4,6 +4,7 @@
 //! Deliberately absent: input of any kind.
 
 mod branch;
+mod desk;
 mod dispatch;
 mod lease;
 mod merge;
@@ -62,6 +63,7 @@ impl App {
         report.add(branch::tick(self).await?);
         report.add(verify::tick(self).await?);
         report.add(merge::tick(self).await?);
+        report.add(desk::tick(self).await?);
         report.add(retention::tick(self).await?);
         Ok(report)
     }

@@ -1,27 +1,33 @@
 //! The desk: everything that waits for a person, over all projects they see, in ranked order.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nightshift_domain::access::Action;
-use nightshift_domain::check::Colour;
 use nightshift_domain::desk::{self, Card, Place, Wanted};
-use nightshift_domain::facts::Severity;
-use nightshift_domain::git_name::ObjectId;
-use nightshift_domain::id::{IssueId, Number, ProjectId};
-use nightshift_domain::issue::Phase;
-use nightshift_git::DiffOptions;
+use nightshift_domain::id::{IssueId, Number};
+use nightshift_domain::size::Size;
 use nightshift_store::issue::Issue;
 use nightshift_store::project::Project;
 use nightshift_store::pull::Pull;
+use nightshift_store::standing::Ageing;
 use nightshift_store::verdict::Verdict;
-use nightshift_store::{Tx, block, desk_park, issue, project, pull, run, verdict};
+use nightshift_store::{
+    Tx, block, desk_park, issue, project, pull, pull_head, run, standing, verdict,
+};
 
+pub use super::watch::COUNT_TO;
 use crate::{App, Caller, Error, Rights};
 
-/// The most that a desk shows; more than a person decides in a morning.
-const MOST: i64 = 300;
+/// The most that a desk shows at once; what is decided makes room for the next.
+pub const MOST: usize = 50;
+/// The most that are looked at for it: so many may be put off, and there is still a full desk.
+const LOOK_AT: usize = 300;
+/// How age counts in the order of the desk.
+const AGEING: Ageing = Ageing {
+    point: SignedDuration::from_secs(3_600 / desk::AGES_BY),
+    ages_for: SignedDuration::from_hours(desk::AGES_FOR_HOURS),
+};
 
 /// One thing that waits for a person.
 #[derive(Debug, Clone)]
@@ -36,10 +42,8 @@ pub struct DeskCard {
     pub pull: Option<Pull>,
     /// The verdict on its head.
     pub verdict: Option<Verdict>,
-    /// Files, lines added, lines removed.
-    pub size: (usize, u64, u64),
-    /// The largest files of the change: path, lines added, lines removed.
-    pub files: Vec<(String, u64, u64)>,
+    /// How large the change is, once it was measured.
+    pub size: Option<Size>,
     /// Numbers of issues that wait for it.
     pub blocks: Vec<Number>,
     /// Author runs so far, what they cost in millionths of a US dollar, how long they took in ms.
@@ -60,8 +64,10 @@ pub struct BrokenProject {
 /// The desk of one person.
 #[derive(Debug, Clone)]
 pub struct Desk {
-    /// What waits, first things first.
+    /// What waits, first things first; the first [`MOST`] of all.
     pub cards: Vec<DeskCard>,
+    /// How many wait, parked ones left out; counted up to [`COUNT_TO`].
+    pub total: usize,
     /// How many cards are parked for later.
     pub parked: usize,
     /// Projects whose settings are broken.
@@ -72,6 +78,7 @@ pub struct Desk {
 #[derive(Debug)]
 pub struct Waits {
     cards: Vec<DeskCard>,
+    total: usize,
     broken: Vec<BrokenProject>,
     at: Timestamp,
 }
@@ -88,32 +95,21 @@ impl Waits {
         let facts: Vec<Card> = shown.iter().map(|card| facts_of(card)).collect();
         let cards = desk::rank(&facts, self.at)
             .into_iter()
+            .take(MOST)
             .filter_map(|place| {
                 let card = (*shown.get(place.card)?).clone();
                 Some(DeskCard { place, ..card })
             })
             .collect();
+        let parked = self.cards.len() - shown.len();
         Desk {
             cards,
-            parked: self.cards.len() - shown.len(),
+            total: self.total.saturating_sub(parked),
+            parked,
             broken: self.broken.clone(),
         }
     }
 }
-
-/// What was measured of changes, by project, base and head: it never changes, and costs a git each.
-#[derive(Default)]
-pub(crate) struct Sizes(Mutex<HashMap<(ProjectId, ObjectId, ObjectId), Arc<Size>>>);
-
-/// The size of a change: all files, lines added, lines removed; and its largest files.
-#[derive(Debug, Default)]
-struct Size {
-    sum: (usize, u64, u64),
-    files: Vec<(String, u64, u64)>,
-}
-
-/// How many sizes are remembered; then all are forgotten, which costs time and nothing else.
-const REMEMBERED: usize = 10_000;
 
 impl App {
     /// The caller's desk.
@@ -151,71 +147,30 @@ impl App {
                 Some(ids.as_slice())
             }
         };
-        let rows = issue::issue_list_waiting(&mut tx, visible, MOST).await?;
-        let facts = Facts::load(&mut tx, &rows).await?;
+        let limit = i64::try_from(LOOK_AT).unwrap_or(i64::MAX);
+        let standings = standing::standing_list_first(&mut tx, visible, AGEING, at, limit).await?;
+        let kept: Vec<_> = standings
+            .iter()
+            .map(|one| (one.weight, one.since))
+            .collect();
+        let first: Vec<IssueId> = desk::first(&kept, at, LOOK_AT)
+            .into_iter()
+            .map(|place| standings[place].issue)
+            .collect();
+        let total = standing::standing_count(&mut tx, visible, COUNT_TO).await?;
+        let facts = Facts::load(&mut tx, &first).await?;
+        let rows = issue::issue_list_of(&mut tx, &first).await?;
         drop(tx);
-        let mut cards = Vec::new();
-        for row in rows {
-            if let Some(home) = projects.iter().find(|project| project.id == row.project) {
-                let card = facts.card(home, row);
-                cards.push(self.desk_size(card).await?);
-            }
-        }
+        let card = |row: Issue| {
+            let home = projects.iter().find(|project| project.id == row.project);
+            facts.card(home?, row)
+        };
         Ok(Waits {
-            cards,
+            cards: rows.into_iter().filter_map(card).collect(),
+            total: usize::try_from(total).unwrap_or_default(),
             broken: projects.into_iter().filter_map(broken).collect(),
             at,
         })
-    }
-
-    /// Measures a card's change.
-    async fn desk_size(&self, mut card: DeskCard) -> Result<DeskCard, Error> {
-        let Some(known) = &card.pull else {
-            return Ok(card);
-        };
-        let size = self
-            .size_of(card.issue.project, &known.base, &known.head)
-            .await?;
-        card.size = size.sum;
-        card.files.clone_from(&size.files);
-        Ok(card)
-    }
-
-    async fn size_of(
-        &self,
-        project: ProjectId,
-        base: &ObjectId,
-        head: &ObjectId,
-    ) -> Result<Arc<Size>, Error> {
-        let key = (project, base.clone(), head.clone());
-        if let Some(size) = self.0.sizes.known(&key) {
-            return Ok(size);
-        }
-        let diff = self
-            .repository(project)?
-            .diff(base, head, &DiffOptions::default())
-            .await?;
-        let mut files: Vec<(String, u64, u64)> = diff
-            .files
-            .iter()
-            .map(|file| {
-                (
-                    file.path().to_text().into_owned(),
-                    file.additions,
-                    file.deletions,
-                )
-            })
-            .collect();
-        let sum = (
-            files.len(),
-            files.iter().map(|(_, added, _)| added).sum(),
-            files.iter().map(|(_, _, removed)| removed).sum(),
-        );
-        files.sort_by_key(|(_, added, removed)| std::cmp::Reverse(added + removed));
-        files.truncate(4);
-        let size = Arc::new(Size { sum, files });
-        self.0.sizes.keep(key, &size);
-        Ok(size)
     }
 
     /// Hides a card from the caller's desk until a time.
@@ -288,17 +243,18 @@ impl App {
 struct Facts {
     pulls: HashMap<IssueId, Pull>,
     verdicts: HashMap<IssueId, Verdict>,
+    sizes: HashMap<IssueId, Size>,
     blocks: HashMap<IssueId, Vec<Number>>,
     spent: HashMap<IssueId, (i64, i64, i64)>,
 }
 
 impl Facts {
-    async fn load(tx: &mut Tx, rows: &[Issue]) -> Result<Self, Error> {
-        let ids: Vec<IssueId> = rows.iter().map(|row| row.id).collect();
-        let pulls = pull::pull_list_of_issues(tx, &ids).await?;
-        let verdicts = verdict::verdict_list_of_heads(tx, &ids).await?;
+    async fn load(tx: &mut Tx, ids: &[IssueId]) -> Result<Self, Error> {
+        let pulls = pull::pull_list_of_issues(tx, ids).await?;
+        let verdicts = verdict::verdict_list_of_heads(tx, ids).await?;
+        let sizes = pull_head::head_size_list(tx, ids).await?;
         let mut blocks: HashMap<IssueId, Vec<Number>> = HashMap::new();
-        for (front, number) in block::blocks_open_behind(tx, &ids).await? {
+        for (front, number) in block::blocks_open_behind(tx, ids).await? {
             blocks.entry(front).or_default().push(number);
         }
         Ok(Self {
@@ -308,24 +264,21 @@ impl Facts {
                 .into_iter()
                 .map(|verdict| (verdict.issue, verdict))
                 .collect(),
+            sizes: sizes.into_iter().collect(),
             blocks,
-            spent: run::run_cost_of_issues(tx, &ids).await?,
+            spent: run::run_cost_of_issues(tx, ids).await?,
         })
     }
 
-    fn card(&self, home: &Project, row: Issue) -> DeskCard {
-        let wanted = match row.state.phase {
-            Phase::NeedsInput { .. } => Wanted::Answer,
-            Phase::InReview if row.state.failed.is_none() => Wanted::Review,
-            _ => Wanted::Rescue,
-        };
-        DeskCard {
+    /// The card of an issue, if it wants something.
+    fn card(&self, home: &Project, row: Issue) -> Option<DeskCard> {
+        let wanted = Wanted::of(&row.state)?;
+        Some(DeskCard {
             project: home.name.clone(),
             wanted,
             pull: self.pulls.get(&row.id).cloned(),
             verdict: self.verdicts.get(&row.id).cloned(),
-            size: (0, 0, 0),
-            files: Vec::new(),
+            size: self.sizes.get(&row.id).cloned(),
             blocks: self.blocks.get(&row.id).cloned().unwrap_or_default(),
             spent: self.spent.get(&row.id).copied().unwrap_or_default(),
             place: Place {
@@ -334,43 +287,20 @@ impl Facts {
                 reasons: Vec::new(),
             },
             issue: row,
-        }
-    }
-}
-
-impl Sizes {
-    fn known(&self, key: &(ProjectId, ObjectId, ObjectId)) -> Option<Arc<Size>> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(key).cloned()
-    }
-
-    fn keep(&self, key: (ProjectId, ObjectId, ObjectId), size: &Arc<Size>) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED {
-            known.clear();
-        }
-        known.insert(key, Arc::clone(size));
+        })
     }
 }
 
 fn facts_of(card: &DeskCard) -> Card {
-    let worst: Option<Severity> = card.verdict.as_ref().and_then(|verdict| {
-        verdict
-            .findings
-            .iter()
-            .map(|finding| finding.severity)
-            .max()
-    });
-    let colour: Option<Colour> = card.verdict.as_ref().map(|verdict| verdict.colour);
-    Card {
-        wanted: card.wanted,
-        colour,
-        worst,
-        lines: card.size.1 + card.size.2,
-        blocks: card.blocks.len(),
-        priority: card.issue.priority,
-        since: card.issue.updated_at,
-    }
+    let verdict = card.verdict.as_ref();
+    crate::standing::card(
+        &card.issue,
+        card.wanted,
+        verdict.map(|verdict| verdict.colour),
+        verdict.map_or(&[], |verdict| verdict.findings.as_slice()),
+        card.size.as_ref(),
+        card.blocks.len(),
+    )
 }
 
 fn broken(project: Project) -> Option<BrokenProject> {

@@ -12,6 +12,7 @@ use nightshift_domain::id::RunId;
 use nightshift_domain::issue::Event;
 use nightshift_domain::job::{self, Kind, Outcome};
 use nightshift_domain::merge::Trial;
+use nightshift_domain::size::Size;
 use nightshift_domain::transcript::Usage;
 use nightshift_domain::trust::Trust;
 use nightshift_git::{GitError, RefUpdate};
@@ -105,6 +106,7 @@ struct Judged {
     colour: Colour,
     reasons: Vec<String>,
     findings: Vec<nightshift_domain::facts::Finding>,
+    size: Option<Size>,
 }
 
 impl App {
@@ -403,12 +405,14 @@ impl App {
                 has_setup: asked.has_setup,
             },
         );
-        let findings = match (&known, live.kind) {
+        let (findings, size) = match (&known, live.kind) {
             (Some(known), Kind::Verify) => {
                 let protected = &home.config.merge.protect;
-                findings::of(&repository, &known.base, &head, protected).await?
+                let (findings, size) =
+                    findings::of(&repository, &known.base, &head, protected).await?;
+                (findings, Some(size))
             }
-            _ => Vec::new(),
+            _ => (Vec::new(), None),
         };
         Ok(Checked::Judge(Box::new(Judged {
             report,
@@ -416,6 +420,7 @@ impl App {
             colour,
             reasons,
             findings,
+            size,
         })))
     }
 
@@ -519,6 +524,9 @@ impl App {
             created_at: context.now,
         };
         verdict::verdict_insert(tx, &made).await?;
+        if let Some(size) = &judged.size {
+            pull_head::head_measure(tx, row.id, &head, size).await?;
+        }
         let current = pull::pull_get(tx, row.id).await?;
         if current.is_none_or(|current| current.head != head) {
             // The branch moved while the old head was proved; the new head has its own job.

@@ -3,13 +3,17 @@
 //!
 //! Deliberately absent: everything that makes a sandbox safe or a tree right.
 
+mod percentile;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
+
+pub(crate) use percentile::{millis, percentiles};
 
 /// One mount in a namespace of its own, and one bubblewrap until its command's first byte.
 pub(crate) fn once(dir: &Path, lower: &Path, command: &[&str]) -> f64 {
@@ -89,15 +93,4 @@ pub(crate) fn once(dir: &Path, lower: &Path, command: &[&str]) -> f64 {
     let took = mounted + begin.elapsed();
     child.wait().expect("an end");
     millis(took)
-}
-
-/// In milliseconds.
-pub(crate) fn millis(took: Duration) -> f64 {
-    took.as_secs_f64() * 1000.0
-}
-
-/// The median and the 99th percentile (of few values, the largest).
-pub(crate) fn percentiles(values: &mut [f64]) -> (f64, f64) {
-    values.sort_by(f64::total_cmp);
-    (values[values.len() / 2], values[values.len() * 99 / 100])
 }

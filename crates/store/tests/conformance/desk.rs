@@ -1,9 +1,8 @@
 //! What a person's desk stands on: what waits and what is parked, what was put off, seen, drafted.
 
-use nightshift_domain::failure::{Failure, Reason};
+use jiff::SignedDuration;
 use nightshift_domain::git_name::ObjectId;
-use nightshift_domain::id::{IssueId, ProjectId, RunId, UserId};
-use nightshift_domain::issue::Phase;
+use nightshift_domain::id::{IssueId, ProjectId, UserId};
 use nightshift_domain::job::{Kind, Phase as JobPhase};
 use nightshift_domain::transcript::Usage;
 use nightshift_store::*;
@@ -13,73 +12,111 @@ use crate::world::{World, at, commit};
 /// Of these projects, or of all.
 type Of<'a> = Option<&'a [ProjectId]>;
 
-fn failure() -> Failure {
-    Failure {
-        reason: Reason::NoChange,
-        detail: "nothing".to_owned(),
-        retry_at: None,
-    }
-}
-
-pub(crate) async fn what_waits_is_listed(w: World) {
+/// What stands first is found, whoever looks: as the whole of it sorted by hand says.
+pub(crate) async fn the_first_of_what_waits_are_listed(w: World) {
     let (p, q) = (w.project("p").await, w.project("q").await);
-    let user = w.user("alice").await;
-    let asked = Phase::NeedsInput {
-        question: "Which?".to_owned(),
-        run: RunId(w.id()),
-    };
-    let done = Phase::Done { commit: commit(3) };
-    // (number, project, phase, failed, updated)
-    let filed = [
-        (1, &p, Phase::InReview, false, 9),
-        (2, &q, asked, false, 8),
-        (3, &p, Phase::Ready, true, 7),
-        (4, &p, Phase::Ready, false, 1),
-        (5, &q, Phase::InReview, true, 7),
-        (6, &q, Phase::Working, true, 2),
-        (7, &p, Phase::Landing, false, 3),
-        (8, &p, done, true, 4),
-        (9, &q, Phase::Draft, false, 5),
-    ];
-    for (number, project, phase, failed, updated) in filed {
-        let mut issue = w.draft(project, &user, number);
-        issue.state.phase = phase;
-        issue.state.failed = failed.then(failure);
-        issue.updated_at = at(updated);
-        w.file(&issue).await;
+    let alice = w.user("alice").await;
+    let now = at(1_000 * 3_600);
+    let mut all = Vec::new();
+    let mut tx = w.db.write().await.unwrap();
+    for number in 1..=60 {
+        let home = if number % 3 == 0 { &q } else { &p };
+        let issue = w.draft(home, &alice, number);
+        issue_insert(&mut tx, &issue).await.unwrap();
+        let standing = Standing {
+            issue: issue.id,
+            project: home.id,
+            weight: number * 37 % 101 - 20,
+            since: now - SignedDuration::from_mins(number * 251 % 9_000),
+            stale: false,
+        };
+        standing_set(&mut tx, &standing).await.unwrap();
+        all.push(standing);
     }
-    let mut tx = w.db.read().await.unwrap();
+    tx.commit().await.unwrap();
+    let ageing = Ageing {
+        point: SignedDuration::from_mins(20),
+        ages_for: SignedDuration::from_hours(72),
+    };
+    let score = |one: &Standing| {
+        let waited = now.duration_since(one.since).min(ageing.ages_for);
+        one.weight * ageing.point.as_secs() as i64 + waited.as_secs()
+    };
     let other = ProjectId(w.id());
-    let (both, of_p, of_q) = ([q.id, p.id, q.id, other], [p.id], [q.id]);
-    let cases: [(Of<'_>, i64, &[i64]); 8] = [
-        (None, 9, &[3, 5, 2, 1]),
-        (None, 3, &[3, 5, 2]),
-        (Some(&both), 9, &[3, 5, 2, 1]),
-        (Some(&both), 1, &[3]),
-        (Some(&of_p), 9, &[3, 1]),
-        (Some(&of_q), 9, &[5, 2]),
-        (Some(&[other]), 9, &[]),
-        (Some(&[]), 9, &[]),
+    let (of_q, both, none) = ([q.id], [q.id, p.id, q.id, other], [other]);
+    let cases: [(Of<'_>, usize); 5] = [
+        (None, 60),
+        (Some(&both), 60),
+        (Some(&of_q), 20),
+        (Some(&none), 0),
+        (Some(&[]), 0),
     ];
-    for (projects, limit, expected) in cases {
-        let found = issue_list_waiting(&mut tx, projects, limit).await.unwrap();
-        let numbers: Vec<i64> = found.iter().map(|issue| issue.number).collect();
-        assert_eq!(numbers, expected, "{projects:?}, {limit}");
+    let mut tx = w.db.read().await.unwrap();
+    for (projects, count) in cases {
+        let counted = standing_count(&mut tx, projects, 1_000).await.unwrap();
+        assert_eq!(usize::try_from(counted).unwrap(), count, "{projects:?}");
+        let counted = standing_count(&mut tx, projects, 7).await.unwrap();
+        assert_eq!(usize::try_from(counted).unwrap(), count.min(7));
+        let mut expected: Vec<&Standing> = all
+            .iter()
+            .filter(|one| projects.is_none_or(|seen| seen.contains(&one.project)))
+            .collect();
+        expected.sort_by_key(|one| (std::cmp::Reverse(score(one)), one.issue));
+        for limit in [1, 4, 60] {
+            let mut found = standing_list_first(&mut tx, projects, ageing, now, limit)
+                .await
+                .unwrap();
+            found.sort_by_key(|one| (std::cmp::Reverse(score(one)), one.issue));
+            let limit = usize::try_from(limit).unwrap();
+            let first: Vec<&Standing> = found.iter().take(limit).collect();
+            assert_eq!(
+                first,
+                expected[..limit.min(expected.len())],
+                "{projects:?}, {limit}"
+            );
+        }
     }
     drop(tx);
-    w.raw("UPDATE issues SET labels = 'no list' WHERE number = 5")
+    let mut tx = w.db.write().await.unwrap();
+    standing_remove(&mut tx, all[0].issue).await.unwrap();
+    let heavier = Standing {
+        weight: 999,
+        ..all[1].clone()
+    };
+    standing_set(&mut tx, &heavier).await.unwrap();
+    let found = standing_list_first(&mut tx, None, ageing, now, 60)
         .await
         .unwrap();
+    assert!(!found.iter().any(|one| one.issue == all[0].issue));
+    assert!(found.contains(&heavier));
+}
+
+pub(crate) async fn stale_standings_are_found(w: World) {
+    let (project, user, blocker) = w.one_issue().await;
+    let waits = w.issue(&project, &user, 2).await;
     let mut tx = w.db.write().await.unwrap();
-    let found = issue_list_waiting(&mut tx, None, 9).await.unwrap();
-    assert_eq!(found.len(), 3, "a damaged row stops only itself");
-    // What no longer waits is gone from the list.
-    let mut first = found[0].clone();
-    first.state.failed = None;
-    issue_save(&mut tx, &first, at(20)).await.unwrap();
-    let found = issue_list_waiting(&mut tx, None, 9).await.unwrap();
-    let numbers: Vec<i64> = found.iter().map(|issue| issue.number).collect();
-    assert_eq!(numbers, [2, 1]);
+    for issue in [&blocker, &waits] {
+        let standing = Standing {
+            issue: issue.id,
+            project: project.id,
+            weight: 1,
+            since: at(1),
+            stale: false,
+        };
+        standing_set(&mut tx, &standing).await.unwrap();
+    }
+    block_set(&mut tx, waits.id, &[blocker.id]).await.unwrap();
+    assert_eq!(standing_list_stale(&mut tx, 9).await.unwrap(), []);
+    standing_mark_blockers(&mut tx, waits.id).await.unwrap();
+    let stale = standing_list_stale(&mut tx, 9).await.unwrap();
+    assert_eq!(stale.len(), 1);
+    assert_eq!(stale[0].issue, blocker.id);
+    let waiting = blocks_open_behind(&mut tx, &[blocker.id, waits.id])
+        .await
+        .unwrap();
+    assert_eq!(waiting, [(blocker.id, 2)]);
+    standing_settle(&mut tx, blocker.id).await.unwrap();
+    assert_eq!(standing_list_stale(&mut tx, 9).await.unwrap(), []);
 }
 
 pub(crate) async fn parked_jobs_are_listed(w: World) {
@@ -136,13 +173,10 @@ pub(crate) async fn parked_jobs_are_listed(w: World) {
     assert_eq!(found, [], "damaged rows are left out");
 }
 
-/// Both lists are index ranges, so that a desk costs the same among many issues. SQLite refuses the
+/// The lists are index ranges, so that they cost the same among many jobs. SQLite refuses the
 /// statements without the index; PostgreSQL counts what it read.
-pub(crate) async fn desk_lists_read_only_what_they_show(w: World) {
-    let (project, user, issue) = w.one_issue().await;
-    let mut waiting = w.draft(&project, &user, 2);
-    waiting.state.phase = Phase::InReview;
-    w.file(&waiting).await;
+pub(crate) async fn lists_of_parked_jobs_read_only_what_they_show(w: World) {
+    let (project, _, issue) = w.one_issue().await;
     let mut parked = w.order(&issue, 0);
     parked.state.phase = JobPhase::Queued {
         not_before: Some(at(300)),
@@ -150,19 +184,15 @@ pub(crate) async fn desk_lists_read_only_what_they_show(w: World) {
     };
     w.queue(&parked).await;
     let Location::Postgres(url) = &w.location else {
-        w.raw("DROP INDEX issues_waiting; DROP INDEX jobs_parked")
-            .await
-            .unwrap();
+        w.raw("DROP INDEX jobs_parked").await.unwrap();
         let found = w.db.check().await.unwrap_err().to_string();
-        for name in ["issue LIST_WAITING", "job LIST_PARKED"] {
-            assert!(found.contains(&format!("{name}: ")), "{found}");
-            assert!(found.contains(&format!("{name}_OF_PROJECTS: ")), "{found}");
+        for name in ["LIST_PARKED", "LIST_PARKED_OF_PROJECTS"] {
+            assert!(found.contains(&format!("job {name}: ")), "{found}");
         }
         return;
     };
     w.raw(
-        "INSERT INTO issues SELECT gen_random_uuid(), project_id, 10 + n, title, title_folded, body, labels, priority, assignee, agent, requester_id, phase, state, round, repairs, failed, trust, has_acceptance, version, created_at, updated_at FROM issues CROSS JOIN generate_series(1, 5000) AS n WHERE number = 1;
-         INSERT INTO jobs SELECT gen_random_uuid(), project_id, issue_id, kind, phase, '{\"phase\":\"queued\"}', epoch, starts, 0, lease_until, runner_id, run_id, payload, priority, version, created_at, updated_at FROM jobs CROSS JOIN generate_series(1, 5000);
+        "INSERT INTO jobs SELECT gen_random_uuid(), project_id, issue_id, kind, phase, '{\"phase\":\"queued\"}', epoch, starts, 0, lease_until, runner_id, run_id, payload, priority, version, created_at, updated_at FROM jobs CROSS JOIN generate_series(1, 5000);
          ANALYZE",
     )
     .await
@@ -170,8 +200,6 @@ pub(crate) async fn desk_lists_read_only_what_they_show(w: World) {
     let before = rows_read(url).await;
     let mut tx = w.db.read().await.unwrap();
     for projects in [None, Some(&[project.id][..])] {
-        let found = issue_list_waiting(&mut tx, projects, 50).await.unwrap();
-        assert_eq!(found, std::slice::from_ref(&waiting));
         let found = job_list_parked(&mut tx, projects, at(0), 50).await.unwrap();
         assert_eq!(found, std::slice::from_ref(&parked));
     }
@@ -180,21 +208,21 @@ pub(crate) async fn desk_lists_read_only_what_they_show(w: World) {
     w.db.clone().close().await;
     let mut read = rows_read(url).await;
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while read.0 < before.0 + 4 && std::time::Instant::now() < deadline {
+    while read.0 < before.0 + 2 && std::time::Instant::now() < deadline {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         read = rows_read(url).await;
     }
-    assert_eq!(read.0 - before.0, 4, "scans of the two indexes");
+    assert_eq!(read.0 - before.0, 2, "scans of the index");
     let past = read.1 - before.1;
     assert!(past < 5000, "{past} rows read by scans of a whole table");
 }
 
-/// Scans of the two indexes of the desk, and rows read by scans of the whole of their tables.
+/// Scans of the index, and rows read by scans of the whole table.
 async fn rows_read(url: &str) -> (i64, i64) {
     use sqlx::Connection as _;
     let mut raw = sqlx::PgConnection::connect(url).await.unwrap();
     sqlx::query_as(
-        "SELECT (SELECT SUM(idx_scan)::bigint FROM pg_stat_user_indexes WHERE indexrelname IN ('issues_waiting', 'jobs_parked')), (SELECT SUM(seq_tup_read)::bigint FROM pg_stat_user_tables WHERE relname IN ('issues', 'jobs'))",
+        "SELECT (SELECT SUM(idx_scan)::bigint FROM pg_stat_user_indexes WHERE indexrelname = 'jobs_parked'), (SELECT SUM(seq_tup_read)::bigint FROM pg_stat_user_tables WHERE relname = 'jobs')",
     )
     .fetch_one(&mut raw)
     .await

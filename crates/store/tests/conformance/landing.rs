@@ -6,6 +6,7 @@ use nightshift_domain::facts::{Finding, FindingKind, Severity};
 use nightshift_domain::git_name::RefName;
 use nightshift_domain::id::{IssueId, JobId, ReviewId};
 use nightshift_domain::merge::{Candidate, Trial};
+use nightshift_domain::size::{FileSize, Size};
 use nightshift_store::*;
 
 use crate::world::{World, at, commit};
@@ -75,6 +76,44 @@ pub(crate) async fn pulls_and_heads(w: World) {
         heads.push(head);
     }
     assert_eq!(head_list(&mut tx, first.id).await.unwrap(), heads);
+
+    let size = Size::of([FileSize {
+        path: "a b".to_owned(),
+        added: 3,
+        removed: 1,
+    }]);
+    let old = pull_get(&mut tx, first.id).await.unwrap().unwrap();
+    let current = Pull {
+        head: commit(7),
+        ..old
+    };
+    pull_upsert(&mut tx, &current).await.unwrap();
+    assert_eq!(
+        head_size(&mut tx, first.id, &commit(7)).await.unwrap(),
+        None
+    );
+    head_measure(&mut tx, first.id, &commit(7), &size)
+        .await
+        .unwrap();
+    let kept = head_size(&mut tx, first.id, &commit(7)).await.unwrap();
+    assert_eq!(kept.as_ref(), Some(&size));
+    assert_eq!(
+        head_size(&mut tx, first.id, &commit(8)).await.unwrap(),
+        None
+    );
+    let listed = head_size_list(&mut tx, &[first.id]).await.unwrap();
+    assert!(listed.iter().all(|one| *one == (first.id, size.clone())));
+    assert!(!listed.is_empty());
+    let of_moved = Pull {
+        head: commit(8),
+        ..current
+    };
+    pull_upsert(&mut tx, &of_moved).await.unwrap();
+    assert_eq!(head_size_list(&mut tx, &[first.id]).await.unwrap(), []);
+    assert_eq!(
+        pull_list_of_issues(&mut tx, &[first.id]).await.unwrap(),
+        [of_moved]
+    );
 }
 
 pub(crate) async fn verdicts(w: World) {

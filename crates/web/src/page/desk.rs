@@ -6,7 +6,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use jiff::Timestamp;
 use maud::{Markup, html};
 use nightshift_app::record::Decision;
-use nightshift_app::use_case::desk::{Desk, DeskCard};
+use nightshift_app::use_case::desk::{COUNT_TO, Desk, DeskCard};
 use nightshift_app::use_case::pull::NewReview;
 use nightshift_domain::check::Colour;
 use nightshift_domain::desk::{Reason, Wanted};
@@ -70,7 +70,7 @@ pub(crate) fn list(ink: Ink<'_>, desk: &Desk) -> Markup {
                 p { a href="/board" { (words.get("frame.board")) } }
             }
         } @else {
-            p.quiet { (words.fill("desk.count", &[("count", &desk.cards.len())])) }
+            p.quiet { (count(words, desk)) }
             ol.cards {
                 @for card in &desk.cards { (self::card(ink, card)) }
             }
@@ -82,6 +82,17 @@ pub(crate) fn list(ink: Ink<'_>, desk: &Desk) -> Markup {
             }
         }
     }
+}
+
+/// How many wait, and that these are the first of them if there are more.
+fn count(words: &Words, desk: &Desk) -> String {
+    let shown = desk.cards.len();
+    if desk.total <= shown {
+        return words.fill("desk.count", &[("count", &shown)]);
+    }
+    let counted_all = i64::try_from(desk.total).is_ok_and(|total| total < COUNT_TO);
+    let total = format!("{}{}", desk.total, if counted_all { "" } else { "+" });
+    words.fill("desk.count-first", &[("shown", &shown), ("total", &total)])
 }
 
 fn card(ink: Ink<'_>, card: &DeskCard) -> Markup {
@@ -120,9 +131,9 @@ fn card(ink: Ink<'_>, card: &DeskCard) -> Markup {
             }
             p.facts {
                 span { (words.fill("desk.round", &[("round", &card.issue.state.round), ("agent", &card.issue.agent)])) }
-                @if card.wanted == Wanted::Review {
-                    span { (words.fill("desk.size", &[("files", &card.size.0)])) " "
-                        span.plus { "+" (card.size.1) } " " span.minus { "−" (card.size.2) } }
+                @if let Some(size) = card.size.as_ref().filter(|_| card.wanted == Wanted::Review) {
+                    span { (words.fill("desk.size", &[("files", &size.files)])) " "
+                        span.plus { "+" (size.added) } " " span.minus { "−" (size.removed) } }
                 }
                 @if card.spent.0 > 0 {
                     span { (parts::seconds(u64::try_from(card.spent.2).unwrap_or_default()))
@@ -167,13 +178,13 @@ fn detail(ink: Ink<'_>, card: &DeskCard) -> Markup {
                 ul.reasons { @for reason in &verdict.reasons { li { (reason) } } }
             }
         }
-        @if !card.files.is_empty() {
+        @if let Some(size) = card.size.as_ref().filter(|size| !size.largest.is_empty()) {
             details {
                 summary { (words.get("desk.summary-and-files")) }
                 @if let Some(pull) = &card.pull { div.prose { (markdown::render(&pull.summary)) } }
                 ul.files {
-                    @for (path, added, removed) in &card.files {
-                        li { code { (path) } " " span.plus { "+" (added) } " " span.minus { "−" (removed) } }
+                    @for file in &size.largest {
+                        li { code { (file.path) } " " span.plus { "+" (file.added) } " " span.minus { "−" (file.removed) } }
                     }
                 }
             }

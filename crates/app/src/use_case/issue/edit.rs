@@ -93,6 +93,8 @@ impl App {
         if let Some(numbers) = &edit.blocked_by {
             self.set_blockers(&mut tx, &row, numbers).await?;
         }
+        row.updated_at = now;
+        self.stand(&mut tx, &row).await?;
         let actor = caller.actor();
         let context = Context::new(&actor, now);
         let data = json!({ "number": number, "title": row.title });

@@ -8,7 +8,7 @@ use nightshift_domain::trust::Trust;
 use nightshift_store::Tx;
 use nightshift_store::issue::Issue;
 use nightshift_store::project::Project;
-use nightshift_store::{acceptance as sealed, block, issue, project, user};
+use nightshift_store::{acceptance as sealed, block, issue, project, standing, user};
 use serde_json::json;
 
 use super::{IssueView, NewIssue};
@@ -150,6 +150,8 @@ impl App {
                 "`blocked_by`: these issues would wait for each other for ever",
             ));
         }
-        Ok(block::block_set(tx, row.id, &ids).await?)
+        standing::standing_mark_blockers(tx, row.id).await?;
+        block::block_set(tx, row.id, &ids).await?;
+        Ok(standing::standing_mark_blockers(tx, row.id).await?)
     }
 }

@@ -1,0 +1,91 @@
+//! The change of 10,000 lines: our page against `git diff` alone, and against cgit's page of it.
+//!
+//! cgit runs as a process without a web server before it, which is less than it costs in use.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use nightshift_testkit::World;
+
+use crate::fill::{LARGE, LINES, PROJECT};
+use crate::percentile::{millis, percentiles};
+use crate::visitor::Visitor;
+
+const ROUNDS: usize = 40;
+const CGIT: &str = "/usr/lib/cgit/cgit.cgi";
+
+pub(crate) async fn rows(world: &World) -> Vec<String> {
+    assert!(
+        Path::new(CGIT).exists(),
+        "no {CGIT}: scripts/setup bench installs it"
+    );
+    let alice = world.alice();
+    let pull = alice.pull(PROJECT, LARGE).await;
+    let (base, head) = (pull.base.to_string(), pull.head.to_string());
+    let home = alice.call::<nightshift_api::operations::ProjectGet>(
+        nightshift_testkit::person::home(PROJECT),
+        nightshift_api::Nothing {},
+    );
+    let repository = world.repository(home.await.expect("a project").id);
+    let folder = repository.path().to_owned();
+    let settings = tempfile::NamedTempFile::new().expect("a file");
+    let text = format!("cache-size=0\nrepo.url=p\nrepo.path={}\n", folder.display());
+    std::fs::write(settings.path(), text).expect("settings");
+    let visitor = Visitor::new(world).await;
+    let path = format!("/p/{PROJECT}/{LARGE}/change");
+    let (mut ours, mut diff, mut cgit) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..ROUNDS + 3 {
+        let (page, took) = visitor.get(&path, "identity").await;
+        assert!(page.len() > 10_000, "a page");
+        let mut git = Command::new("git");
+        git.arg("--git-dir")
+            .arg(&folder)
+            .args(["diff", &base, &head]);
+        let raw = time(&mut git, LINES * 40);
+        let mut other = Command::new(CGIT);
+        other
+            .env("CGIT_CONFIG", settings.path())
+            .env("REQUEST_METHOD", "GET")
+            .env("PATH_INFO", "/p/diff/")
+            .env("QUERY_STRING", format!("id={head}&id2={base}"));
+        let theirs = time(&mut other, LINES * 40);
+        if round >= 3 {
+            ours.push(took);
+            diff.push(raw);
+            cgit.push(theirs);
+        }
+    }
+    let ((ours, _), (diff, _), (cgit, _)) = (
+        percentiles(&mut ours),
+        percentiles(&mut diff),
+        percentiles(&mut cgit),
+    );
+    let row = |reference: &str, theirs: f64, bar: &str| {
+        format!(
+            "| page of a change of {LINES} lines, p50, against {reference} | {ours:.1} ms | {theirs:.1} ms | {:.2} | {bar} |",
+            ours / theirs
+        )
+    };
+    vec![
+        row("`git diff` + 25 ms", diff + 25.0, "≤ 1"),
+        row("cgit's page", cgit, "≤ 1"),
+    ]
+}
+
+/// Milliseconds of a command, which must print so many bytes at least.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark starts what it compares with"
+)]
+fn time(command: &mut Command, least: usize) -> f64 {
+    let begin = Instant::now();
+    let output = command
+        .env_remove("HTTP_PROXY")
+        .stdin(Stdio::null())
+        .output()
+        .expect("it runs");
+    let took = millis(begin.elapsed());
+    assert!(output.stdout.len() > least, "{command:?}: {output:?}");
+    took
+}
