@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use nightshift_store::project_list;
 use nightshift_testkit::World;
 
 use crate::fill::{LARGE, LINES, PROJECT};
@@ -22,12 +23,11 @@ pub(crate) async fn rows(world: &World) -> Vec<String> {
     );
     let alice = world.alice();
     let pull = alice.pull(PROJECT, LARGE).await;
-    let (base, head) = (pull.base.to_string(), pull.head.to_string());
-    let home = alice.call::<nightshift_api::operations::ProjectGet>(
-        nightshift_testkit::person::home(PROJECT),
-        nightshift_api::Nothing {},
-    );
-    let repository = world.repository(home.await.expect("a project").id);
+    let (base, head) = (pull.base.to_string(), pull.line.head.to_string());
+    let mut tx = world.db().read().await.expect("a transaction");
+    let homes = project_list(&mut tx).await.expect("projects");
+    drop(tx);
+    let repository = world.repository(homes[0].id);
     let folder = repository.path().to_owned();
     let settings = tempfile::NamedTempFile::new().expect("a file");
     let text = format!("cache-size=0\nrepo.url=p\nrepo.path={}\n", folder.display());
