@@ -35,6 +35,13 @@ pub struct NewIssue {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<serde_json::Value>")]
     pub acceptance: Option<Acceptance>,
+    /// What its author runs may use together, in millionths of a US dollar; what the project says if
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_micro_usd: Option<u64>,
+    /// The same for their time, in minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_minutes: Option<u64>,
     /// Whether it may start at once; a draft otherwise.
     #[serde(default)]
     pub ready: bool,
@@ -69,6 +76,13 @@ pub struct EditIssue {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<serde_json::Value>")]
     pub acceptance: Option<Acceptance>,
+    /// What its author runs may use together, in millionths of a US dollar; 0 for what the project
+    /// says. Raising a budget that is spent lets the work go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_micro_usd: Option<u64>,
+    /// The same for their time, in minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_minutes: Option<u64>,
     /// The version the edit is based on; a newer one refuses the edit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,
@@ -166,12 +180,64 @@ pub struct Issue {
     pub acceptance_run: Option<String>,
     /// Paths of the sealed tests.
     pub acceptance_files: Vec<String>,
+    /// How far the trying of the sealed tests on the base is; absent where they were never tried as
+    /// they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tryout: Option<Tryout>,
+    /// What its author runs may use, and used.
+    #[serde(default)]
+    pub budget: Budget,
     /// Rises with every change; pass it with an edit.
     pub version: i64,
     /// Whether it has a pull request.
     pub has_pull: bool,
     /// What was said, oldest first.
     pub messages: Vec<Message>,
+}
+
+/// Sealed tests, tried once on the base.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tryout {
+    /// `waiting`, `running`, `red`, `green`, `does-not-run`, `failed` (it could not be made) or
+    /// `stopped`.
+    pub state: String,
+    /// The same in words.
+    pub words: String,
+    /// Whether the agent can be let at the tests; absent while it is not known.
+    pub fit: Option<bool>,
+    /// Whether it is about the base as it is now.
+    pub current: bool,
+    /// The base that the tests ran on.
+    pub base: Option<String>,
+    /// The run, for its log.
+    pub run: Option<Uuid>,
+    /// The last part of what they printed.
+    pub output_tail: Option<String>,
+    /// When it was asked for.
+    #[schemars(with = "String")]
+    pub asked_at: Timestamp,
+    /// When the result was there.
+    #[schemars(with = "Option<String>")]
+    pub ended_at: Option<Timestamp>,
+}
+
+/// What an issue's author runs may use together, and what they used.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Budget {
+    /// Its own money, in millionths of a US dollar; absent where the project's holds.
+    pub own_micro_usd: Option<u64>,
+    /// Its own minutes; absent where the project's hold.
+    pub own_minutes: Option<u64>,
+    /// The money that holds; absent where nothing bounds it.
+    pub micro_usd: Option<u64>,
+    /// The minutes that hold; absent where nothing bounds them.
+    pub minutes: Option<u64>,
+    /// The money that was used, as far as it is known.
+    pub spent_micro_usd: u64,
+    /// The time that was used, in milliseconds.
+    pub spent_ms: u64,
+    /// In how many runs.
+    pub runs: u64,
 }
 
 /// One thing said on an issue.

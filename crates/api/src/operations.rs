@@ -1,6 +1,6 @@
 //! Every operation of the server, in the order of the document.
 
-use crate::issue::{EditIssue, Issue, IssueLine, IssuePath, IssueQuery, NewIssue, Words};
+use crate::issue::{EditIssue, Issue, IssueLine, IssuePath, IssueQuery, NewIssue, Tryout, Words};
 use crate::operation::RawOperation;
 use crate::project::{
     CreatedToken, Event, EventQuery, Health, Link, Me, Member, MemberPath, NewLink, NewProject,
@@ -55,6 +55,8 @@ crate::operations! {
     IssueReady = "issue.ready" Post "/api/v1/projects/{project}/issues/{number}/ready" Person (IssuePath, Nothing, Nothing) -> Issue;
     /// Takes an issue back to draft before its agent starts.
     IssueDraft = "issue.draft" Post "/api/v1/projects/{project}/issues/{number}/draft" Person (IssuePath, Nothing, Nothing) -> Issue;
+    /// Tries the sealed tests on the base; what was tried there already is not tried again.
+    IssueTry = "issue.try" Post "/api/v1/projects/{project}/issues/{number}/try" Person (IssuePath, Nothing, Nothing) -> Tryout;
     /// Answers the agent's question.
     IssueAnswer = "issue.answer" Post "/api/v1/projects/{project}/issues/{number}/answer" Person (IssuePath, Nothing, Words) -> Issue;
     /// Adds a note for people.

@@ -11,6 +11,7 @@ use nightshift_domain::git_name::{ObjectId, RefName};
 use nightshift_domain::id::{Epoch, JobId, Number, ProjectId, RunId};
 use nightshift_domain::job::Kind;
 use nightshift_domain::transcript::Usage;
+use nightshift_domain::tryout::Report as TryoutReport;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -189,10 +190,6 @@ pub struct Complete {
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one value for each run, moved once"
-)]
 #[serde(tag = "end", rename_all = "kebab-case")]
 pub enum End {
     /// An author brought a change; it is pushed.
@@ -211,6 +208,11 @@ pub enum End {
     Proved {
         /// The raw results.
         report: ProofReport,
+    },
+    /// Sealed tests were tried on the base.
+    Tried {
+        /// The raw results.
+        report: TryoutReport,
     },
     /// A person stopped it.
     Stopped,

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use nightshift_domain::check::Acceptance;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_git::{Mode, Repository};
+use sha2::{Digest as _, Sha256};
 
 use crate::Error;
 
@@ -62,6 +63,26 @@ pub(crate) fn check(acceptance: &Acceptance) -> Result<(), Error> {
         )));
     }
     Ok(())
+}
+
+/// What of sealed tests decides a result on some commit, as a hash: the command, its time, the files.
+pub(crate) fn seal(acceptance: &Acceptance) -> String {
+    let mut files: Vec<_> = acceptance.files.iter().collect();
+    files.sort_by_key(|file| &file.path);
+    let mut hash = Sha256::new();
+    // Each part with its length, so that no two tests write the same bytes.
+    let mut part = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    };
+    part(acceptance.run.as_bytes());
+    part(&acceptance.timeout_s.to_be_bytes());
+    for file in files {
+        part(file.path.as_bytes());
+        part(&[u8::from(file.executable)]);
+        part(file.content_base64.as_bytes());
+    }
+    hex::encode(hash.finalize())
 }
 
 /// The sealed paths whose content in `head` is not the sealed one.

@@ -12,6 +12,7 @@ use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{IssueId, JobId, UserId};
 use nightshift_domain::issue::{Cause, Effect, Event, Notice};
 use nightshift_domain::job::{self, Kind};
+use nightshift_domain::tryout::Gate;
 use nightshift_store::Tx;
 use nightshift_store::event::NewEvent;
 use nightshift_store::issue::Issue;
@@ -52,6 +53,22 @@ pub(crate) enum Order {
         #[serde(default)]
         asked: Option<Asked>,
     },
+    /// Sealed tests are run on the base.
+    Tryout {
+        /// Which, as a hash.
+        seal: String,
+    },
+}
+
+/// What became of the wish that an author starts.
+#[derive(Debug)]
+pub(crate) enum Queued {
+    /// Its job is queued.
+    Yes,
+    /// It waits: for other issues, for its tests to be tried, or it is at work already.
+    No,
+    /// A person must look first.
+    Stopped(Failure),
 }
 
 /// The definitions a proof was asked for with; the verdict is judged by the same.
@@ -98,10 +115,49 @@ impl App {
     pub(crate) async fn change(
         &self,
         tx: &mut Tx,
-        mut row: Issue,
+        row: Issue,
         event: Event,
         context: &Context<'_>,
     ) -> Result<Issue, Error> {
+        let (mut row, effects) = self.apply(tx, row, event, context).await?;
+        for effect in effects {
+            if let Queued::Stopped(failure) = self.carry_out(tx, &row, effect, context).await? {
+                row = self.stop_author(tx, row, failure, context).await?;
+            }
+        }
+        if row.state.phase.is_final() {
+            self.release_blocked(tx, row.id, context).await?;
+        }
+        Ok(row)
+    }
+
+    /// The author does not start, and a person must look.
+    pub(crate) async fn stop_author(
+        &self,
+        tx: &mut Tx,
+        row: Issue,
+        failure: Failure,
+        context: &Context<'_>,
+    ) -> Result<Issue, Error> {
+        let event = Event::AuthorFailed { failure };
+        let (row, effects) = self.apply(tx, row, event, context).await?;
+        for effect in effects {
+            // INVARIANT: a failure queues nothing, so that one stop cannot lead to another.
+            if let Effect::Notify(notice) = effect {
+                self.notify(tx, &row, notice, context).await?;
+            }
+        }
+        Ok(row)
+    }
+
+    /// Applies `event` to a locked issue and saves it, with the event for those who listen.
+    async fn apply(
+        &self,
+        tx: &mut Tx,
+        mut row: Issue,
+        event: Event,
+        context: &Context<'_>,
+    ) -> Result<(Issue, Vec<Effect>), Error> {
         let what = event_name(&event);
         let failure = match &event {
             Event::AuthorFailed { failure } | Event::ProofFailed { failure } => {
@@ -122,12 +178,6 @@ impl App {
             "failure": failure,
         });
         let seq = self.record(tx, &row, what, context, data).await?;
-        for effect in change.effects {
-            self.carry_out(tx, &row, effect, context).await?;
-        }
-        if row.state.phase.is_final() {
-            self.release_blocked(tx, row.id, context).await?;
-        }
         if row.state.phase.is_final() != was_final {
             standing::standing_mark_blockers(tx, row.id).await?;
         }
@@ -144,7 +194,7 @@ impl App {
             };
             outbox::outbox_insert(tx, &delivery).await?;
         }
-        Ok(row)
+        Ok((row, change.effects))
     }
 
     /// Writes one event about an issue.
@@ -173,11 +223,10 @@ impl App {
         row: &Issue,
         effect: Effect,
         context: &Context<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<Queued, Error> {
         match effect {
             Effect::QueueAuthor(cause) => {
-                self.queue_author(tx, row, cause, context).await?;
-                Ok(())
+                return self.queue_author(tx, row, cause, context).await;
             }
             Effect::QueueVerify => {
                 let pull = pull::pull_get(tx, row.id)
@@ -189,40 +238,53 @@ impl App {
                 };
                 self.queue_job(tx, row, Kind::Verify, &order, context)
                     .await?;
-                Ok(())
             }
-            Effect::EnterQueue => self.enter_queue(tx, row, context).await,
-            Effect::LeaveQueue => self.leave_queue(tx, row.id, context).await,
-            Effect::CancelJobs => self.cancel_jobs(tx, row.id, context.now).await,
-            Effect::Notify(notice) => self.notify(tx, row, notice, context).await,
+            Effect::EnterQueue => self.enter_queue(tx, row, context).await?,
+            Effect::LeaveQueue => self.leave_queue(tx, row.id, context).await?,
+            Effect::CancelJobs => self.cancel_jobs(tx, row.id, context.now).await?,
+            Effect::Notify(notice) => self.notify(tx, row, notice, context).await?,
         }
+        Ok(Queued::No)
     }
 
-    /// Queues an author job, unless something blocks the issue or one is live already.
+    /// Queues an author job, unless something blocks the issue or one is live already; its sealed
+    /// tests are tried first, and a budget that is spent starts nothing.
     pub(crate) async fn queue_author(
         &self,
         tx: &mut Tx,
         row: &Issue,
         cause: Cause,
         context: &Context<'_>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Queued, Error> {
         let blocked = block::blockers(tx, row.id)
             .await?
             .iter()
             .any(|blocker| !blocker.state.phase.is_final());
         if blocked {
-            return Ok(false);
+            return Ok(Queued::No);
         }
         let live = jobs::job_list_live_of_issue(tx, row.id).await?;
         if live
             .iter()
             .any(|job| job.kind == Kind::Author && !stopping(job))
         {
-            return Ok(false);
+            return Ok(Queued::No);
+        }
+        let budget = self.budget_of(tx, row).await?;
+        if let Err(failure) = budget.left {
+            return Ok(Queued::Stopped(failure));
+        }
+        match self.tryout_gate(tx, &budget.project, row, &cause).await? {
+            (Gate::Stop(failure), _) => return Ok(Queued::Stopped(failure)),
+            (Gate::TryFirst, Some(seal)) => {
+                self.queue_tryout(tx, row, seal, context).await?;
+                return Ok(Queued::No);
+            }
+            (Gate::Start | Gate::TryFirst, _) => {}
         }
         self.queue_job(tx, row, Kind::Author, &Order::Author { cause }, context)
             .await?;
-        Ok(true)
+        Ok(Queued::Yes)
     }
 
     pub(crate) async fn queue_job(
@@ -347,7 +409,11 @@ impl App {
                 } else {
                     Cause::SentBack
                 };
-                self.queue_author(tx, &row, cause, context).await?;
+                if let Queued::Stopped(failure) =
+                    self.queue_author(tx, &row, cause, context).await?
+                {
+                    self.stop_author(tx, row, failure, context).await?;
+                }
             }
         }
         Ok(())

@@ -8,9 +8,9 @@
 use std::time::Duration;
 
 use nightshift_domain::access::Actor;
-use nightshift_domain::budget::{Left, Spent};
+use nightshift_domain::budget::Left;
 use nightshift_domain::check::{Acceptance, Check};
-use nightshift_domain::config::{Agent, Config, Environment};
+use nightshift_domain::config::{Agent, Environment};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::git_name::{ObjectId, RefName};
 use nightshift_domain::issue::{Cause, Event};
@@ -137,10 +137,12 @@ impl App {
                         config.agent_names()
                     ))));
                 };
-                left = match self.budget_left(&row, config).await? {
+                let mut tx = self.db().read().await?;
+                left = match self.budget_of(&mut tx, &row).await?.left {
                     Ok(left) => left,
                     Err(failure) => return Ok(Err(failure)),
                 };
+                drop(tx);
                 start = self.author_start(&repository, &row, &base).await?;
                 if !start.conflict.is_empty() {
                     *cause = Cause::Conflict {
@@ -160,10 +162,17 @@ impl App {
                 start.commit = commit.clone();
                 *asked = Some(asked_now(&project, &base));
             }
+            Order::Tryout { seal } => {
+                if sealed.as_ref().map(crate::acceptance::seal).as_ref() != Some(seal) {
+                    return Ok(Err(misconfigured(
+                        "the sealed tests were changed before they could be tried".to_owned(),
+                    )));
+                }
+            }
         }
         made.start = start.commit;
-        let wall_s =
-            wall(&project, sealed.as_ref(), author.as_ref()).min(left.wall_s.unwrap_or(u64::MAX));
+        let wall_s = wall(made.kind, &project, sealed.as_ref(), author.as_ref())
+            .min(left.wall_s.unwrap_or(u64::MAX));
         let secret = Secret::new(self.ids().secret());
         self.hand_out(&mut job, &made, &order, &secret, wall_s)
             .await?;
@@ -178,7 +187,13 @@ impl App {
             token: secret,
             base,
             environment: project.config.environment.clone(),
-            checks: project.config.checks.clone(),
+            checks: match order {
+                // What is tried is the sealed tests alone.
+                Order::Tryout { .. } => Vec::new(),
+                Order::Author { .. } | Order::Verify { .. } | Order::Trial { .. } => {
+                    project.config.checks.clone()
+                }
+            },
             acceptance: sealed,
             author,
             limits: self.settings().limits,
@@ -235,17 +250,6 @@ impl App {
                 .await?;
         }
         self.commit_plain(tx).await
-    }
-
-    /// What is left of an issue's budget, or the failure that says that it is spent.
-    async fn budget_left(
-        &self,
-        row: &Issue,
-        config: &Config,
-    ) -> Result<Result<Left, Failure>, Error> {
-        let mut tx = self.db().read().await?;
-        let spent = spent(run::run_cost_of_issue(&mut tx, row.id).await?);
-        Ok(config.budget.left(spent, row.number))
     }
 
     /// The commit an author starts from: what there is of the change, up to date with the base.
@@ -450,15 +454,6 @@ pub(crate) fn platform() -> Person {
     }
 }
 
-/// What was used, as the store adds it up: runs, millionths of a US dollar, milliseconds.
-pub(crate) fn spent((runs, cost, wall): (i64, i64, i64)) -> Spent {
-    Spent {
-        runs: runs.unsigned_abs(),
-        cost_micro_usd: cost.unsigned_abs(),
-        wall_ms: wall.unsigned_abs(),
-    }
-}
-
 fn asked_now(project: &Project, base: &ObjectId) -> Asked {
     Asked {
         base: base.clone(),
@@ -467,18 +462,25 @@ fn asked_now(project: &Project, base: &ObjectId) -> Asked {
     }
 }
 
-fn wall(project: &Project, sealed: Option<&Acceptance>, author: Option<&PreparedAuthor>) -> u64 {
+fn wall(
+    kind: Kind,
+    project: &Project,
+    sealed: Option<&Acceptance>,
+    author: Option<&PreparedAuthor>,
+) -> u64 {
     let config = &project.config;
-    let proof: u64 = config.environment.setup_timeout_s * 2
-        + config
-            .checks
-            .iter()
-            .map(|check| check.timeout_s)
-            .sum::<u64>()
-        + sealed.map_or(0, |sealed| sealed.timeout_s * 2);
-    match author {
-        Some(author) => author.agent.timeout_s + proof.min(AROUND_AGENT) + 300,
-        None => proof + 600,
+    let setup = config.environment.setup_timeout_s;
+    let tests = sealed.map_or(0, |sealed| sealed.timeout_s);
+    let checks = config
+        .checks
+        .iter()
+        .map(|check| check.timeout_s)
+        .sum::<u64>();
+    let proof = setup * 2 + checks + tests * 2;
+    match (kind, author) {
+        (_, Some(author)) => author.agent.timeout_s + proof.min(AROUND_AGENT) + 300,
+        (Kind::Tryout, None) => setup + tests + 300,
+        (Kind::Author | Kind::Verify | Kind::Trial, None) => proof + 600,
     }
 }
 

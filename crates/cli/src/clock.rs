@@ -16,3 +16,8 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) fn new_id() -> Uuid {
     Uuid::now_v7()
 }
+
+/// Lets time pass.
+pub(crate) async fn pause(span: std::time::Duration) {
+    tokio::time::sleep(span).await;
+}

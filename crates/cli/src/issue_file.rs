@@ -4,6 +4,7 @@
 //! with its line, since a misspelt `acceptance` that is ignored would file an issue without proof.
 //! Deliberately absent: reading the files that it names.
 
+use nightshift_domain::budget::parse_dollars;
 use serde::{Deserialize, Serialize};
 
 /// An issue file, read.
@@ -46,6 +47,24 @@ pub(crate) struct Front {
     /// Whether the sealed tests pass on the base.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) already_green: bool,
+    /// What its author runs may cost together, in US dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) budget: Option<f64>,
+    /// The same for their time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) budget_minutes: Option<u64>,
+}
+
+impl Front {
+    /// The budget in millionths of a US dollar.
+    pub(crate) fn budget_micro_usd(&self) -> Result<Option<u64>, String> {
+        let Some(amount) = self.budget else {
+            return Ok(None);
+        };
+        parse_dollars(&format!("{amount:.6}"))
+            .map(Some)
+            .ok_or_else(|| format!("budget: {amount} is no amount of US dollars, such as 5.00"))
+    }
 }
 
 /// What must be done first.
@@ -143,6 +162,8 @@ priority = 2                      # 0 urgent, 1 high, 2 normal, 3 low
 # acceptance = "path/to/folder"   # files laid over the tree to decide whether it is done
 # acceptance_run = "make accept"  # exit status 0 means done; must fail without the change
 # already_green = false           # true: it passes without the change (a refactoring)
+# budget = 5.00                   # US dollars for all runs of its agent together
+# budget_minutes = 90             # the same for their time
 +++
 
 "#;
@@ -156,12 +177,14 @@ mod tests {
         let file = IssueFile::parse(
             "+++\ntitle = \"a title\"\nlabels = [\"bug\"]\npriority = 1\n\
              blocked_by = [\"01-first\", 7, \"#8\"]\nacceptance = \"acceptance/02\"\n\
-             acceptance_run = \"make accept\"\nalready_green = true\n+++\r\n\n# Why\n\nBecause.\n",
+             acceptance_run = \"make accept\"\nalready_green = true\nbudget = 5\nbudget_minutes = 90\n+++\r\n\n# Why\n\nBecause.\n",
         )
         .expect("it reads");
         assert_eq!(file.front.title, "a title");
         assert_eq!(file.body, "# Why\n\nBecause.");
         assert!(file.front.already_green);
+        assert_eq!(file.front.budget_micro_usd(), Ok(Some(5_000_000)));
+        assert_eq!(file.front.budget_minutes, Some(90));
         let numbers: Vec<_> = file.front.blocked_by.iter().map(Blocker::number).collect();
         assert_eq!(numbers, [None, Some(7), Some(8)]);
         let again = IssueFile::parse(&file.render().expect("written")).expect("read");

@@ -7,6 +7,7 @@ use std::io::Read as _;
 use std::str::FromStr;
 
 use nightshift_api::pull::LineComment;
+use nightshift_domain::budget::parse_dollars;
 use uuid::Uuid;
 
 use crate::failure::{Done, Failure};
@@ -106,6 +107,21 @@ pub(crate) fn stdin() -> Done<String> {
         .read_to_string(&mut text)
         .map_err(|error| Failure::failed(format!("cannot read standard input: {error}")))?;
     Ok(text)
+}
+
+/// An amount of US dollars, in millionths.
+pub(crate) fn dollars(text: &str) -> Result<u64, String> {
+    parse_dollars(text).ok_or_else(|| {
+        format!("{text:?} is no amount of US dollars: write it as 5 or 5.00, up to 1000000")
+    })
+}
+
+/// The same, or 0.
+pub(crate) fn dollars_or_none(text: &str) -> Result<u64, String> {
+    match text.trim() {
+        "0" | "none" => Ok(0),
+        text => dollars(text),
+    }
 }
 
 #[cfg(test)]

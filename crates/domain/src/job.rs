@@ -29,11 +29,13 @@ pub enum Kind {
     Verify,
     /// The platform proves the merged tree before it lands.
     Trial,
+    /// The platform runs the sealed tests once on the base, before an agent begins.
+    Tryout,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: &'static [Self] = &[Self::Author, Self::Verify, Self::Trial];
+    pub const ALL: &'static [Self] = &[Self::Author, Self::Verify, Self::Trial, Self::Tryout];
 
     /// The word used in tables and on the wire.
     #[must_use]
@@ -42,6 +44,7 @@ impl Kind {
             Self::Author => "author",
             Self::Verify => "verify",
             Self::Trial => "trial",
+            Self::Tryout => "tryout",
         }
     }
 
@@ -49,6 +52,15 @@ impl Kind {
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.as_str() == word)
+    }
+
+    /// Whether a person waits for it at the keyboard: it goes before all other work.
+    #[must_use]
+    pub fn is_urgent(self) -> bool {
+        match self {
+            Self::Tryout => true,
+            Self::Author | Self::Verify | Self::Trial => false,
+        }
     }
 }
 
@@ -153,6 +165,11 @@ pub enum Event {
     Expire,
     /// A person stops it.
     Cancel,
+    /// It must not start: what it needs is used up.
+    Forbid {
+        /// Why.
+        failure: Failure,
+    },
 }
 
 /// How a run ended.
@@ -287,6 +304,11 @@ impl Job {
                 phase: Phase::Cancelled,
                 ..self
             }),
+            (Phase::Queued { .. }, Event::Forbid { failure }) => Ok(Self {
+                phase: Phase::Failed { failure },
+                ..self
+            }),
+            (Phase::Leased { .. }, Event::Forbid { .. }) => Err(Refused::NotQueued(word)),
             (Phase::Queued { .. }, Event::Beat { epoch } | Event::Finish { epoch, .. }) => {
                 self.fence(epoch)?;
                 Err(Refused::NotLeased(word))
@@ -298,7 +320,8 @@ impl Job {
                 | Event::Beat { .. }
                 | Event::Finish { .. }
                 | Event::Expire
-                | Event::Cancel,
+                | Event::Cancel
+                | Event::Forbid { .. },
             ) => Err(Refused::Ended(word)),
         }
     }

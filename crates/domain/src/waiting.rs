@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 
+use crate::failure::Reason;
 use crate::id::Number;
 use crate::issue::{Issue, Phase};
 use crate::job;
@@ -51,6 +52,15 @@ pub fn reason(facts: &Facts<'_>, now: Timestamp) -> Option<String> {
 
 fn ready_reason(facts: &Facts<'_>, now: Timestamp) -> Option<String> {
     if let Some(failure) = &facts.issue.failed {
+        // These say what to do themselves.
+        let says_so = matches!(
+            failure.reason,
+            Reason::BudgetExhausted | Reason::AcceptanceGreen | Reason::AcceptanceBroken
+        );
+        if says_so {
+            let first = failure.detail.lines().next().unwrap_or_default();
+            return Some(format!("{}: {first}", failure.reason.as_str()));
+        }
         return Some(format!(
             "{}: {}: retry, edit, or close",
             failure.reason.as_str(),
@@ -83,13 +93,22 @@ fn job_reason(
                 let why = after.as_ref().map_or("postponed", |f| f.reason.as_str());
                 return Some(format!("parked until {until} ({why})"));
             }
+            let tryout = kind == job::Kind::Tryout;
+            let first = if tryout {
+                "its sealed tests are tried first: "
+            } else {
+                ""
+            };
             if facts.runners_alive == 0 {
                 return Some(format!(
-                    "the {} job waits and no runner is alive: start one with `nightshift runner`",
+                    "{first}the {} job waits and no runner is alive: start one with `nightshift runner`",
                     kind.as_str()
                 ));
             }
-            Some(format!("the {} job waits for a free runner", kind.as_str()))
+            Some(format!(
+                "{first}the {} job waits for a free runner",
+                kind.as_str()
+            ))
         }
         job::Phase::Succeeded
         | job::Phase::Failed { .. }
@@ -101,7 +120,7 @@ fn job_reason(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::{Failure, Reason};
+    use crate::failure::Failure;
 
     fn now() -> Timestamp {
         Timestamp::from_second(1_700_000_000).expect("a time")

@@ -66,6 +66,10 @@ sql! { "job";
     // last job that could not be read, so that it does not stand in the way.
     CLAIM_NEXT = sqlite(concat!("SELECT ", columns!(), " FROM jobs WHERE phase = 'queued' AND not_before <= $1 AND kind IN (SELECT value FROM json_each($2)) AND (priority, created_at, id) > ($3, $4, $5) ORDER BY priority, created_at, id LIMIT 1")),
         postgres(concat!("SELECT ", columns!(), " FROM jobs WHERE phase = 'queued' AND not_before <= $1 AND kind IN (SELECT jsonb_array_elements_text(CAST($2 AS JSONB))) AND (priority, created_at, id) > ($3, $4, $5) ORDER BY priority, created_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"));
+    // The same for what is urgent, in the few rows of its own index. $2 and $3 is the last job that
+    // could not be read. INDEXED BY: see below.
+    CLAIM_URGENT = sqlite(concat!("SELECT ", columns!(), " FROM jobs INDEXED BY jobs_urgent WHERE phase = 'queued' AND kind = 'tryout' AND not_before <= $1 AND (created_at, id) > ($2, $3) ORDER BY created_at, id LIMIT 1")),
+        postgres(concat!("SELECT ", columns!(), " FROM jobs WHERE phase = 'queued' AND kind = 'tryout' AND not_before <= $1 AND (created_at, id) > ($2, $3) ORDER BY created_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"));
     LIST_OF_ISSUE = both(concat!("SELECT ", columns!(), " FROM jobs WHERE issue_id = $1 ORDER BY created_at, id"));
     LIST_LIVE_OF_ISSUE = both(concat!("SELECT ", columns!(), " FROM jobs WHERE issue_id = $1 AND phase IN ('queued', 'leased') ORDER BY created_at, id"));
     LIST_EXPIRED = both("SELECT id FROM jobs WHERE phase = 'leased' AND lease_until <= $1 ORDER BY lease_until, id LIMIT $2");
@@ -224,6 +228,23 @@ pub async fn job_claim_next(
         match row.read() {
             Ok(job) => return Ok(Some(job)),
             Err(error) => COLUMNS.skipped(after.2, &error),
+        }
+    }
+}
+
+/// Picks and locks the next due job that a person waits for at the keyboard, oldest first; as
+/// [`job_claim_next`].
+pub async fn job_claim_urgent(tx: &mut Tx, now: Timestamp) -> Result<Option<Job>, Error> {
+    let mut after = (i64::MIN, Uuid::nil());
+    loop {
+        let values = values![now, after.0, after.1];
+        let Some(row) = tx.one::<Row>(&CLAIM_URGENT, values).await? else {
+            return Ok(None);
+        };
+        after = (row.created_at, row.id);
+        match row.read() {
+            Ok(job) => return Ok(Some(job)),
+            Err(error) => COLUMNS.skipped(after.1, &error),
         }
     }
 }

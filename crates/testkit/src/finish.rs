@@ -9,7 +9,7 @@ use nightshift_api::operations as op;
 use nightshift_api::runner::WorkOrder;
 use nightshift_domain::job::Kind;
 
-use crate::hand::Hand;
+use crate::hand::{Hand, tried};
 use crate::person::{Person, home, place};
 use crate::world::World;
 
@@ -78,6 +78,7 @@ pub async fn works(hand: &Hand, order: &WorkOrder) {
             hand.authors(order, &files).await
         }
         Kind::Verify | Kind::Trial => hand.proves(order, true).await,
+        Kind::Tryout => hand.ends(order, tried(order, 1, ""), None).await,
     };
     done.unwrap_or_else(|error| panic!("#{} was not taken: {error}", order.number));
 }

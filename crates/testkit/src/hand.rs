@@ -13,6 +13,7 @@ use nightshift_domain::check::{CheckResult, Outcome, ProofReport};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::job::Kind;
+use nightshift_domain::tryout::Report;
 
 use crate::checkout::Checkout;
 use crate::person::http;
@@ -119,6 +120,20 @@ impl Hand {
             .await
     }
 
+    /// Brings the end of a run as it is given.
+    ///
+    /// # Errors
+    /// As the server says.
+    pub async fn completes(
+        &self,
+        order: &WorkOrder,
+        complete: Complete,
+    ) -> Result<Completed, CallError> {
+        self.client
+            .call::<op::RunnerComplete>(&path(order), &Nothing {}, &complete)
+            .await
+    }
+
     /// Ends a run with a failure.
     ///
     /// # Errors
@@ -198,6 +213,15 @@ impl Hand {
         .await
     }
 
+    /// Claims the trying of sealed tests and does it: on the base they end with this exit status.
+    ///
+    /// # Errors
+    /// As the server says.
+    pub async fn tries(&self, code: i32, output: &str) -> Result<Completed, CallError> {
+        let order = self.claims_of(&[Kind::Tryout]).await.expect("a tryout");
+        self.ends(&order, tried(&order, code, output), None).await
+    }
+
     /// Claims an author's job and does it, then claims its proof and does that; all green.
     pub async fn works(&self, files: &[(&str, &str)]) {
         let order = self
@@ -249,6 +273,28 @@ pub fn report(order: &WorkOrder, passed: bool) -> ProofReport {
             .iter()
             .map(|check| result(&check.name, &order.start, &outcome))
             .collect(),
+    }
+}
+
+/// The end of a tryout whose tests ended with this exit status.
+#[must_use]
+pub fn tried(order: &WorkOrder, code: i32, output: &str) -> End {
+    let outcome = match code {
+        0 => Outcome::Passed,
+        code => Outcome::Failed { code },
+    };
+    End::Tried {
+        report: Report {
+            base: order.base.clone(),
+            setup: None,
+            acceptance: Some(CheckResult {
+                name: "acceptance".to_owned(),
+                commit: order.base.clone(),
+                outcome,
+                duration_ms: 5,
+                output_tail: output.to_owned(),
+            }),
+        },
     }
 }
 

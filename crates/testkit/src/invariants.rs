@@ -230,15 +230,26 @@ impl Look {
             .iter()
             .any(|other| !other.state.phase.is_final());
         let failed = row.state.failed.is_some();
+        // A person may try tests whatever else goes on.
+        let work: Vec<Kind> = live
+            .iter()
+            .copied()
+            .filter(|kind| *kind != Kind::Tryout)
+            .collect();
         let fits = match &row.state.phase {
             Phase::Ready => {
                 let ending = all.iter().any(|job| !job.state.phase.is_final());
-                failed || blocked || live == [Kind::Author] || (live.is_empty() && ending)
+                failed
+                    || blocked
+                    || work == [Kind::Author]
+                    // Its sealed tests are tried first.
+                    || live == [Kind::Tryout]
+                    || (live.is_empty() && ending)
             }
             Phase::Working => live.len() == 1 || (live.is_empty() && all.iter().any(stopping)),
             Phase::Landing => live.iter().all(|kind| *kind == Kind::Trial) && live.len() <= 1,
-            Phase::Draft
-            | Phase::NeedsInput { .. }
+            Phase::Draft => work.is_empty(),
+            Phase::NeedsInput { .. }
             | Phase::InReview
             | Phase::Done { .. }
             | Phase::Closed { .. } => live.is_empty(),

@@ -118,6 +118,7 @@ fn issues(router: Router<App>) -> Router<App> {
     let router = bind::<op::IssueEdit, _, _>(router, issue::edit);
     let router = bind::<op::IssueReady, _, _>(router, issue::ready);
     let router = bind::<op::IssueDraft, _, _>(router, issue::draft);
+    let router = bind::<op::IssueTry, _, _>(router, issue::try_tests);
     let router = bind::<op::IssueAnswer, _, _>(router, issue::answer);
     let router = bind::<op::IssueNote, _, _>(router, issue::note);
     let router = bind::<op::IssueRetry, _, _>(router, issue::retry);
@@ -225,6 +226,7 @@ fn plans(router: Router<App>) -> Router<App> {
             get(issue_form::edit).post(issue_form::save).layer(room),
         )
         .route("/live/p/{project}/{number}", get(live::issue))
+        .route("/live/p/{project}/{number}/tryout", get(live::tryout))
 }
 
 fn git_routes() -> Router<App> {

@@ -8,7 +8,7 @@ use nightshift_store::issue::Issue;
 use nightshift_store::{issue, job, pull};
 
 use super::Report;
-use crate::change::Context;
+use crate::change::{Context, Queued};
 use crate::use_case::account::SYSTEM;
 use crate::{App, Error};
 
@@ -48,7 +48,8 @@ async fn dispatch(app: &App, seen: &Issue) -> Result<bool, Error> {
     let Some(row) = issue::issue_lock(&mut tx, seen.id).await? else {
         return Ok(false);
     };
-    if row.state.phase != Phase::Ready || row.state.failed.is_some() {
+    let live = job::job_list_live_of_issue(&mut tx, row.id).await?;
+    if row.state.phase != Phase::Ready || row.state.failed.is_some() || !live.is_empty() {
         return Ok(false);
     }
     let cause = match pull::pull_get(&mut tx, row.id).await? {
@@ -56,9 +57,19 @@ async fn dispatch(app: &App, seen: &Issue) -> Result<bool, Error> {
         Some(_) => Cause::Retry,
     };
     let context = Context::new(&SYSTEM, app.now());
-    let queued = app.queue_author(&mut tx, &row, cause, &context).await?;
-    if queued {
-        app.commit_plain(tx).await?;
+    match app.queue_author(&mut tx, &row, cause, &context).await? {
+        Queued::Yes => {}
+        Queued::Stopped(failure) => {
+            app.stop_author(&mut tx, row, failure, &context).await?;
+        }
+        // Blocked, or its tests are tried first.
+        Queued::No => {
+            let live = job::job_list_live_of_issue(&mut tx, row.id).await?;
+            if live.is_empty() {
+                return Ok(false);
+            }
+        }
     }
-    Ok(queued)
+    app.commit_plain(tx).await?;
+    Ok(true)
 }

@@ -4,6 +4,7 @@
 //! same however many issues there are. Deliberately absent: paging (the list of issues has it).
 
 use nightshift_domain::access::{Action, Role, allowed};
+use nightshift_domain::budget::Budget;
 use nightshift_domain::config::Agent;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::ProjectId;
@@ -135,6 +136,8 @@ pub struct IssueChoices {
     pub agents: Vec<Agent>,
     /// The names of its members.
     pub people: Vec<String>,
+    /// What an issue may use that says nothing of its own.
+    pub budget: Budget,
 }
 
 impl App {
@@ -346,6 +349,7 @@ impl App {
             .await?;
         let members = member::member_list(&mut tx, found.id).await?;
         Ok(IssueChoices {
+            budget: found.config.budget,
             agents: found.config.agents,
             people: members.into_iter().map(|(person, _)| person.name).collect(),
         })

@@ -15,6 +15,7 @@ use nightshift_domain::merge::Trial;
 use nightshift_domain::size::Size;
 use nightshift_domain::transcript::Usage;
 use nightshift_domain::trust::Trust;
+use nightshift_domain::tryout::Report;
 use nightshift_git::{GitError, RefUpdate};
 use nightshift_store::Tx;
 use nightshift_store::event::NewEvent;
@@ -65,6 +66,11 @@ pub enum End {
         /// The results.
         report: Box<ProofReport>,
     },
+    /// Sealed tests were tried on the base.
+    Tried {
+        /// The results.
+        report: Box<Report>,
+    },
     /// A person stopped it.
     Stopped,
     /// It failed.
@@ -96,6 +102,7 @@ enum Checked {
         question: String,
     },
     Judge(Box<Judged>),
+    Tried(Box<Report>),
     Stop,
     Fail(Failure),
 }
@@ -159,7 +166,9 @@ impl App {
             return already(&ended);
         }
         let outcome = match &checked {
-            Checked::Adopt { .. } | Checked::Ask { .. } | Checked::Judge(_) => Outcome::Succeeded,
+            Checked::Adopt { .. } | Checked::Ask { .. } | Checked::Judge(_) | Checked::Tried(_) => {
+                Outcome::Succeeded
+            }
             Checked::Stop => Outcome::Stopped,
             Checked::Fail(failure) => Outcome::Failed(failure.clone()),
         };
@@ -174,7 +183,7 @@ impl App {
         jobs::job_save(&mut tx, &job, now).await?;
         job.version += 1;
         ended.state = match &checked {
-            Checked::Adopt { .. } | Checked::Judge(_) => RunState::Succeeded,
+            Checked::Adopt { .. } | Checked::Judge(_) | Checked::Tried(_) => RunState::Succeeded,
             Checked::Ask { question } => RunState::Asked {
                 question: question.clone(),
             },
@@ -213,6 +222,10 @@ impl App {
             }
             Checked::Judge(judged) => {
                 self.take_proof(&mut tx, row, &ended, *judged, &context)
+                    .await?;
+            }
+            Checked::Tried(report) => {
+                self.take_tryout(&mut tx, row, &ended, &report, &context)
                     .await?;
             }
             Checked::Stop | Checked::Fail(_) => {
@@ -260,7 +273,12 @@ impl App {
     async fn check_ending(&self, live: &Run, ending: &Ending) -> Result<Checked, Error> {
         Ok(match (&ending.end, live.kind) {
             (End::Stopped, _) => Checked::Stop,
-            (End::Failed { failure }, _) => Checked::Fail(failure.clone()),
+            (End::Failed { failure }, Kind::Author) => {
+                Checked::Fail(self.time_or_budget(live, failure.clone()).await?)
+            }
+            (End::Failed { failure }, Kind::Verify | Kind::Trial | Kind::Tryout) => {
+                Checked::Fail(failure.clone())
+            }
             (End::Asked { question }, Kind::Author) => Checked::Ask {
                 question: question.clone(),
             },
@@ -280,8 +298,15 @@ impl App {
             (End::Proved { report }, Kind::Verify | Kind::Trial) => {
                 self.judge(live, ProofReport::clone(report)).await?
             }
-            (End::Authored { .. } | End::Asked { .. }, Kind::Verify | Kind::Trial)
-            | (End::Proved { .. }, Kind::Author) => {
+            (End::Tried { report }, Kind::Tryout) if report.base == live.start => {
+                Checked::Tried(report.clone())
+            }
+            (
+                End::Authored { .. } | End::Asked { .. },
+                Kind::Verify | Kind::Trial | Kind::Tryout,
+            )
+            | (End::Proved { .. }, Kind::Author | Kind::Tryout)
+            | (End::Tried { .. }, _) => {
                 return Err(Error::invalid(
                     "this kind of run cannot end like that; do server and runner have the same version?",
                 ));
@@ -374,7 +399,9 @@ impl App {
                 commit: head,
                 asked,
             } => (head, asked),
-            Order::Author { .. } => return Err(Error::invalid("an author proves nothing")),
+            Order::Author { .. } | Order::Tryout { .. } => {
+                return Err(Error::invalid("such a run proves nothing"));
+            }
         };
         let asked = asked.ok_or_else(|| Error::invalid("the run was never handed out"))?;
         let repository = self.repository(live.project)?;

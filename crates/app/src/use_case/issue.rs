@@ -5,10 +5,13 @@ mod edit;
 mod file;
 mod view;
 
+use nightshift_domain::budget::{Budget, Spent};
 use nightshift_domain::check::Acceptance;
 use nightshift_domain::id::Number;
 use nightshift_store::issue::Issue;
 use nightshift_store::message::Message;
+
+use super::tryout::TryoutView;
 
 /// An issue to be filed.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +32,8 @@ pub struct NewIssue {
     pub blocked_by: Vec<Number>,
     /// Sealed tests.
     pub acceptance: Option<Acceptance>,
+    /// What its author runs may use together.
+    pub budget: Budget,
     /// Whether it may start.
     pub ready: bool,
 }
@@ -52,6 +57,10 @@ pub struct EditIssue {
     pub blocked_by: Option<Vec<Number>>,
     /// Sealed tests.
     pub acceptance: Option<Acceptance>,
+    /// Money, in millionths of a US dollar; 0 for what the project says.
+    pub budget_micro_usd: Option<u64>,
+    /// Minutes; 0 for what the project says.
+    pub budget_minutes: Option<u64>,
     /// The version the edit is based on.
     pub version: Option<i64>,
 }
@@ -78,6 +87,12 @@ pub struct IssueView {
     pub blocked_by: Vec<Number>,
     /// Sealed tests.
     pub acceptance: Option<Acceptance>,
+    /// How far the trying of these tests on the base is.
+    pub tryout: Option<TryoutView>,
+    /// Its budget, with the project's where it says nothing.
+    pub budget: Budget,
+    /// What its author runs used.
+    pub spent: Spent,
     /// Whether it has a pull request.
     pub has_pull: bool,
     /// What was said.

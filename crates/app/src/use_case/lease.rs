@@ -106,8 +106,8 @@ impl App {
             draining: false,
         };
         runner::runner_seen(&mut tx, runner_id, &seen, now).await?;
-        let Some(mut job) = jobs::job_claim_next(&mut tx, &claim.kinds, now).await? else {
-            tx.commit().await?;
+        let Some(mut job) = self.next_job(&mut tx, claim, now).await? else {
+            self.commit_plain(tx).await?;
             return Ok(None);
         };
         let run_id = RunId(self.ids().uuid());
@@ -134,7 +134,7 @@ impl App {
             round: row.state.round,
             agent: match job.kind {
                 Kind::Author => row.agent.clone(),
-                Kind::Verify | Kind::Trial => PLATFORM.to_owned(),
+                Kind::Verify | Kind::Trial | Kind::Tryout => PLATFORM.to_owned(),
             },
             runner: runner_id,
             state: RunState::Running,
@@ -166,6 +166,39 @@ impl App {
                     .await?;
                 Ok(None)
             }
+        }
+    }
+
+    /// Picks the next job: what a person waits for first. An author whose budget is spent is told so
+    /// instead of being started.
+    async fn next_job(
+        &self,
+        tx: &mut nightshift_store::Tx,
+        claim: &Claim,
+        now: jiff::Timestamp,
+    ) -> Result<Option<Job>, Error> {
+        if claim.kinds.iter().any(|kind| kind.is_urgent())
+            && let Some(job) = jobs::job_claim_urgent(tx, now).await?
+        {
+            return Ok(Some(job));
+        }
+        loop {
+            let Some(mut job) = jobs::job_claim_next(tx, &claim.kinds, now).await? else {
+                return Ok(None);
+            };
+            if job.kind != Kind::Author {
+                return Ok(Some(job));
+            }
+            let Some(row) = issue::issue_lock(tx, job.issue).await? else {
+                return Err(Error::not_found("the job's issue is gone"));
+            };
+            let Err(failure) = self.budget_of(tx, &row).await?.left else {
+                return Ok(Some(job));
+            };
+            job.state = job.state.apply(job::Event::Forbid { failure }, now)?;
+            jobs::job_save(tx, &job, now).await?;
+            job.version += 1;
+            self.job_ended(tx, row, &job, now).await?;
         }
     }
 
@@ -277,6 +310,7 @@ impl App {
                 }
             }
             (job::Phase::Cancelled, Kind::Author) => IssueEvent::AuthorStopped,
+            (_, Kind::Tryout) => return self.tryout_ended(tx, row, job, &context).await,
             // A trial's end is read by the merge reconciler; the others go on or were meant to end.
             (
                 job::Phase::Failed { .. } | job::Phase::Dead { .. } | job::Phase::Cancelled,
@@ -287,7 +321,9 @@ impl App {
             }
         };
         let others = jobs::job_list_live_of_issue(tx, row.id).await?;
-        if others.iter().any(|other| other.id != job.id) {
+        // Trying tests moves no issue.
+        let moves = |other: &Job| other.id != job.id && other.kind != Kind::Tryout;
+        if others.iter().any(moves) {
             return Ok(());
         }
         match self.change(tx, row, event, &context).await {

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod board;
+pub(crate) mod budget;
 pub mod change;
 pub mod desk;
 pub mod event;
@@ -15,4 +16,5 @@ pub mod run;
 pub mod session;
 pub mod story;
 pub mod transcript;
+pub mod tryout;
 pub mod watch;

@@ -89,6 +89,8 @@ async fn once(house: &House, project: &str) -> f64 {
         agent: None,
         blocked_by: Vec::new(),
         acceptance: None,
+        budget_micro_usd: None,
+        budget_minutes: None,
         ready: false,
     };
     let path = ProjectPath {

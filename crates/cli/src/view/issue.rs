@@ -1,8 +1,9 @@
 //! Issues, in a list and whole.
 
 use jiff::Timestamp;
-use nightshift_api::issue::{Issue, IssueLine, Message};
+use nightshift_api::issue::{Budget, Issue, IssueLine, Message};
 use nightshift_api::run::Run;
+use nightshift_domain::budget::dollars;
 
 use super::{age, counted, phase, priority};
 use crate::screen::{Screen, Span, Style, bold, dim, plain, red, yellow};
@@ -54,6 +55,16 @@ pub(crate) fn whole(screen: &mut Screen, issue: &Issue, runs: &[Run], now: Times
         ("blocked by", plain(blocked.join(", "))),
         ("acceptance", plain(sealed)),
         (
+            "tried",
+            match &issue.tryout {
+                Some(tried) if tried.fit == Some(false) => red(&tried.words),
+                Some(tried) if tried.current => plain(&tried.words),
+                Some(tried) => plain(format!("{} (on an older base)", tried.words)),
+                None => plain(""),
+            },
+        ),
+        ("budget", plain(budget(&issue.budget))),
+        (
             "filed",
             plain(format!(
                 "{} ago by {}",
@@ -99,6 +110,31 @@ pub(crate) fn whole(screen: &mut Screen, issue: &Issue, runs: &[Run], now: Times
     next(screen, issue);
 }
 
+/// What may be used and what was.
+fn budget(budget: &Budget) -> String {
+    let mut parts = Vec::new();
+    match budget.micro_usd {
+        Some(whole) => parts.push(format!(
+            "{} of {}",
+            dollars(budget.spent_micro_usd),
+            dollars(whole)
+        )),
+        None if budget.spent_micro_usd > 0 => parts.push(dollars(budget.spent_micro_usd)),
+        None => {}
+    }
+    let spent = budget.spent_ms / 60_000;
+    if let Some(whole) = budget.minutes {
+        parts.push(format!("{spent} of {whole} min"));
+    }
+    if !parts.is_empty() {
+        parts.push(counted(
+            usize::try_from(budget.runs).unwrap_or(usize::MAX),
+            "run",
+        ));
+    }
+    parts.join(", ")
+}
+
 fn said(screen: &mut Screen, message: &Message, now: Timestamp) {
     let style = match message.kind.as_str() {
         "question" => Style::Yellow,
@@ -121,6 +157,9 @@ fn said(screen: &mut Screen, message: &Message, now: Timestamp) {
 fn next(screen: &mut Screen, issue: &Issue) {
     let n = issue.line.number;
     let commands: Vec<String> = match issue.line.phase.as_str() {
+        "draft" if issue.has_acceptance && issue.tryout.is_none() => {
+            vec![format!("issue try {n}"), format!("issue ready {n}")]
+        }
         "draft" => vec![format!("issue edit {n}"), format!("issue ready {n}")],
         "needs-input" => vec![format!("issue answer {n} \"...\"")],
         _ if issue.failed.is_some() => vec![format!("run log {n}"), format!("issue retry {n}")],

@@ -190,6 +190,7 @@ impl Task {
         match self.order.kind {
             Kind::Author => author::run(&self).await,
             Kind::Verify | Kind::Trial => proof::run(&self).await,
+            Kind::Tryout => proof::try_out(&self).await,
         }
     }
 

@@ -1,4 +1,4 @@
-//! The proof run (verify and trial): the checks and the sealed tests on exactly one commit, in
+//! The proof run (verify, trial and tryout): the checks and the sealed tests on exactly one commit, in
 //! sandboxes that no agent ever touched.
 //!
 //! Invariants: no way out and no token inside; results are raw, nothing is judged here; what cannot
@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use nightshift_api::runner::End;
 use nightshift_domain::check::{Acceptance, CheckResult, ProofReport};
+use nightshift_domain::failure::Reason;
 use nightshift_domain::job::Kind;
 use nightshift_domain::transcript::Step;
+use nightshift_domain::tryout::Report;
 
 use super::bench::Bench;
 use super::check;
@@ -24,10 +26,30 @@ pub(crate) async fn run(task: &Task) -> Option<Ended> {
     }
 }
 
+/// Tries the sealed tests on the base, and nothing else; `None` when the run is lost.
+pub(crate) async fn try_out(task: &Task) -> Option<Ended> {
+    let Some(acceptance) = &task.order.acceptance else {
+        return Some(Ended::failed(
+            Reason::Misconfigured,
+            "the server sent tests to be tried and none are there; do server and runner have the same version?",
+        ));
+    };
+    match on_base(task, acceptance).await {
+        Ok(OnBase { setup, acceptance }) => Some(Ended::of(End::Tried {
+            report: Report {
+                base: task.order.base.clone(),
+                setup,
+                acceptance,
+            },
+        })),
+        Err(cut) => cut.into_end().map(Ended::of),
+    }
+}
+
 async fn report(task: &Task) -> Result<ProofReport, Cut> {
     // One after the other: both use the run's one directory.
     let acceptance_on_base = match (&task.order.acceptance, task.order.kind) {
-        (Some(acceptance), Kind::Verify) => on_base(task, acceptance).await?,
+        (Some(acceptance), Kind::Verify) => on_base(task, acceptance).await?.acceptance,
         // The base of a trial holds what others landed since; nothing has to be red there.
         (Some(_) | None, _) => None,
     };
@@ -37,20 +59,32 @@ async fn report(task: &Task) -> Result<ProofReport, Cut> {
     report
 }
 
+/// What was seen on the base.
+struct OnBase {
+    setup: Option<CheckResult>,
+    /// Absent where the set-up failed: tests that are red because nothing is set up prove nothing.
+    acceptance: Option<CheckResult>,
+}
+
 /// The sealed tests where the change is not: they must be red there.
-async fn on_base(task: &Task, acceptance: &Acceptance) -> Result<Option<CheckResult>, Cut> {
+async fn on_base(task: &Task, acceptance: &Acceptance) -> Result<OnBase, Cut> {
     let base = &task.order.base;
     task.say(Step::Checks, format!("on the base {}", base.short()));
     let bench = Bench::open(task, base, None).await?;
     let result = async {
-        match check::setup(&bench, base).await? {
-            // Tests that are red because nothing is set up would prove nothing.
-            Some(setup) if !setup.passed() => {
-                task.say(Step::Checks, "the set-up command fails on the base");
-                Ok(None)
-            }
-            Some(_) | None => check::accept(&bench, base, acceptance).await.map(Some),
+        let setup = check::setup(&bench, base).await?;
+        if setup.as_ref().is_some_and(|setup| !setup.passed()) {
+            task.say(Step::Checks, "the set-up command fails on the base");
+            return Ok(OnBase {
+                setup,
+                acceptance: None,
+            });
         }
+        let acceptance = check::accept(&bench, base, acceptance).await?;
+        Ok(OnBase {
+            setup,
+            acceptance: Some(acceptance),
+        })
     };
     let result = result.await;
     bench.close().await;

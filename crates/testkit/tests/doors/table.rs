@@ -194,7 +194,7 @@ impl Stage {
                 number = self.victim().await;
                 body = json!({ "labels": ["x"] });
             }
-            "issue.ready" | "issue.draft" | "issue.retry" | "issue.reopen" => {
+            "issue.ready" | "issue.draft" | "issue.retry" | "issue.reopen" | "issue.try" => {
                 number = self.victim().await;
             }
             "pull.withdraw" => number = self.victim().await,

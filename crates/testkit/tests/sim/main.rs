@@ -11,12 +11,13 @@ use nightshift_api::pull::{Decision, NewReview};
 use nightshift_api::runner::{End, WorkOrder};
 use nightshift_api::{Nothing, Operation};
 use nightshift_domain::access::Role;
+use nightshift_domain::check::Acceptance;
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::job::Kind;
 use nightshift_store::Location;
 use nightshift_testkit::finish::{SHARED, finish};
-use nightshift_testkit::hand::report;
+use nightshift_testkit::hand::{report, tried};
 use nightshift_testkit::person::place;
 use nightshift_testkit::postgres::Server;
 use nightshift_testkit::{Hand, Person, World, invariants};
@@ -159,6 +160,12 @@ impl Life {
             priority: Some(i64::try_from(self.luck.below(4)).expect("a priority")),
             ready: !self.luck.one_in(5),
             blocked_by,
+            acceptance: self.luck.one_in(3).then(|| Acceptance {
+                run: "sh accept.sh".to_owned(),
+                already_green: self.luck.one_in(4),
+                timeout_s: 60,
+                files: Vec::new(),
+            }),
             ..NewIssue::default()
         };
         let answer = self.person().files("tally", new).await;
@@ -217,6 +224,10 @@ impl Life {
                 let report = report(&order, outcome > 3);
                 (End::Proved { report }, None)
             }
+            (Kind::Tryout, outcome) => {
+                let code = [0, 127, 1, 1, 1, 1, 1][usize::try_from(outcome - 3).expect("an index")];
+                (tried(&order, code, ""), None)
+            }
         };
         self.tells(who, &order, &end, attempt.clone()).await;
         self.told.push((who, order, end, attempt));
@@ -265,6 +276,7 @@ impl Life {
             End::Authored { .. } => "authored",
             End::Asked { .. } => "asked",
             End::Proved { .. } => "proved",
+            End::Tried { .. } => "tried",
             End::Stopped => "stopped",
             End::Failed { .. } => "failed",
         };

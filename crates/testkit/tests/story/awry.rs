@@ -158,6 +158,7 @@ async fn a_changed_sealed_test_is_red_whatever_the_results_say() {
         .expect("an issue")
         .line
         .number;
+    hand.tries(1, "").await.expect("tried");
     let order = hand.claims().await.expect("a job");
     hand.authors(&order, &[("accept.sh", "exit 0\n")])
         .await

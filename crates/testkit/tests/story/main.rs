@@ -1,5 +1,7 @@
 //! Stories: the loop as people and runners live it, through the public doors.
 
 mod awry;
+mod budget;
 mod happy;
 mod told;
+mod tried;

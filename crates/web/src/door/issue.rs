@@ -1,10 +1,11 @@
 //! Issues: filing, changing, moving, answering.
 
 use nightshift_api::Page;
-use nightshift_api::issue::{Issue, IssueLine};
+use nightshift_api::issue::{Issue, IssueLine, Tryout};
 use nightshift_api::operations as op;
 use nightshift_app::record::IssueFilter;
 use nightshift_app::use_case::issue::{EditIssue, NewIssue};
+use nightshift_domain::budget::Budget;
 
 use crate::cursor;
 use crate::error::Failure;
@@ -22,6 +23,10 @@ pub(crate) async fn create(call: Call<op::IssueCreate>) -> Result<Issue, Failure
         agent: input.agent,
         blocked_by: input.blocked_by,
         acceptance: input.acceptance,
+        budget: Budget {
+            cost_micro_usd: input.budget_micro_usd,
+            minutes: input.budget_minutes,
+        },
         ready: input.ready,
     };
     let made = call
@@ -82,6 +87,8 @@ pub(crate) async fn edit(call: Call<op::IssueEdit>) -> Result<Issue, Failure> {
         agent: input.agent,
         blocked_by: input.blocked_by,
         acceptance: input.acceptance,
+        budget_micro_usd: input.budget_micro_usd,
+        budget_minutes: input.budget_minutes,
         version: input.version,
     };
     let path = &call.path;
@@ -108,6 +115,15 @@ pub(crate) async fn draft(call: Call<op::IssueDraft>) -> Result<Issue, Failure> 
         .issue_draft(&call.caller, &path.project, path.number)
         .await?;
     Ok(view::issue::issue(changed))
+}
+
+pub(crate) async fn try_tests(call: Call<op::IssueTry>) -> Result<Tryout, Failure> {
+    let path = &call.path;
+    let tried = call
+        .app
+        .issue_try(&call.caller, &path.project, path.number)
+        .await?;
+    Ok(view::issue::tryout(tried))
 }
 
 pub(crate) async fn answer(call: Call<op::IssueAnswer>) -> Result<Issue, Failure> {

@@ -6,8 +6,10 @@
 use axum::extract::Path;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
+use nightshift_app::use_case::issue::IssueView;
 use nightshift_app::use_case::story::{Story, Tied};
 use nightshift_app::{App, Caller, Error};
+use nightshift_domain::budget::dollars;
 use nightshift_domain::check::SealedFile;
 use nightshift_domain::id::Number;
 use nightshift_domain::issue::Phase;
@@ -16,7 +18,7 @@ use serde::Deserialize;
 use super::issue_form::text_of;
 use super::parts::{self, Ink};
 use super::words::Words;
-use super::{Page, Posted, Visit, board, live, markdown, timeline};
+use super::{Page, Posted, Visit, board, live, markdown, timeline, tryout};
 
 /// What was sent and refused.
 struct Kept<'a> {
@@ -104,7 +106,7 @@ fn content(ink: Ink<'_>, story: &Story, kept: Option<&Kept<'_>>) -> Markup {
                     @if row.body.trim().is_empty() { p.quiet { (words.get("issue.no-text")) } }
                     div.prose { (markdown::render(&row.body)) }
                 }
-                (sealed(words, story))
+                (sealed(ink, story, &home))
                 section aria-labelledby="timeline" {
                     h2 #timeline { (words.get("issue.timeline")) }
                     (timeline::list(words, story))
@@ -251,11 +253,35 @@ fn facts(words: &Words, story: &Story) -> Markup {
                         @if story.spent.1 > 0 { " · " (parts::money(story.spent.1)) }
                     }
                 }
+                @if let Some(budget) = budget(words, view) {
+                    dt { (words.get("issue.budget")) } dd { (budget) }
+                }
                 (ties(words, project, "issue.blocked-by", &story.blockers))
                 (ties(words, project, "issue.blocks", &story.blocks))
             }
         }
     }
+}
+
+/// What may be used, and whose word that is.
+fn budget(words: &Words, view: &IssueView) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some(cost) = view.budget.cost_micro_usd {
+        parts.push(dollars(cost));
+    }
+    if let Some(minutes) = view.budget.minutes {
+        parts.push(words.fill("issue.minutes", &[("count", &minutes)]));
+    }
+    if parts.is_empty() {
+        return None;
+    }
+    let text = parts.join(" · ");
+    let own = view.line.issue.budget;
+    Some(if own.cost_micro_usd.is_none() && own.minutes.is_none() {
+        words.fill("issue.budget-of-project", &[("budget", &text)])
+    } else {
+        text
+    })
 }
 
 fn ties(words: &Words, project: &str, word: &str, ties: &[Tied]) -> Markup {
@@ -271,7 +297,8 @@ fn ties(words: &Words, project: &str, word: &str, ties: &[Tied]) -> Markup {
 }
 
 /// The sealed tests, to be read.
-fn sealed(words: &Words, story: &Story) -> Markup {
+fn sealed(ink: Ink<'_>, story: &Story, home: &str) -> Markup {
+    let words = ink.words;
     let Some(acceptance) = &story.view.acceptance else {
         return html! { p.notice.warn { (words.get("issue.no-acceptance")) } };
     };
@@ -284,6 +311,13 @@ fn sealed(words: &Words, story: &Story) -> Markup {
                 @if acceptance.already_green { " · " (words.get("issue.already-green")) }
             }
             @for file in &acceptance.files { (sealed_file(words, file)) }
+            (tryout::panel(words, &story.view))
+            @if story.may_write && tryout::is_worth_it(&story.view) {
+                form.inline method="post" action={ (home) "/act" } {
+                    (ink.token())
+                    button name="what" value="try" { (words.get("tryout.try")) }
+                }
+            }
         }
     }
 }
@@ -336,6 +370,7 @@ async fn carry_out(visit: &Visit, project: &str, number: &str, form: &Act) -> Re
     let done = match form.what.as_str() {
         "ready" => app.issue_ready(caller, project, number).await,
         "draft" => app.issue_draft(caller, project, number).await,
+        "try" => return app.issue_try(caller, project, number).await.map(drop),
         "retry" => app.issue_retry(caller, project, number).await,
         "reopen" => app.issue_reopen(caller, project, number).await,
         "close" => app.issue_close(caller, project, number, &text).await,

@@ -135,7 +135,9 @@ pub(crate) async fn create(
     let draft = Draft::sent(&sent);
     let wrong = match sent.button() {
         "preview" | "more" => Vec::new(),
+        "try" if !draft.has_tests() => vec![no_tests(&visit)],
         button => match file(&visit, &project, &draft, button == "ready").await {
+            Ok(view) if button == "try" => return try_out(&visit, &project, &view).await,
             Ok(view) => return to(&project, &view.line.issue),
             Err(Unfiled::Wrong(wrong)) => wrong,
             Err(Unfiled::Failed(error)) => return visit.failed(error),
@@ -179,7 +181,9 @@ pub(crate) async fn save(
                 text: visit.words.get("issue.changed-meanwhile").to_owned(),
             }]
         }
-        _ => match change(&visit, &project, &view, &draft).await {
+        "try" if !draft.has_tests() => vec![no_tests(&visit)],
+        button => match change(&visit, &project, &view, &draft).await {
+            Ok(view) if button == "try" => return try_out(&visit, &project, &view).await,
             Ok(view) => return to(&project, &view.line.issue),
             Err(Unfiled::Wrong(wrong)) => wrong,
             Err(Unfiled::Failed(error)) => return visit.failed(error),
@@ -199,6 +203,22 @@ pub(crate) async fn save(
 
 fn to(project: &str, row: &Issue) -> Response {
     Redirect::to(&format!("/p/{project}/{}", row.number)).into_response()
+}
+
+/// Tries the tests of what was just saved, and goes on with the form.
+async fn try_out(visit: &Visit, project: &str, view: &IssueView) -> Response {
+    let number = view.line.issue.number;
+    match visit.app.issue_try(&visit.caller, project, number).await {
+        Ok(_) => Redirect::to(&format!("/p/{project}/{number}/edit#tryout")).into_response(),
+        Err(error) => visit.failed(error),
+    }
+}
+
+fn no_tests(visit: &Visit) -> Wrong {
+    Wrong {
+        field: "acceptance",
+        text: visit.words.get("tryout.no-command").to_owned(),
+    }
 }
 
 enum Unfiled {
@@ -232,6 +252,8 @@ fn field_of(detail: &str) -> &'static str {
         ("`agent`", "agent"),
         ("`assignee`", "assignee"),
         ("`blocked_by`", "blocked_by"),
+        ("`budget_micro_usd`", "budget"),
+        ("`budget_minutes`", "budget_minutes"),
         ("acceptance", "acceptance"),
     ];
     FIELDS
@@ -256,6 +278,7 @@ async fn file(
         agent: Some(draft.agent.clone()),
         blocked_by: parsed.blocked_by,
         acceptance: parsed.acceptance,
+        budget: parsed.budget,
         ready,
     };
     Ok(visit.app.issue_create(&visit.caller, project, new).await?)
@@ -273,6 +296,7 @@ async fn change(
         priority,
         blocked_by,
         acceptance,
+        budget,
     } = draft.parsed(visit.words).map_err(Unfiled::Wrong)?;
     let row = &view.line.issue;
     let acceptance = match (is_sealed(view), acceptance) {
@@ -295,6 +319,10 @@ async fn change(
         agent: (draft.agent != row.agent).then(|| draft.agent.clone()),
         blocked_by: (blocked_by != view.blocked_by).then_some(blocked_by),
         acceptance,
+        budget_micro_usd: (budget.cost_micro_usd != row.budget.cost_micro_usd)
+            .then(|| budget.cost_micro_usd.unwrap_or_default()),
+        budget_minutes: (budget.minutes != row.budget.minutes)
+            .then(|| budget.minutes.unwrap_or_default()),
         version: Some(row.version),
     };
     let number = row.number;
@@ -307,6 +335,11 @@ async fn change(
 /// Whether the tests can be changed no more: there is a result that they judged.
 fn is_sealed(view: &IssueView) -> bool {
     view.has_pull
+}
+
+/// Whether it is not filed to start yet.
+fn is_draft(view: &IssueView) -> bool {
+    view.line.issue.state.phase == Phase::Draft
 }
 
 /// Whether the text can be changed now.

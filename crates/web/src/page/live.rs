@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use super::parts::Ink;
 use super::words::Words;
-use super::{Visit, desk, issue};
+use super::{Visit, desk, issue, tryout};
 use crate::live::{Burst, Key, LOOK_AGAIN, Live, Viewer};
 
 /// How often a stream says that it is still there.
@@ -132,6 +132,35 @@ pub(crate) async fn issue(
                             let html = issue::fragment(Ink::without_token(words), &story);
                             Ok(Fragment::new(&html))
                         }
+                        Err(Error::NotFound { .. }) => Ok(gone(words)),
+                        Err(other) => Err(other),
+                    }
+                })
+                .await
+        }
+    })
+}
+
+/// How far the trying of an issue's tests is, whenever it changes.
+pub(crate) async fn tryout(
+    visit: Visit,
+    Path((project, number)): Path<(String, String)>,
+    Extension(live): Extension<Live>,
+    headers: HeaderMap,
+    Query(seen): Query<Seen>,
+) -> Response {
+    let words = visit.words;
+    follow(visit, live, &headers, seen, move |visit, burst, sight| {
+        let (project, number) = (project.clone(), number.clone());
+        async move {
+            let standing = sight.standing(&project);
+            let key = Key::new("tryout", (&project, &number, standing, words.code));
+            burst
+                .shared(key, || async {
+                    let number = issue::number_of(&number)?;
+                    let found = visit.app.issue_get(&sight.caller, &project, number).await;
+                    match found {
+                        Ok(view) => Ok(Fragment::new(&tryout::panel(words, &view))),
                         Err(Error::NotFound { .. }) => Ok(gone(words)),
                         Err(other) => Err(other),
                     }

@@ -26,6 +26,7 @@ pub(crate) mod runs;
 pub(crate) mod server;
 pub(crate) mod sign_in;
 pub(crate) mod timeline;
+pub(crate) mod tryout;
 pub(crate) mod visit;
 pub(crate) mod words;
 

@@ -177,6 +177,7 @@ pub(crate) fn kind<'a>(words: &'a Words, kind: &'a str) -> &'a str {
     words.get(match kind {
         "author" => "job.author",
         "verify" => "job.verify",
+        "tryout" => "job.tryout",
         _ => "job.trial",
     })
 }

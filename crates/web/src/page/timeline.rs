@@ -134,6 +134,7 @@ fn run(words: &Words, run: &Run) -> Markup {
     let kind = words.get(match run.kind.as_str() {
         "author" => "timeline.author",
         "verify" => "timeline.verify",
+        "tryout" => "timeline.tryout",
         _ => "timeline.trial",
     });
     html! {

@@ -1,8 +1,9 @@
 //! Issues and their messages, as the wire says them.
 
-use nightshift_api::issue::{Issue, IssueLine, Message};
+use nightshift_api::issue::{Budget, Issue, IssueLine, Message, Tryout};
 use nightshift_app::record::{self, MessageKind};
 use nightshift_app::use_case::issue as app;
+use nightshift_app::use_case::tryout::{TryoutState, TryoutView};
 use nightshift_domain::issue::Phase;
 
 pub(crate) fn line(line: app::IssueLine) -> IssueLine {
@@ -53,6 +54,16 @@ pub(crate) fn issue(view: app::IssueView) -> Issue {
         has_acceptance: row.has_acceptance,
         acceptance_run,
         acceptance_files,
+        tryout: view.tryout.map(tryout),
+        budget: Budget {
+            own_micro_usd: row.budget.cost_micro_usd,
+            own_minutes: row.budget.minutes,
+            micro_usd: view.budget.cost_micro_usd,
+            minutes: view.budget.minutes,
+            spent_micro_usd: view.spent.cost_micro_usd,
+            spent_ms: view.spent.wall_ms,
+            runs: view.spent.runs,
+        },
         version: row.version,
         has_pull: view.has_pull,
         messages: view.messages.into_iter().map(message).collect(),
@@ -72,5 +83,45 @@ fn message(said: record::Message) -> Message {
         round: said.round,
         body: said.body,
         at: said.created_at,
+    }
+}
+
+pub(crate) fn tryout(view: TryoutView) -> Tryout {
+    let bare = |state: &str, words: String| Tryout {
+        state: state.to_owned(),
+        words,
+        fit: None,
+        current: view.current,
+        base: None,
+        run: None,
+        output_tail: None,
+        asked_at: view.asked_at,
+        ended_at: None,
+    };
+    match view.state {
+        TryoutState::Waiting => bare("waiting", "waits for a runner".to_owned()),
+        TryoutState::Running { run } => Tryout {
+            run: Some(run.0),
+            ..bare("running", "runs on the base".to_owned())
+        },
+        TryoutState::Tried {
+            tried,
+            base,
+            run,
+            at,
+            fit,
+            words,
+        } => Tryout {
+            fit: Some(fit),
+            base: Some(base.into()),
+            run: Some(run.0),
+            output_tail: tried.result().map(|result| result.output_tail.clone()),
+            ended_at: Some(at),
+            ..bare(tried.as_str(), words)
+        },
+        TryoutState::Failed { failure } => {
+            bare("failed", format!("could not be tried: {}", failure.detail))
+        }
+        TryoutState::Stopped => bare("stopped", "was stopped".to_owned()),
     }
 }

@@ -64,6 +64,9 @@ pub(crate) fn ending(complete: Complete) -> Ending {
             ApiEnd::Proved { report } => End::Proved {
                 report: Box::new(report),
             },
+            ApiEnd::Tried { report } => End::Tried {
+                report: Box::new(report),
+            },
             ApiEnd::Stopped => End::Stopped,
             ApiEnd::Failed { failure } => End::Failed { failure },
         },

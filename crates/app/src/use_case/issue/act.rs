@@ -204,6 +204,12 @@ impl App {
         let mut tx = self.db().write().await?;
         let (found, _) = self.project_for(&mut tx, caller, name, action).await?;
         let row = self.issue_row(&mut tx, &found, number).await?;
+        if event == Event::Retried
+            && row.state.failed.is_some()
+            && let Err(spent) = self.budget_of(&mut tx, &row).await?.left
+        {
+            return Err(Error::refused(spent.detail));
+        }
         let actor = caller.actor();
         let context = Context::new(&actor, self.now());
         self.change(&mut tx, row, event, &context).await?;

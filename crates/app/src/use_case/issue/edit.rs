@@ -1,10 +1,12 @@
 //! Changing an issue that no agent works on.
 
 use nightshift_domain::access::Action;
+use nightshift_domain::failure::Reason;
 use nightshift_domain::id::Number;
-use nightshift_domain::issue::Phase;
+use nightshift_domain::issue::{Event, Phase};
 use nightshift_domain::trust::Trust;
-use nightshift_store::{acceptance as sealed, issue, pull};
+use nightshift_store::issue::Issue;
+use nightshift_store::{Tx, acceptance as sealed, issue, pull};
 use serde_json::json;
 
 use super::{EditIssue, IssueView};
@@ -83,6 +85,12 @@ impl App {
         if let Some(agent) = edit.agent {
             row.agent = agent;
         }
+        if let Some(cost) = edit.budget_micro_usd {
+            row.budget.cost_micro_usd = Some(cost).filter(|cost| *cost > 0);
+        }
+        if let Some(minutes) = edit.budget_minutes {
+            row.budget.minutes = Some(minutes).filter(|minutes| *minutes > 0);
+        }
         row.has_acceptance |= edit.acceptance.is_some();
         self.check_fields(&mut tx, &found, &row).await?;
         issue::issue_save(&mut tx, &row, now).await?;
@@ -100,7 +108,40 @@ impl App {
         let data = json!({ "number": number, "title": row.title });
         self.record(&mut tx, &row, "issue.edited", &context, data)
             .await?;
+        let row = match edit.acceptance {
+            Some(_) => self.tests_changed(&mut tx, row, &context).await?,
+            None => row,
+        };
+        self.go_on(&mut tx, row, edit.acceptance.is_some(), &context)
+            .await?;
         self.commit(tx, caller).await?;
         self.issue_get(caller, name, number).await
+    }
+
+    /// An issue that stopped for what was just mended goes on by itself.
+    async fn go_on(
+        &self,
+        tx: &mut Tx,
+        row: Issue,
+        tests: bool,
+        context: &Context<'_>,
+    ) -> Result<(), Error> {
+        let Some(failure) = row
+            .state
+            .failed
+            .as_ref()
+            .filter(|_| row.state.phase == Phase::Ready)
+        else {
+            return Ok(());
+        };
+        let mended = match failure.reason {
+            Reason::BudgetExhausted => self.budget_of(tx, &row).await?.left.is_ok(),
+            Reason::AcceptanceGreen | Reason::AcceptanceBroken => tests,
+            _ => false,
+        };
+        if mended {
+            self.change(tx, row, Event::Retried, context).await?;
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Filing an issue, and what its fields may hold.
 
 use nightshift_domain::access::Action;
+use nightshift_domain::budget::{MOST_MICRO_USD, MOST_MINUTES};
 use nightshift_domain::config::DEFAULT_AGENT;
 use nightshift_domain::id::{IssueId, Number};
 use nightshift_domain::issue::{self as machine, Event};
@@ -53,7 +54,7 @@ impl App {
             state: change.next,
             trust: Trust::of(standing),
             has_acceptance: new.acceptance.is_some(),
-            budget: nightshift_domain::budget::Budget::default(),
+            budget: new.budget,
             version: 1,
             created_at: now,
             updated_at: now,
@@ -101,6 +102,24 @@ impl App {
             return Err(Error::invalid(
                 "`labels`: at most 20, each 1 to 50 characters without a comma",
             ));
+        }
+        let money = row
+            .budget
+            .cost_micro_usd
+            .is_none_or(|cost| (1..=MOST_MICRO_USD).contains(&cost));
+        if !money {
+            return Err(Error::invalid(
+                "`budget_micro_usd` must be 1 to 1000000000000, a million US dollars",
+            ));
+        }
+        let time = row
+            .budget
+            .minutes
+            .is_none_or(|minutes| (1..=MOST_MINUTES).contains(&minutes));
+        if !time {
+            return Err(Error::invalid(format!(
+                "`budget_minutes` must be 1 to {MOST_MINUTES}"
+            )));
         }
         if !(0..=3).contains(&row.priority) {
             return Err(Error::invalid("`priority` must be 0 (urgent) to 3 (low)"));

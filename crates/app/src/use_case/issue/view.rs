@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use nightshift_domain::access::Action;
 use nightshift_domain::id::{IssueId, Number, ProjectId};
 use nightshift_domain::issue::Phase;
+use nightshift_domain::job::Kind;
 use nightshift_domain::waiting;
 use nightshift_store::Tx;
 use nightshift_store::issue::{Issue, IssueFilter};
@@ -48,6 +49,11 @@ impl App {
             .map(|blocker| blocker.number)
             .collect();
         let acceptance = sealed::acceptance_get(&mut tx, row.id).await?;
+        let tryout = match &acceptance {
+            Some(tests) => self.tryout_of(&mut tx, &found, &row, tests).await?,
+            None => None,
+        };
+        let now = self.budget_of(&mut tx, &row).await?;
         let has_pull = pull::pull_get(&mut tx, row.id).await?.is_some();
         let messages = message::message_list(&mut tx, row.id).await?;
         let alive = self.runners_alive(&mut tx).await?;
@@ -57,6 +63,9 @@ impl App {
             requester,
             blocked_by,
             acceptance,
+            tryout,
+            budget: now.budget,
+            spent: now.spent,
             has_pull,
             messages,
         })
@@ -131,7 +140,11 @@ impl App {
         let facts = waiting::Facts {
             issue: &row.state,
             blockers: &blockers,
-            job: live.first().map(|job| (job.kind, &job.state.phase)),
+            job: live
+                .iter()
+                .find(|job| job.kind != Kind::Tryout)
+                .or(live.first())
+                .map(|job| (job.kind, &job.state.phase)),
             runners_alive,
             queue: queue.as_deref(),
             agent_known: found.config.agent(&row.agent).is_some(),

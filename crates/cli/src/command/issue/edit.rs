@@ -14,7 +14,7 @@ use crate::connection::Connection;
 use crate::draft::Draft;
 use crate::failure::{Done, Failure};
 use crate::issue_file::{Blocker, Front, IssueFile};
-use crate::words::{Number, given_text};
+use crate::words::{Number, dollars_or_none, given_text};
 
 /// Which issue, and what changes; without an option your editor opens.
 #[derive(Debug, clap::Args)]
@@ -48,6 +48,13 @@ pub(crate) struct Args {
     /// Numbers of issues that must be done first, all of them; 0 for none
     #[arg(long, value_name = "N")]
     blocked_by: Vec<i64>,
+    /// US dollars that all runs of its agent may cost together; 0 for what the project says. Raising
+    /// one that is spent lets the work go on
+    #[arg(long, value_name = "USD", value_parser = dollars_or_none)]
+    budget: Option<u64>,
+    /// The same for their time, in minutes
+    #[arg(long, value_name = "N")]
+    budget_minutes: Option<u64>,
     /// The person who looks after it; empty for nobody
     #[arg(long, value_name = "NAME")]
     assignee: Option<String>,
@@ -71,6 +78,8 @@ impl Args {
                 self.acceptance_run.as_deref(),
                 self.already_green,
             )?,
+            budget_micro_usd: self.budget,
+            budget_minutes: self.budget_minutes,
             version: None,
         };
         let after = if edit == EditIssue::default() {
@@ -131,6 +140,8 @@ fn as_file(issue: &Issue) -> IssueFile {
                 .copied()
                 .map(Blocker::Number)
                 .collect(),
+            budget: issue.budget.own_micro_usd.map(|micro| micro as f64 / 1e6),
+            budget_minutes: issue.budget.own_minutes,
             ..Front::default()
         },
         body: issue.body.trim().to_owned(),
@@ -151,11 +162,13 @@ fn difference(before: &IssueFile, after: IssueFile) -> Done<EditIssue> {
         };
         blockers.iter().map(number).collect()
     };
+    let micro = |front: &Front| front.budget_micro_usd().map_err(Failure::usage);
     let sealed = acceptance::seal(
         new.acceptance.as_deref().map(std::path::Path::new),
         new.acceptance_run.as_deref(),
         new.already_green,
     )?;
+    let money = changed(&micro(old)?, micro(&new)?).map(Option::unwrap_or_default);
     Ok(EditIssue {
         title: changed(&old.title, new.title),
         body: changed(&before.body, after.body),
@@ -165,6 +178,9 @@ fn difference(before: &IssueFile, after: IssueFile) -> Done<EditIssue> {
         agent: changed(&old.agent, new.agent).flatten(),
         blocked_by: changed(&numbers(&old.blocked_by)?, numbers(&new.blocked_by)?),
         acceptance: sealed,
+        budget_micro_usd: money,
+        budget_minutes: changed(&old.budget_minutes, new.budget_minutes)
+            .map(Option::unwrap_or_default),
         version: None,
     })
 }
@@ -178,6 +194,7 @@ mod tests {
         let text = include_str!("../../../testdata/issue.json");
         let mut issue: Issue = serde_json::from_str(text).expect("the wire form");
         issue.assignee = Some("alice".to_owned());
+        issue.budget.own_micro_usd = Some(2_500_000);
         let before = as_file(&issue);
         let read = |text: &str| IssueFile::parse(text).expect("a file");
         let same = read(&before.render().expect("written"));
@@ -190,6 +207,7 @@ mod tests {
             .replace("priority = 2", "priority = 0")
             .replace("blocked_by = [1]", "blocked_by = [2, \"#3\"]")
             .replace("assignee = \"alice\"\n", "")
+            .replace("budget = 2.5\n", "budget_minutes = 30\n")
             .replace("One line", "Two lines");
         let edit = difference(&before, read(&text)).expect("an edit");
         let expected = EditIssue {
@@ -197,6 +215,8 @@ mod tests {
             priority: Some(0),
             assignee: Some(String::new()),
             blocked_by: Some(vec![2, 3]),
+            budget_micro_usd: Some(0),
+            budget_minutes: Some(30),
             ..EditIssue::default()
         };
         assert_eq!(edit, expected);

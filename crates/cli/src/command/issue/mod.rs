@@ -7,6 +7,7 @@ mod list;
 pub(crate) mod new;
 mod note;
 mod show;
+mod try_tests;
 mod turn;
 
 use nightshift_api::issue::{Issue, IssuePath};
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     Show(turn::Args),
     /// Change an issue that no agent works on
     Edit(Box<edit::Args>),
+    /// Run the sealed tests once on the base, before the agent begins: they should be red
+    Try(try_tests::Args),
     /// Say that a draft may start
     Ready(turn::Args),
     /// Take an issue back to draft, before its agent starts
@@ -53,6 +56,7 @@ impl Command {
             Self::List(args) => args.run(connection).await,
             Self::Show(args) => show::run(connection, args.number).await,
             Self::Edit(args) => args.run(connection).await,
+            Self::Try(args) => args.run(connection).await,
             Self::Ready(args) => args.run::<operations::IssueReady>(connection).await,
             Self::Draft(args) => args.run::<operations::IssueDraft>(connection).await,
             Self::Retry(args) => args.run::<operations::IssueRetry>(connection).await,

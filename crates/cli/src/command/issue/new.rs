@@ -55,6 +55,12 @@ pub(crate) struct Args {
     /// The person who looks after it
     #[arg(long, value_name = "NAME")]
     assignee: Option<String>,
+    /// US dollars that all runs of its agent may cost together
+    #[arg(long, value_name = "USD", value_parser = words::dollars)]
+    budget: Option<u64>,
+    /// The same for their time, in minutes
+    #[arg(long, value_name = "N")]
+    budget_minutes: Option<u64>,
     /// It may start at once; otherwise it is a draft
     #[arg(long)]
     ready: bool,
@@ -151,6 +157,7 @@ impl Args {
     /// What the file says; options of the command line win over it.
     fn filing(&self, stem: String, file: IssueFile, folder: &Path) -> Done<Filing> {
         let front = file.front;
+        let budget = front.budget_micro_usd().map_err(Failure::usage)?;
         let body = match words::given_text(self.body.as_deref())? {
             Some(body) => body,
             None => file.body,
@@ -191,6 +198,8 @@ impl Args {
                 agent: self.agent.clone().or(front.agent),
                 blocked_by,
                 acceptance,
+                budget_micro_usd: self.budget.or(budget),
+                budget_minutes: self.budget_minutes.or(front.budget_minutes),
                 ready: self.ready,
             },
         })
@@ -229,7 +238,7 @@ mod tests {
         let file = || {
             IssueFile::parse(
                 "+++\ntitle = \"of the file\"\nlabels = [\"bug\"]\npriority = 1\n\
-                 blocked_by = [3, \"other\"]\nacceptance_run = \"make a\"\n+++\nbody\n",
+                 blocked_by = [3, \"other\"]\nacceptance_run = \"make a\"\nbudget = 2.5\n+++\nbody\n",
             )
             .expect("a file")
         };
@@ -240,12 +249,14 @@ mod tests {
         assert_eq!(filing.issue.title, "of the file");
         assert_eq!(filing.issue.blocked_by, [3]);
         assert_eq!(filing.after, ["other"]);
+        assert_eq!(filing.issue.budget_micro_usd, Some(2_500_000));
         assert_eq!(filing.issue.acceptance.expect("sealed").run, "make a");
         let args = Args {
             title: Some("mine".to_owned()),
             labels: vec!["a".to_owned()],
             priority: Some(0),
             acceptance_run: Some("make b".to_owned()),
+            budget: Some(7_000_000),
             ready: true,
             ..Args::default()
         };
@@ -255,6 +266,7 @@ mod tests {
         assert_eq!(filing.issue.title, "mine");
         assert_eq!(filing.issue.labels, ["a"]);
         assert_eq!(filing.issue.priority, Some(0));
+        assert_eq!(filing.issue.budget_micro_usd, Some(7_000_000));
         assert_eq!(filing.issue.acceptance.expect("sealed").run, "make b");
         assert!(filing.issue.ready && filing.issue.body == "body");
         let nameless = plain.filing(String::new(), IssueFile::default(), Path::new("."));

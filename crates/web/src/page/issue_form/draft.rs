@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use nightshift_app::Error;
 use nightshift_app::use_case::issue::IssueView;
+use nightshift_domain::budget::{self, Budget};
 use nightshift_domain::check::{Acceptance, SealedFile};
 use nightshift_domain::id::Number;
 
@@ -96,6 +97,8 @@ pub(super) struct Draft {
     pub(super) timeout_s: String,
     pub(super) files: Vec<DraftFile>,
     pub(super) folder: String,
+    pub(super) budget: String,
+    pub(super) budget_minutes: String,
     pub(super) version: i64,
 }
 
@@ -141,6 +144,7 @@ pub(super) struct Parsed {
     pub(super) priority: i64,
     pub(super) blocked_by: Vec<Number>,
     pub(super) acceptance: Option<Acceptance>,
+    pub(super) budget: Budget,
 }
 
 impl Draft {
@@ -176,6 +180,16 @@ impl Draft {
                 sealed.files.iter().map(DraftFile::of).collect()
             }),
             folder: String::new(),
+            budget: row
+                .budget
+                .cost_micro_usd
+                .map(|cost| budget::dollars(cost).replace('$', ""))
+                .unwrap_or_default(),
+            budget_minutes: row
+                .budget
+                .minutes
+                .map(|minutes| minutes.to_string())
+                .unwrap_or_default(),
             version: row.version,
         }
     }
@@ -214,8 +228,15 @@ impl Draft {
             timeout_s: sent.text("timeout_s"),
             files,
             folder,
+            budget: sent.text("budget"),
+            budget_minutes: sent.text("budget_minutes"),
             version: sent.field("version").parse().unwrap_or_default(),
         }
+    }
+
+    /// Whether there is a command that decides.
+    pub(super) fn has_tests(&self) -> bool {
+        !self.run.trim().is_empty()
     }
 
     /// What it means, or every field that means nothing.
@@ -245,6 +266,32 @@ impl Draft {
                 TIMEOUT_S
             }
         };
+        let cost = match self.budget.trim() {
+            "" => None,
+            text => {
+                let cost = budget::parse_dollars(text);
+                if cost.is_none() {
+                    refuse("budget", words.get("issue.budget-wrong").to_owned());
+                }
+                cost
+            }
+        };
+        let minutes = match self.budget_minutes.trim() {
+            "" => None,
+            text => {
+                let minutes = text
+                    .parse()
+                    .ok()
+                    .filter(|m| (1..=budget::MOST_MINUTES).contains(m));
+                if minutes.is_none() {
+                    refuse(
+                        "budget_minutes",
+                        words.get("issue.minutes-wrong").to_owned(),
+                    );
+                }
+                minutes
+            }
+        };
         if self.files.iter().any(|file| file.path.trim().is_empty()) {
             refuse("acceptance", words.get("issue.path-missing").to_owned());
         }
@@ -265,6 +312,10 @@ impl Draft {
                 .collect(),
             priority,
             blocked_by,
+            budget: Budget {
+                cost_micro_usd: cost,
+                minutes,
+            },
             acceptance: given.then(|| Acceptance {
                 run: self.run.trim().to_owned(),
                 already_green: self.already_green,
@@ -364,6 +415,7 @@ mod tests {
                 ("blocked_by", "#3, 4 5"),
                 ("priority", "1"),
                 ("run", " make accept "),
+                ("budget", "$2.50"),
                 ("path-0", "tests/a.sh"),
                 ("content-0", "one\r\ntwo\r\n"),
                 ("executable-0", "on"),
@@ -378,6 +430,7 @@ mod tests {
         assert_eq!(parsed.labels, ["a", "b c"]);
         assert_eq!(parsed.blocked_by, [3, 4, 5]);
         assert_eq!(parsed.priority, 1);
+        assert_eq!(parsed.budget.cost_micro_usd, Some(2_500_000));
         let acceptance = parsed.acceptance.expect("tests");
         assert_eq!(
             (acceptance.run.as_str(), acceptance.timeout_s),
@@ -395,6 +448,8 @@ mod tests {
                 ("title", " "),
                 ("blocked_by", "#x"),
                 ("timeout_s", "soon"),
+                ("budget", "-1"),
+                ("budget_minutes", "0"),
                 ("path-0", ""),
                 ("content-0", "text"),
             ],
@@ -408,6 +463,8 @@ mod tests {
                 "title",
                 "blocked_by",
                 "acceptance",
+                "budget",
+                "budget_minutes",
                 "acceptance",
                 "acceptance"
             ]

@@ -1,11 +1,12 @@
 //! The fields of the form, each with its label, its hint and what is wrong with it.
 
 use maud::{Markup, html};
+use nightshift_domain::budget::dollars;
 
 use super::draft::{Content, DraftFile};
-use super::{Form, Wrong, is_sealed, is_worked_on};
+use super::{Form, Wrong, is_draft, is_sealed, is_worked_on};
 use crate::page::words::Words;
-use crate::page::{Visit, board, markdown, parts};
+use crate::page::{Visit, board, live, markdown, parts, tryout};
 
 /// The whole page.
 pub(super) fn whole(visit: &Visit, form: &Form<'_>, title: &str) -> Markup {
@@ -49,6 +50,10 @@ pub(super) fn whole(visit: &Visit, form: &Form<'_>, title: &str) -> Markup {
             div.fields {
                 (text(form, "labels", words.get("issue.labels"), &draft.labels, Some(words.get("issue.labels-hint"))))
                 (text(form, "blocked_by", words.get("issue.blocked-by"), &draft.blocked_by, Some(words.get("issue.blocked-by-hint"))))
+            }
+            div.fields {
+                (text(form, "budget", words.get("issue.budget-usd"), &draft.budget, Some(&budget_hint(words, form))))
+                (text(form, "budget_minutes", words.get("issue.budget-minutes"), &draft.budget_minutes, None))
             }
             (acceptance(words, form))
             div.actions {
@@ -124,6 +129,14 @@ fn text(form: &Form<'_>, name: &str, label: &str, value: &str, hint: Option<&str
                 aria-invalid=[is_wrong(form, name)]
                 aria-describedby={ @if hint.is_some() { (name) "-hint " } (name) "-wrong" };
         }
+    }
+}
+
+/// What holds where the fields are empty.
+fn budget_hint(words: &Words, form: &Form<'_>) -> String {
+    match form.choices.budget.cost_micro_usd {
+        Some(cost) => words.fill("issue.budget-hint", &[("budget", &dollars(cost))]),
+        None => words.get("issue.budget-none").to_owned(),
     }
 }
 
@@ -213,9 +226,18 @@ fn acceptance(words: &Words, form: &Form<'_>) -> Markup {
                 input type="checkbox" name="already_green" checked[draft.already_green];
                 (words.get("issue.already-green"))
             }
+            @if let Some(view) = form.known {
+                @let now = tryout::panel(words, view);
+                @let stream = format!("/live/p/{}/{}/tryout", form.project, view.line.issue.number);
+                div #tryout data-live=(live::address(&stream, &now)) { (now) }
+            }
             @for (at, file) in files.iter().enumerate() { (self::file(words, at, file)) }
             div.actions {
                 button name="do" value="more" formnovalidate { (words.get("issue.more-files")) }
+                @if form.known.is_none_or(is_draft) {
+                    button name="do" value="try" aria-describedby="try-hint" { (words.get("tryout.try")) }
+                    span.hint #try-hint { (words.get("tryout.try-hint")) }
+                }
             }
             div.fields {
                 div.field.grow {
