@@ -184,6 +184,9 @@ pub struct Issue {
     /// they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tryout: Option<Tryout>,
+    /// What would stop it or leave it without proof, worst first; empty once its agent began.
+    #[serde(default)]
+    pub preflight: Vec<Finding>,
     /// What its author runs may use, and used.
     #[serde(default)]
     pub budget: Budget,
@@ -219,6 +222,21 @@ pub struct Tryout {
     /// When the result was there.
     #[schemars(with = "Option<String>")]
     pub ended_at: Option<Timestamp>,
+}
+
+/// One thing that would stop an issue, or to think of before it starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// `stops` or `warns`.
+    pub severity: String,
+    /// Which kind of thing, as a word.
+    pub code: String,
+    /// The thing.
+    pub what: String,
+    /// Why it is one.
+    pub cause: String,
+    /// What to do.
+    pub next: String,
 }
 
 /// What an issue's author runs may use together, and what they used.

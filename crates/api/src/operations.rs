@@ -1,6 +1,8 @@
 //! Every operation of the server, in the order of the document.
 
-use crate::issue::{EditIssue, Issue, IssueLine, IssuePath, IssueQuery, NewIssue, Tryout, Words};
+use crate::issue::{
+    EditIssue, Finding, Issue, IssueLine, IssuePath, IssueQuery, NewIssue, Tryout, Words,
+};
 use crate::operation::RawOperation;
 use crate::project::{
     CreatedToken, Event, EventQuery, Health, Link, Me, Member, MemberPath, NewLink, NewProject,
@@ -8,7 +10,7 @@ use crate::project::{
     SetMember, Token, TokenPath, User,
 };
 use crate::pull::{NewReview, Pull, PullLine, QueueLine};
-use crate::run::{Run, RunPath, RunQuery};
+use crate::run::{NewSteer, Run, RunPath, RunQuery, Steer};
 use crate::runner::{
     ClaimAnswer, ClaimRequest, Complete, Completed, Heartbeat, HeartbeatAnswer, RunnerLine,
 };
@@ -45,6 +47,8 @@ crate::operations! {
     MemberRemove = "member.remove" Delete "/api/v1/projects/{project}/members/{user}" Person (MemberPath, Nothing, Nothing) -> Nothing;
     /// Files an issue.
     IssueCreate = "issue.create" Post "/api/v1/projects/{project}/issues" Person (ProjectPath, Nothing, NewIssue) -> Issue;
+    /// Says what would stop an issue that is about to be filed; files nothing.
+    IssueCheck = "issue.check" Post "/api/v1/projects/{project}/issue-checks" Person (ProjectPath, Nothing, NewIssue) -> Page<Finding>;
     /// Lists a project's issues, newest first.
     IssueList = "issue.list" Get "/api/v1/projects/{project}/issues" Person (ProjectPath, IssueQuery, Nothing) -> Page<IssueLine>;
     /// Shows an issue.
@@ -83,6 +87,8 @@ crate::operations! {
     RunGet = "run.get" Get "/api/v1/runs/{run}" Person (RunPath, Nothing, Nothing) -> Run;
     /// Stops a run.
     RunCancel = "run.cancel" Post "/api/v1/runs/{run}/cancel" Person (RunPath, Nothing, Nothing) -> Run;
+    /// Says something to a run that goes on; what comes too late for it, the next run gets.
+    RunSteer = "run.steer" Post "/api/v1/runs/{run}/steer" Person (RunPath, Nothing, NewSteer) -> Steer;
     /// Lists what happened, oldest first.
     EventList = "event.list" Get "/api/v1/events" Person (Nothing, EventQuery, Nothing) -> Page<Event>;
     /// Lists what waits for one, newest first.

@@ -44,12 +44,48 @@ pub struct Run {
     pub session: Option<String>,
     /// The size of its log, in bytes.
     pub log_bytes: i64,
+    /// What people said to it, oldest first; in lists it is left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steers: Vec<Steer>,
     /// When it began.
     #[schemars(with = "String")]
     pub started_at: Timestamp,
     /// When it ended.
     #[schemars(with = "Option<String>")]
     pub ended_at: Option<Timestamp>,
+}
+
+/// Words to a run that goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSteer {
+    /// Markdown.
+    pub text: String,
+    /// Whether the agent is interrupted for it, where its program can be; else it hears it when it
+    /// stops by itself.
+    #[serde(default)]
+    pub now: bool,
+}
+
+/// Words that were said to a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Steer {
+    /// Their id.
+    pub id: Uuid,
+    /// The run.
+    pub run: Uuid,
+    /// Who said it.
+    pub by: String,
+    /// The words, Markdown.
+    pub text: String,
+    /// Whether the agent is interrupted for it.
+    pub now: bool,
+    /// `waiting`, `handed` (the agent has it) or `late` (the run ended without it; the next one gets
+    /// it).
+    pub state: String,
+    /// When it was said.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
 }
 
 /// A run in a path.

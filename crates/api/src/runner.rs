@@ -14,6 +14,7 @@ use nightshift_domain::transcript::Usage;
 use nightshift_domain::tryout::Report as TryoutReport;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// A runner asks for work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -147,6 +148,22 @@ pub struct Limits {
 pub struct Heartbeat {
     /// The fence.
     pub epoch: i64,
+    /// Words of people that the agent was given since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handed: Vec<Uuid>,
+}
+
+/// Words of a person, to be given to the agent at the next possible moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SteerOrder {
+    /// Their id.
+    pub id: Uuid,
+    /// Who said it.
+    pub by: String,
+    /// The words, Markdown.
+    pub text: String,
+    /// Whether the agent's turn is interrupted for it.
+    pub now: bool,
 }
 
 /// What the server wants of the run.
@@ -157,6 +174,9 @@ pub struct HeartbeatAnswer {
     /// Until when the lease holds.
     #[schemars(with = "String")]
     pub lease_until: Timestamp,
+    /// Words of people that the agent was not given yet, oldest first; sent until it has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steers: Vec<SteerOrder>,
 }
 
 /// Where the log stands after an append.
@@ -186,6 +206,9 @@ pub struct Complete {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub attempt: Option<ObjectId>,
+    /// Words of people that the agent was given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handed: Vec<Uuid>,
 }
 
 /// How a run ended.

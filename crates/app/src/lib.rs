@@ -35,7 +35,7 @@ pub use signal::Signals;
 pub mod record {
     pub use nightshift_store::{
         Decision, Event, Head, Issue, IssueFilter, LineComment, Message, MessageKind, Notification,
-        Project, Pull, QueueEntry, Review, Run, RunState, Runner, Token, User, Verdict,
+        Project, Pull, QueueEntry, Review, Run, RunState, Runner, Steer, Token, User, Verdict,
     };
 }
 

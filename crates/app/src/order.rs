@@ -26,7 +26,7 @@ use nightshift_store::review::Decision;
 use nightshift_store::run::{Run, RunState, Session};
 use nightshift_store::token::{Holder, Token};
 use nightshift_store::{
-    acceptance, issue, job as jobs, message, pull, review, run, token, user, verdict,
+    acceptance, issue, job as jobs, message, pull, review, run, steer, token, user, verdict,
 };
 
 use crate::change::{Asked, Context, Order};
@@ -331,6 +331,12 @@ impl App {
             .await?
             .map_or_else(|| "somebody".to_owned(), |person| person.name);
         let said = self.said(&mut tx, row).await?;
+        let unheard: Vec<Said> = steer::steer_list_of_issue(&mut tx, row.id)
+            .await?
+            .into_iter()
+            .filter(|steer| steer.late_at.is_some() && steer.round + 1 >= row.state.round)
+            .map(steered)
+            .collect();
         let session = run::run_last_session(&mut tx, row.id, &agent.name)
             .await?
             .filter(|session| session.runner == made.runner);
@@ -368,6 +374,7 @@ impl App {
             acceptance: sealed,
             checks: &checks,
             said: &said,
+            unheard: &unheard,
             cause,
             verdict: red.map(|verdict| (verdict.reasons.as_slice(), results.as_slice())),
             start: &start.commit,
@@ -441,8 +448,25 @@ impl App {
                 },
             ));
         }
+        for steer in steer::steer_list_of_issue(tx, row.id).await? {
+            // What came too late is news, not history.
+            if steer.handed_at.is_some() || steer.round + 1 < row.state.round {
+                said.push((steer.created_at, steered(steer)));
+            }
+        }
         said.sort_by_key(|(at, _)| *at);
         Ok(said.into_iter().map(|(_, said)| said).collect())
+    }
+}
+
+/// Words to a run as an agent hears them.
+fn steered(steer: steer::Steer) -> Said {
+    Said {
+        what: What::Steer,
+        by: steer.author.label(),
+        trust: steer.trust,
+        text: steer.body,
+        round: steer.round,
     }
 }
 

@@ -271,6 +271,12 @@ fn job_events(epoch: i64) -> Vec<(String, job::Event)> {
         ("stopped".to_owned(), finish(Outcome::Stopped)),
         ("lease ran out".to_owned(), job::Event::Expire),
         ("cancel".to_owned(), job::Event::Cancel),
+        (
+            "must not start".to_owned(),
+            job::Event::Forbid {
+                failure: some_failure(Reason::BudgetExhausted),
+            },
+        ),
     ];
     for reason in Reason::ALL {
         let word = match reason.policy() {

@@ -18,6 +18,7 @@ pub mod id;
 pub mod issue;
 pub mod job;
 pub mod merge;
+pub mod preflight;
 pub mod prompt;
 pub mod size;
 pub mod transcript;

@@ -33,6 +33,8 @@ pub struct Input<'a> {
     pub checks: &'a [(String, String)],
     /// What was said since the issue was filed, oldest first.
     pub said: &'a [Said],
+    /// What was said to the last run and came too late for it, oldest first.
+    pub unheard: &'a [Said],
     /// Why the author starts.
     pub cause: &'a Cause,
     /// Why the last verdict was red, with what its commands printed.
@@ -65,6 +67,8 @@ pub enum What {
     Answer,
     /// A person's review.
     Feedback,
+    /// What a person said to a run while it went on.
+    Steer,
 }
 
 /// The two texts.
@@ -123,6 +127,18 @@ pub fn repair(results: &[CheckResult]) -> String {
     text
 }
 
+/// The text for a resume within a run, after a person said something to it.
+#[must_use]
+pub fn steer(said: &[(&str, &str)]) -> String {
+    let mut text = String::from(
+        "A person who watches your work says this. Heed it, and then go on with the issue to its end:\n\n",
+    );
+    for (by, words) in said {
+        let _ = write!(text, "{by}:\n\n{}\n\n", words.trim());
+    }
+    text
+}
+
 fn conversation(input: &Input<'_>) -> String {
     let mut text = String::new();
     for said in input
@@ -134,6 +150,7 @@ fn conversation(input: &Input<'_>) -> String {
             What::Question => "You asked",
             What::Answer => "Answer",
             What::Feedback => "Review",
+            What::Steer => "Said while you worked",
         };
         let _ = write!(
             text,
@@ -190,6 +207,19 @@ fn news(input: &Input<'_>) -> String {
                     .map(|path| format!("- `{path}`\n"))
                     .collect::<String>()
             );
+        }
+    }
+    let unheard: Vec<&Said> = input
+        .unheard
+        .iter()
+        .filter(|said| said.trust.reaches_prompts())
+        .collect();
+    if !unheard.is_empty() {
+        text.push_str(
+            "This was said while you worked, and came too late for that run. Heed it now:\n\n",
+        );
+        for said in unheard {
+            let _ = write!(text, "{}:\n\n{}\n\n", said.by, said.text.trim());
         }
     }
     if let Some((reasons, results)) = input.verdict {
@@ -284,6 +314,7 @@ mod tests {
             acceptance: None,
             checks: &[],
             said,
+            unheard: &[],
             cause,
             verdict: None,
             start,

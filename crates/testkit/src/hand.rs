@@ -70,7 +70,28 @@ impl Hand {
     /// # Errors
     /// As the server says.
     pub async fn beats(&self, order: &WorkOrder) -> Result<HeartbeatAnswer, CallError> {
-        let beat = Heartbeat { epoch: order.epoch };
+        let beat = Heartbeat {
+            epoch: order.epoch,
+            handed: Vec::new(),
+        };
+        self.client
+            .call::<op::RunnerHeartbeat>(&path(order), &Nothing {}, &beat)
+            .await
+    }
+
+    /// Says that a run is alive, and that its agent was given these words.
+    ///
+    /// # Errors
+    /// As the server says.
+    pub async fn heard(
+        &self,
+        order: &WorkOrder,
+        handed: Vec<uuid::Uuid>,
+    ) -> Result<HeartbeatAnswer, CallError> {
+        let beat = Heartbeat {
+            epoch: order.epoch,
+            handed,
+        };
         self.client
             .call::<op::RunnerHeartbeat>(&path(order), &Nothing {}, &beat)
             .await
@@ -114,6 +135,7 @@ impl Hand {
                 totals: serde_json::json!({}),
             }),
             attempt,
+            handed: Vec::new(),
         };
         self.client
             .call::<op::RunnerComplete>(&path(order), &Nothing {}, &complete)

@@ -113,6 +113,7 @@ fn projects(router: Router<App>) -> Router<App> {
 
 fn issues(router: Router<App>) -> Router<App> {
     let router = bind::<op::IssueCreate, _, _>(router, issue::create);
+    let router = bind::<op::IssueCheck, _, _>(router, issue::check);
     let router = bind::<op::IssueList, _, _>(router, issue::list);
     let router = bind::<op::IssueGet, _, _>(router, issue::get);
     let router = bind::<op::IssueEdit, _, _>(router, issue::edit);
@@ -135,6 +136,7 @@ fn runs(router: Router<App>) -> Router<App> {
     let router = bind::<op::RunList, _, _>(router, run::list);
     let router = bind::<op::RunGet, _, _>(router, run::get);
     let router = bind::<op::RunCancel, _, _>(router, run::cancel);
+    let router = bind::<op::RunSteer, _, _>(router, run::steer);
     let router = bind::<op::RunAsk, _, _>(router, run::ask);
     let router = bind::<op::RunProgress, _, _>(router, run::progress);
     let router = bind::<op::RunnerClaim, _, _>(router, runner::claim);
@@ -192,6 +194,7 @@ fn watches(router: Router<App>) -> Router<App> {
         .route("/runs/{run}", get(run::show))
         .route("/runs/{run}/cancel", post(run::cancel))
         .route("/runs/{run}/answer", post(run::answer))
+        .route("/runs/{run}/steer", post(run::steer))
         .route("/live/run/{run}", get(follow::run))
         .route("/server", get(server::show))
         .route("/account", get(account::show))

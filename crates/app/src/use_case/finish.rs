@@ -31,6 +31,7 @@ use nightshift_store::{
     verdict,
 };
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::change::{Asked, Context, Order};
 use crate::{App, Caller, Error, acceptance as sealed, findings};
@@ -46,6 +47,8 @@ pub struct Ending {
     pub session: Option<(String, serde_json::Value)>,
     /// What was pushed.
     pub attempt: Option<ObjectId>,
+    /// Words of people that the agent was given.
+    pub handed: Vec<Uuid>,
 }
 
 /// The ways to end.
@@ -87,6 +90,7 @@ impl Ending {
             usage: None,
             session: None,
             attempt: None,
+            handed: Vec::new(),
         }
     }
 }
@@ -204,6 +208,9 @@ impl App {
         run::run_save(&mut tx, &ended).await?;
         token::token_revoke_run(&mut tx, ended.id, now).await?;
         self.record_end(&mut tx, &ended, &actor, now).await?;
+        self.steers_handed(&mut tx, &ended, &ending.handed, now)
+            .await?;
+        self.steers_late(&mut tx, &ended, now).await?;
         match checked {
             // A person stopped the run, or closed the issue, as it was ending: the attempt stays
             // for rescue, and nothing is adopted.

@@ -8,6 +8,7 @@ mod view;
 use nightshift_domain::budget::{Budget, Spent};
 use nightshift_domain::check::Acceptance;
 use nightshift_domain::id::Number;
+use nightshift_domain::preflight::Finding;
 use nightshift_store::issue::Issue;
 use nightshift_store::message::Message;
 
@@ -89,6 +90,8 @@ pub struct IssueView {
     pub acceptance: Option<Acceptance>,
     /// How far the trying of these tests on the base is.
     pub tryout: Option<TryoutView>,
+    /// What would stop it, as long as its agent has not begun.
+    pub preflight: Vec<Finding>,
     /// Its budget, with the project's where it says nothing.
     pub budget: Budget,
     /// What its author runs used.

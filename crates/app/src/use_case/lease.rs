@@ -13,8 +13,10 @@ use nightshift_domain::job::{self, Kind};
 use nightshift_store::event::NewEvent;
 use nightshift_store::job::Job;
 use nightshift_store::run::{Run, RunState};
-use nightshift_store::{event, issue, job as jobs, run, runner, token};
+use nightshift_store::steer::Steer;
+use nightshift_store::{event, issue, job as jobs, run, runner, steer, token};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::account::SYSTEM;
 use crate::change::Context;
@@ -38,8 +40,10 @@ pub struct Claim {
 }
 
 /// What a heartbeat is answered.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Beat {
+    /// Words that the agent was not given yet.
+    pub steers: Vec<Steer>,
     /// Stop now.
     pub stop: bool,
     /// Until when the lease holds.
@@ -206,7 +210,13 @@ impl App {
     ///
     /// # Errors
     /// `StaleEpoch` once the lease is lost, `NotFound` for an unknown run or another runner's.
-    pub async fn heartbeat(&self, caller: &Caller, id: RunId, epoch: i64) -> Result<Beat, Error> {
+    pub async fn heartbeat(
+        &self,
+        caller: &Caller,
+        id: RunId,
+        epoch: i64,
+        handed: &[Uuid],
+    ) -> Result<Beat, Error> {
         let now = self.now();
         let mut tx = self.db().write().await?;
         let live = self.own_run(&mut tx, caller, id).await?;
@@ -222,9 +232,22 @@ impl App {
         }
         job.state = job.state.apply(job::Event::Beat { epoch }, now)?;
         jobs::job_save(&mut tx, &job, now).await?;
-        tx.commit().await?;
+        let mut steers = Vec::new();
+        if live.kind == Kind::Author {
+            self.steers_handed(&mut tx, &live, handed, now).await?;
+            steers = steer::steer_list_waiting(&mut tx, id).await?;
+        }
+        if handed.is_empty() {
+            tx.commit().await?;
+        } else {
+            self.commit_plain(tx).await?;
+        }
         match job.state.phase {
-            job::Phase::Leased { until, stop, .. } => Ok(Beat { stop, until }),
+            job::Phase::Leased { until, stop, .. } => Ok(Beat {
+                steers,
+                stop,
+                until,
+            }),
             _ => Err(Error::refused("the run has ended")),
         }
     }
@@ -276,6 +299,7 @@ impl App {
             };
             lost.ended_at = Some(now);
             run::run_save(&mut tx, &lost).await?;
+            self.steers_late(&mut tx, &lost, now).await?;
         }
         token::token_revoke_run(&mut tx, run_id, now).await?;
         let context = Context::new(&SYSTEM, now);

@@ -100,7 +100,7 @@ impl App {
         })
     }
 
-    async fn run_for(
+    pub(crate) async fn run_for(
         &self,
         tx: &mut nightshift_store::Tx,
         caller: &Caller,

@@ -9,8 +9,9 @@ use nightshift_store::pull::Pull;
 use nightshift_store::pull_head::Head;
 use nightshift_store::review::Review;
 use nightshift_store::run::Run;
+use nightshift_store::steer::Steer;
 use nightshift_store::verdict::Verdict;
-use nightshift_store::{Tx, block, event, issue, pull, pull_head, review, run, verdict};
+use nightshift_store::{Tx, block, event, issue, pull, pull_head, review, run, steer, verdict};
 
 use super::issue::IssueView;
 use crate::{App, Caller, Error};
@@ -48,6 +49,8 @@ pub struct Story {
     pub verdicts: Vec<Verdict>,
     /// Every decision, oldest first.
     pub reviews: Vec<Review>,
+    /// What was said to its runs, oldest first.
+    pub steers: Vec<Steer>,
     /// Its runs, newest first.
     pub runs: Vec<Run>,
     /// What was written down about it, oldest first.
@@ -89,6 +92,7 @@ impl App {
             heads: pull_head::head_list(&mut tx, id).await?,
             verdicts: verdict::verdict_list(&mut tx, id).await?,
             reviews: review::review_list(&mut tx, id).await?,
+            steers: steer::steer_list_of_issue(&mut tx, id).await?,
             runs: run::run_list(&mut tx, Some(id), None, None, RUNS).await?,
             events: event::event_list(&mut tx, 0, None, Some(id), EVENTS).await?,
             spent: run::run_cost_of_issue(&mut tx, id).await?,

@@ -10,7 +10,8 @@ use nightshift_domain::id::{ProjectId, RunId, RunnerId};
 use nightshift_domain::issue::Phase;
 use nightshift_domain::job::Kind;
 use nightshift_store::run::Run;
-use nightshift_store::{Tx, event, issue, job as jobs, project, run, runner};
+use nightshift_store::steer::Steer;
+use nightshift_store::{Tx, event, issue, job as jobs, project, run, runner, steer};
 
 use super::account::RunnerView;
 use super::event::EventView;
@@ -59,6 +60,10 @@ pub struct RunList {
 pub struct RunChoices {
     /// Whether it can be stopped, by the caller and at all.
     pub may_stop: bool,
+    /// Whether the caller can say something to its agent.
+    pub may_steer: bool,
+    /// What was said to it, oldest first.
+    pub steers: Vec<Steer>,
     /// The question that waits for the caller's answer.
     pub question: Option<String>,
 }
@@ -190,7 +195,12 @@ impl App {
         {
             question = Some(asked);
         }
-        Ok(RunChoices { may_stop, question })
+        Ok(RunChoices {
+            may_stop,
+            may_steer: may_stop && one.kind == Kind::Author,
+            steers: steer::steer_list_of_run(&mut tx, one.id).await?,
+            question,
+        })
     }
 
     /// Shows the server's parts.

@@ -1,7 +1,7 @@
 //! Issues, in a list and whole.
 
 use jiff::Timestamp;
-use nightshift_api::issue::{Budget, Issue, IssueLine, Message};
+use nightshift_api::issue::{Budget, Finding, Issue, IssueLine, Message};
 use nightshift_api::run::Run;
 use nightshift_domain::budget::dollars;
 
@@ -96,6 +96,10 @@ pub(crate) fn whole(screen: &mut Screen, issue: &Issue, runs: &[Run], now: Times
         screen.line([red(format!("failed: {}", failure.reason.as_str()))]);
         screen.text("  ", Style::Plain, &failure.detail);
     }
+    if !issue.preflight.is_empty() {
+        screen.gap();
+        findings(screen, &issue.preflight);
+    }
     if !issue.body.is_empty() {
         screen.gap();
         screen.text("", Style::Plain, &issue.body);
@@ -108,6 +112,21 @@ pub(crate) fn whole(screen: &mut Screen, issue: &Issue, runs: &[Run], now: Times
         super::run::list(screen, runs, now);
     }
     next(screen, issue);
+}
+
+/// What would stop it, worst first.
+pub(crate) fn findings(screen: &mut Screen, found: &[Finding]) {
+    for one in found {
+        let word = match one.severity.as_str() {
+            "stops" => red("stops  "),
+            _ => yellow("warns  "),
+        };
+        screen.line([
+            word,
+            plain(format!("{}: {}; ", one.what, one.cause)),
+            dim(&one.next),
+        ]);
+    }
 }
 
 /// What may be used and what was.

@@ -40,6 +40,7 @@ async fn end(runner: &Client, order: &WorkOrder) {
         usage: None,
         session: None,
         attempt: None,
+        handed: Vec::new(),
     };
     let path = RunPath { run: order.run.0 };
     let ended = runner

@@ -27,6 +27,10 @@ impl Harness for ClaudeCode {
         true
     }
 
+    fn interrupts(&self) -> bool {
+        true
+    }
+
     fn plan(&self, order: &AgentOrder) -> Result<Invocation, PlanError> {
         let program = order
             .programs

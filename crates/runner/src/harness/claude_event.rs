@@ -262,6 +262,11 @@ impl EventParser for ClaudeParser {
             .unwrap_or_else(|| vec![output(stream, line)])
     }
 
+    fn can_resume(&self) -> bool {
+        // Its file begins with the first answer of the model.
+        self.session.is_some() && !self.messages.is_empty()
+    }
+
     fn finish(self: Box<Self>, exit: Exit) -> AgentOutcome {
         let failure = self.failure(exit);
         let (usage, totals) = self.usage();

@@ -47,6 +47,10 @@ impl Harness for Codex {
         true
     }
 
+    fn interrupts(&self) -> bool {
+        true
+    }
+
     fn plan(&self, order: &AgentOrder) -> Result<Invocation, PlanError> {
         let program = order
             .programs

@@ -155,6 +155,10 @@ impl EventParser for CodexParser {
         self.fault.as_ref().map(|_| PATIENCE)
     }
 
+    fn can_resume(&self) -> bool {
+        self.thread.is_some()
+    }
+
     fn finish(self: Box<Self>, exit: Exit) -> AgentOutcome {
         let failure = self.failure(exit);
         let totals = match self.end {

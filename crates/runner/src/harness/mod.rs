@@ -46,6 +46,12 @@ pub trait Harness: Send + Sync {
     /// Whether a later start can go on in the conversation of an earlier one.
     fn resumes(&self) -> bool;
 
+    /// Whether the program, sent SIGINT in the middle of a turn, ends with a session that a later start
+    /// can go on in.
+    fn interrupts(&self) -> bool {
+        false
+    }
+
     /// What to start for this order, or why it cannot be started.
     fn plan(&self, order: &AgentOrder) -> Result<Invocation, PlanError>;
 
@@ -65,6 +71,11 @@ pub trait EventParser: Send {
     /// [`finish`](Self::finish) be told [`Exit::Stopped`].
     fn patience(&self) -> Option<Duration> {
         None
+    }
+
+    /// Whether the program has said by now which session a later start can go on in.
+    fn can_resume(&self) -> bool {
+        false
     }
 
     /// What came of it all. Both streams must have ended before.

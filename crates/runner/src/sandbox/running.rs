@@ -39,6 +39,8 @@ pub struct Running {
     /// Its error output; `None` once taken.
     pub stderr: Option<ChildStderr>,
     killer: Killer,
+    /// Where bubblewrap tells the first process inside.
+    info: PathBuf,
     outcome: watch::Receiver<Option<Outcome>>,
 }
 
@@ -65,6 +67,16 @@ impl Running {
     pub async fn kill(&mut self) -> Result<Exit, SandboxError> {
         self.killer.kill();
         self.wait().await
+    }
+
+    /// Asks the command, and nothing that it started, to stop: SIGINT. Says whether it was found.
+    pub async fn interrupt(&self) -> bool {
+        let info = self.info.clone();
+        let command = tokio::task::spawn_blocking(move || command_of(&info)).await;
+        match command.ok().flatten() {
+            Some(pid) => kill(Pid::from_raw(pid), Signal::SIGINT).is_ok(),
+            None => false,
+        }
     }
 
     /// A handle to end the step from elsewhere.
@@ -128,6 +140,7 @@ pub(super) fn watch_over(mut watched: Watched, stdin: Option<ChildStdin>) -> Run
         stdout: watched.child.stdout.take(),
         stderr: watched.child.stderr.take(),
         killer: Killer(kill_sender),
+        info: watched.info.clone(),
         outcome,
     };
     tokio::spawn(async move {
@@ -289,6 +302,16 @@ impl Watched {
             )),
         }
     }
+}
+
+/// The host's id of the command: the first child of the first process inside, which started it before
+/// anything else could become its child.
+fn command_of(info: &Path) -> Option<i32> {
+    let told: serde_json::Value = serde_json::from_slice(&std::fs::read(info).ok()?).ok()?;
+    let first = i32::try_from(told["child-pid"].as_i64()?).ok()?;
+    let children = std::fs::read_to_string(format!("/proc/{first}/task/{first}/children")).ok()?;
+    let command: i32 = children.split_whitespace().next()?.parse().ok()?;
+    (command > 1).then_some(command)
 }
 
 fn send_kill(pid: i32) {

@@ -4,7 +4,11 @@
 //! Invariant: the first reason of each is the one that counts, and a lost run is also halted.
 //! Deliberately absent: what is killed; whoever waits on a step listens here.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use nightshift_api::runner::SteerOrder;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 /// Why a run is to end before its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +43,18 @@ pub(crate) enum Lost {
 pub(crate) struct Control {
     halt: watch::Sender<Option<Halt>>,
     lost: watch::Sender<Option<Lost>>,
+    words: Mutex<Words>,
+    /// Whether words wait for which the agent's turn is to end.
+    urgent: watch::Sender<bool>,
+}
+
+/// What people said to the run.
+#[derive(Debug, Default)]
+struct Words {
+    /// What the agent was not given yet, oldest first.
+    waiting: Vec<SteerOrder>,
+    /// What it was given, whether the server knows it or not.
+    handed: Vec<Uuid>,
 }
 
 impl Default for Control {
@@ -46,6 +62,8 @@ impl Default for Control {
         Self {
             halt: watch::Sender::new(None),
             lost: watch::Sender::new(None),
+            words: Mutex::default(),
+            urgent: watch::Sender::new(false),
         }
     }
 }
@@ -101,5 +119,56 @@ impl Control {
             // INVARIANT: the sender is a field of `self`.
             Err(_) => std::future::pending().await,
         }
+    }
+
+    /// Takes in words of people, each once however often the server sends it.
+    pub(crate) fn say(&self, steers: Vec<SteerOrder>) {
+        let mut words = self.words();
+        for steer in steers {
+            let known = words.handed.contains(&steer.id)
+                || words.waiting.iter().any(|waiting| waiting.id == steer.id);
+            if !known {
+                words.waiting.push(steer);
+            }
+        }
+        let urgent = words.waiting.iter().any(|waiting| waiting.now);
+        drop(words);
+        self.urgent.send_replace(urgent);
+    }
+
+    /// Words that the agent was not given yet.
+    #[must_use]
+    pub(crate) fn waiting(&self) -> Vec<SteerOrder> {
+        self.words().waiting.clone()
+    }
+
+    /// Notes that the agent is given these.
+    pub(crate) fn hand(&self, given: &[SteerOrder]) {
+        let mut words = self.words();
+        words.handed.extend(given.iter().map(|steer| steer.id));
+        let Words { waiting, handed } = &mut *words;
+        waiting.retain(|steer| !handed.contains(&steer.id));
+        let urgent = waiting.iter().any(|waiting| waiting.now);
+        drop(words);
+        self.urgent.send_replace(urgent);
+    }
+
+    /// Everything that the agent was given.
+    #[must_use]
+    pub(crate) fn handed(&self) -> Vec<Uuid> {
+        self.words().handed.clone()
+    }
+
+    /// Waits until words are there for which the agent's turn is to end.
+    pub(crate) async fn until_urgent(&self) {
+        let mut urgent = self.urgent.subscribe();
+        if urgent.wait_for(|urgent| *urgent).await.is_err() {
+            // INVARIANT: the sender is a field of `self`.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn words(&self) -> MutexGuard<'_, Words> {
+        self.words.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -120,7 +120,6 @@ async fn lease(
     begun: Instant,
 ) -> Lost {
     let path = RunPath { run: run.0 };
-    let beat = Heartbeat { epoch };
     let mut acknowledged = begun;
     // The first one soon: it tells the server that the order arrived.
     let mut next = begun + timing.heartbeat / 10;
@@ -132,10 +131,15 @@ async fn lease(
             return Lost::Silent;
         }
         let until = cut_off.min(sent + timing.heartbeat);
+        let beat = Heartbeat {
+            epoch,
+            handed: control.handed(),
+        };
         let call = client.call::<RunnerHeartbeat>(&path, &Nothing {}, &beat);
         match timeout_at(until.into(), call).await {
-            Ok(Ok(HeartbeatAnswer { stop, .. })) => {
+            Ok(Ok(HeartbeatAnswer { stop, steers, .. })) => {
                 acknowledged = sent;
+                control.say(steers);
                 next = sent + timing.heartbeat;
                 if stop {
                     control.halt(Halt::Stopped);

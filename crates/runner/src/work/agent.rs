@@ -156,6 +156,7 @@ pub(crate) async fn start(
         timeout: task.left(),
     };
     let mut watched = Watched {
+        interrupts: harness.interrupts(),
         parser: harness.parser(order),
         question: None,
         missing: None,
@@ -171,6 +172,7 @@ pub(crate) async fn start(
     )
     .await;
     let impatient = matches!(stepped, Ok(Stepped::Impatient));
+    let interrupted = matches!(stepped, Ok(Stepped::Interrupted));
     let (exit, cut) = match stepped {
         Ok(Stepped::Ended(Exit::Exited { code })) => (harness::Exit::Code(code), None),
         Ok(Stepped::Ended(Exit::Signalled { signal })) => (harness::Exit::Signal(signal), None),
@@ -182,7 +184,9 @@ pub(crate) async fn start(
             (harness::Exit::Stopped, Some(cut))
         }
         Ok(Stepped::Ended(Exit::Capped(cap))) => (harness::Exit::Stopped, Some(Cut::capped(cap))),
-        Ok(Stepped::Ended(Exit::Killed) | Stepped::Impatient) => (harness::Exit::Stopped, None),
+        Ok(Stepped::Ended(Exit::Killed) | Stepped::Impatient | Stepped::Interrupted) => {
+            (harness::Exit::Stopped, None)
+        }
         Err(Cut::Lost) => return Err(Cut::Lost),
         Err(cut) => (harness::Exit::Stopped, Some(cut)),
     };
@@ -190,8 +194,13 @@ pub(crate) async fn start(
         parser,
         question,
         missing,
+        ..
     } = watched;
     let mut outcome = parser.finish(exit);
+    if interrupted {
+        // It did as it was told; its session goes on with the words.
+        outcome.failure = None;
+    }
     if let (harness::Exit::Code(127), Some(program)) = (exit, missing) {
         outcome.failure = Some(AgentFailure::ProgramMissing {
             program,
@@ -263,6 +272,7 @@ pub(crate) fn failure(task: &Task, failure: &AgentFailure) -> Failure {
 
 /// Hears what the program says.
 struct Watched {
+    interrupts: bool,
     parser: Box<dyn EventParser>,
     question: Option<String>,
     missing: Option<String>,
@@ -286,6 +296,10 @@ impl Reader for Watched {
 
     fn patience(&self) -> Option<Duration> {
         self.parser.patience()
+    }
+
+    fn interrupts(&self) -> bool {
+        self.interrupts && self.parser.can_resume()
     }
 }
 

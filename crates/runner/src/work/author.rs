@@ -43,6 +43,8 @@ struct SoFar {
     pushed: Option<ObjectId>,
     checks: Vec<CheckResult>,
     summary: Option<String>,
+    /// What people said, as the agent was told it last.
+    words: Option<String>,
 }
 
 /// Whether a start of the agent ended with a question.
@@ -159,6 +161,11 @@ async fn work(
             push(bench, author, so_far).await?;
             return Ok(Did::Asked(question));
         }
+        // Who speaks up is heard before anything is judged.
+        if let Some(words) = words(task, harness, so_far) {
+            go_on(&mut order, so_far, words);
+            continue;
+        }
         let Snapshot::Commit(commit) = snapshot else {
             return Err(no_change(so_far));
         };
@@ -172,6 +179,14 @@ async fn work(
             Err(cut) => return Err(cut),
         };
         let red = so_far.checks.iter().any(|result| !result.passed());
+        // What was said while the checks ran.
+        if let Some(mut words) = words(task, harness, so_far) {
+            if red {
+                words.push_str(&prompt::repair(&so_far.checks));
+            }
+            go_on(&mut order, so_far, words);
+            continue;
+        }
         if !red || !next_repair(task, author, harness, &mut order, so_far) {
             push(bench, author, so_far).await?;
             return Ok(Did::Change);
@@ -225,13 +240,14 @@ async fn agent_step(
                 format!("the session is not known any more ({detail}): a fresh one starts"),
             );
             order.session = None;
-            order.prompt = if order.repair == 0 {
-                author.prompt.clone()
-            } else {
-                with_order(author, &so_far.checks)
+            order.prompt = match &so_far.words {
+                Some(words) => after_order(author, words),
+                None if order.repair == 0 => author.prompt.clone(),
+                None => with_order(author, &so_far.checks),
             };
             continue;
         }
+        so_far.words = None;
         if outcome.session.is_some() {
             so_far.session = outcome.session;
         }
@@ -348,6 +364,50 @@ fn next_repair(
         *order = next;
     }
     can
+}
+
+/// What people say to the agent, if it can be told and something is left to work with. What is not
+/// told here, the next run is.
+fn words(task: &Task, harness: &dyn Harness, so_far: &SoFar) -> Option<String> {
+    let able = harness.resumes()
+        && so_far.session.is_some()
+        && !task.left().is_zero()
+        && left(task, so_far) != Some(0);
+    let waiting = task.control.waiting();
+    if !able || waiting.is_empty() {
+        return None;
+    }
+    for steer in &waiting {
+        let (first, more) = match steer.text.split_once('\n') {
+            Some((first, _)) => (first, " …"),
+            None => (steer.text.as_str(), ""),
+        };
+        task.say(
+            transcript::Step::Runner,
+            format!("{} says to the agent: {first}{more}", steer.by),
+        );
+    }
+    task.control.hand(&waiting);
+    let said: Vec<(&str, &str)> = waiting
+        .iter()
+        .map(|steer| (steer.by.as_str(), steer.text.as_str()))
+        .collect();
+    Some(prompt::steer(&said))
+}
+
+/// The next start is the same session with these words.
+fn go_on(order: &mut AgentOrder, so_far: &mut SoFar, words: String) {
+    order.session = so_far.session.clone();
+    order.prompt = words.clone();
+    so_far.words = Some(words);
+}
+
+/// The whole order with what people said, for a program that remembers nothing.
+fn after_order(author: &AuthorOrder, words: &str) -> String {
+    format!(
+        "{}\n\n## What is wanted now\n\n{words}",
+        author.prompt.trim_end()
+    )
 }
 
 /// The whole order with what was red, for a program that remembers nothing.

@@ -58,7 +58,9 @@ pub(crate) async fn run(
                 format!("the run's time was used up while {name:?} ran"),
             ));
         }
-        Stepped::Ended(Exit::TimedOut | Exit::Killed) | Stepped::Impatient => Outcome::TimedOut,
+        Stepped::Ended(Exit::TimedOut | Exit::Killed)
+        | Stepped::Impatient
+        | Stepped::Interrupted => Outcome::TimedOut,
         Stepped::Ended(Exit::Capped(cap @ Cap::HostDisk(_))) => return Err(Cut::capped(cap)),
         Stepped::Ended(Exit::Capped(cap)) => Outcome::Capped {
             limit: limit_word(cap).to_owned(),

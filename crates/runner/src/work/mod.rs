@@ -167,6 +167,7 @@ impl Worker {
                 usage: ended.usage,
                 session: ended.session,
                 attempt: ended.attempt,
+                handed: control.handed(),
             };
             complete::send(&self.client, run, complete, &control).await;
         }

@@ -242,7 +242,7 @@ async fn shell(
     match step::run(bench, phase, &command, guard, 64 << 10, &mut said).await? {
         Stepped::Ended(Exit::Exited { code }) => said.good = code == 0,
         Stepped::Ended(Exit::Capped(cap)) => return Err(Cut::capped(cap)),
-        Stepped::Ended(_) | Stepped::Impatient => {}
+        Stepped::Ended(_) | Stepped::Impatient | Stepped::Interrupted => {}
     }
     Ok(said)
 }

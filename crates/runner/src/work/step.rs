@@ -24,6 +24,11 @@ pub(crate) trait Reader: Send {
     fn patience(&self) -> Option<Duration> {
         None
     }
+
+    /// Whether the command ends well when it is asked to in the middle.
+    fn interrupts(&self) -> bool {
+        false
+    }
 }
 
 /// What may end a step before its end.
@@ -42,7 +47,12 @@ pub(crate) enum Stepped {
     Ended(Exit),
     /// It was killed since it said nothing for too long.
     Impatient,
+    /// It was asked to stop in the middle, for words that wait.
+    Interrupted,
 }
+
+/// From asking a command to stop to killing it.
+const GRACE: Duration = Duration::from_secs(20);
 
 /// Runs a command. Its lines go to `reader` and what they say to the log.
 pub(crate) async fn run(
@@ -75,8 +85,10 @@ pub(crate) async fn run(
     tokio::pin!(ended);
     let mut heard = Instant::now();
     let (mut killed, mut impatient) = (false, false);
+    let mut interrupted: Option<Instant> = None;
     while output.open() || errors.open() {
         let patience = reader.patience().map(|patience| heard + patience);
+        let may_interrupt = reader.interrupts() && interrupted.is_none() && !killed;
         let (stream, lines) = tokio::select! {
             () = &mut ended, if !killed => {
                 killed = true;
@@ -85,6 +97,17 @@ pub(crate) async fn run(
             }
             () = sleep_until(patience.unwrap_or(heard).into()), if patience.is_some() && !killed => {
                 (killed, impatient) = (true, true);
+                running.kill().await?;
+                continue;
+            }
+            () = control.until_urgent(), if may_interrupt => {
+                interrupted = Some(Instant::now());
+                bench.task.say(phase, "the agent's turn is interrupted: somebody says something");
+                running.interrupt().await;
+                continue;
+            }
+            () = sleep_until(interrupted.map_or(heard, |at| at + GRACE).into()), if interrupted.is_some() && !killed => {
+                killed = true;
                 running.kill().await?;
                 continue;
             }
@@ -104,6 +127,12 @@ pub(crate) async fn run(
     };
     if impatient {
         return Ok(Stepped::Impatient);
+    }
+    if interrupted.is_some() && cut(guard).is_none() {
+        return match exit {
+            Exit::Capped(_) | Exit::TimedOut => Ok(Stepped::Ended(exit)),
+            Exit::Exited { .. } | Exit::Signalled { .. } | Exit::Killed => Ok(Stepped::Interrupted),
+        };
     }
     match (exit, cut(guard)) {
         (Exit::Killed, Some(cut)) => Err(cut),

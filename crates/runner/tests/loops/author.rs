@@ -361,3 +361,22 @@ async fn an_agent_that_takes_too_much_ends_alone() {
     );
     assert!(house.server.ended(calm).await.attempt.is_some());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_to_a_program_that_remembers_nothing_are_left_for_the_next_run() {
+    let house = &mut House::new(&[("a.txt", "one\n")]).await;
+    let order = house.author("```sh\necho began\nsleep 3\necho two >a.txt\n```\n");
+    let run = house.give(&order);
+    house
+        .server
+        .until(run, "a beginning", |run| run.text().contains("began"))
+        .await;
+    house.server.steer(run, "Three, please.", true);
+    let complete = house.server.ended(run).await;
+    attempt(&complete);
+    assert!(complete.handed.is_empty());
+    let seen = house.server.run(run).unwrap();
+    assert!(seen.handed.is_empty());
+    assert_eq!(seen.steers.len(), 1);
+    assert!(!seen.text().contains("interrupted"), "{}", seen.text());
+}

@@ -1,7 +1,9 @@
 //! Proof runs: raw results on exactly one commit.
 
-use nightshift_api::runner::{Complete, End};
-use nightshift_domain::check::{Outcome, ProofReport};
+use nightshift_api::runner::{Complete, End, WorkOrder};
+use nightshift_domain::check::{Acceptance, Outcome, ProofReport};
+use nightshift_domain::job::Kind;
+use nightshift_domain::tryout;
 
 use super::house::{House, check, commit, sealed};
 
@@ -87,4 +89,94 @@ async fn a_set_up_that_fails_on_the_head_is_a_result_and_not_a_failure_of_the_ru
     let report = report(house.server.ended(run).await);
     assert_eq!(report.setup.unwrap().outcome, Outcome::Failed { code: 1 });
     assert_eq!(report.checks, []);
+}
+
+/// A tryout on the base, by tests with this command and content.
+async fn tried(
+    house: &mut House,
+    run: &str,
+    content: &str,
+    change: impl FnOnce(&mut WorkOrder),
+) -> Complete {
+    let base = house.base.clone();
+    let mut order = house.verify(&base);
+    order.kind = Kind::Tryout;
+    order.acceptance = Some(sealed("tests/t.sh", content, run));
+    change(&mut order);
+    let run = house.give(&order);
+    house.server.ended(run).await
+}
+
+/// What the platform makes of it.
+fn words(complete: &Complete, acceptance: &Acceptance) -> String {
+    match &complete.end {
+        End::Tried { report } => tryout::read(report, acceptance).words(false),
+        other => panic!("nothing was tried: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sealed_tests_are_tried_on_the_base_for_real() {
+    let house = &mut House::new(&[("a.txt", "one\n")]).await;
+    let run = "sh tests/t.sh";
+    for (command, content, expected) in [
+        (run, "grep -q two a.txt\n", "red as expected"),
+        (run, "grep -q one a.txt\n", "already green"),
+        (
+            run,
+            "frobnicate --all\n",
+            "does not run: the program `frobnicate` is missing",
+        ),
+        (
+            run,
+            "if grep -q two a.txt; then\n",
+            "does not run: the tests have a syntax error",
+        ),
+        (
+            "tests/t.sh",
+            "exit 1\n",
+            "does not run: a file that the command starts is not executable",
+        ),
+        (
+            "sh tests/other.sh",
+            "exit 1\n",
+            "does not run: the file `tests/other.sh` is neither sealed nor on the base",
+        ),
+    ] {
+        let complete = tried(house, command, content, |_| {}).await;
+        let acceptance = sealed("tests/t.sh", content, command);
+        assert_eq!(words(&complete, &acceptance), expected, "{complete:?}");
+    }
+    // It hangs, and is ended.
+    let complete = tried(house, run, "sleep 600\n", |order| {
+        order.acceptance.as_mut().unwrap().timeout_s = 2;
+    })
+    .await;
+    let acceptance = sealed("tests/t.sh", "sleep 600\n", run);
+    assert_eq!(
+        words(&complete, &acceptance),
+        "does not run: they did not end within their time"
+    );
+    // Nothing is set up: the tests are not run at all.
+    let complete = tried(house, run, "touch /tmp/ran\n", |order| {
+        order.environment.setup = Some("echo no such package; exit 3".to_owned());
+    })
+    .await;
+    let acceptance = sealed("tests/t.sh", "touch /tmp/ran\n", run);
+    assert_eq!(
+        words(&complete, &acceptance),
+        "does not run: the project's set-up command fails on the base"
+    );
+    let End::Tried { report } = &complete.end else {
+        panic!("{complete:?}");
+    };
+    assert!(report.acceptance.is_none());
+    assert!(
+        report
+            .setup
+            .as_ref()
+            .unwrap()
+            .output_tail
+            .contains("no such package")
+    );
 }

@@ -76,6 +76,16 @@ fn by(order: &mut WorkOrder, harness: Harness) -> &mut AuthorOrder {
 /// A house whose runner has the real programs, and the scripted model for this harness.
 async fn furnished(harness: Harness, header: &str, prefix: &str) -> (House, ModelServer) {
     let model = ModelServer::start(script()).await;
+    (furnished_with(harness, header, prefix, &model).await, model)
+}
+
+/// The same with a model that is there already.
+async fn furnished_with(
+    harness: Harness,
+    header: &str,
+    prefix: &str,
+    model: &ModelServer,
+) -> House {
     let mut house = House::empty(&[("calc.py", "def add(a, b):\n    return a - b\n")]).await;
     let mut config = house.config();
     config.programs = programs();
@@ -90,7 +100,7 @@ async fn furnished(harness: Harness, header: &str, prefix: &str) -> (House, Mode
         },
     );
     house.runner(config);
-    (house, model)
+    house
 }
 
 /// Red until the function has another name, which the model does when it is told.
@@ -204,18 +214,78 @@ async fn real_claude_code_stops_at_the_budget_and_its_work_is_kept() {
     let kept = complete.attempt.expect("what it had is kept");
     let kept = house.git(&["show", &format!("{kept}:calc.py")]);
     assert!(kept.contains("a + b"), "{kept}");
+}
 
-    // With nothing left after the first start no repair begins, and the change is brought.
-    let mut order = house.author("The sum is wrong.");
-    by(&mut order, Harness::ClaudeCode);
-    wants_plus(&mut order);
-    order.limits.cost_micro_usd = Some(3_000);
-    let run = house.give(&order);
-    let complete = house.server.ended(run).await;
-    let text = house.server.run(run).unwrap().text();
-    assert!(
-        text.contains("the issue's budget is used up: no repair"),
-        "{complete:?}\n{text}"
+/// Somebody speaks up while the agent works: it hears it when its turn ends, or in the middle of it, and
+/// goes on in the same conversation.
+async fn is_steered(harness: Harness, header: &str, prefix: &str, now: bool) {
+    let mut script = script().when(
+        "MIND THE DOCS",
+        [
+            Step::shell("A comment.", "sed -i '1i # sums' calc.py"),
+            Step::say("It has a comment."),
+        ],
     );
-    brought(&complete);
+    // Long enough that the words come in the middle; never ended by itself where it is interrupted.
+    let wait = if now {
+        "touch began; sleep 300"
+    } else {
+        "touch began; sleep 4"
+    };
+    script.steps.insert(1, Step::shell("I wait.", wait));
+    let model = ModelServer::start(script).await;
+    let mut house = furnished_with(harness, header, prefix, &model).await;
+    let mut order = house.author("The sum is wrong.");
+    by(&mut order, harness);
+    let run = house.give(&order);
+    house
+        .server
+        .until(run, "words", |run| run.text().contains("I wait."))
+        .await;
+    let words = house.server.steer(run, "MIND THE DOCS, please.", now);
+    let complete = house.server.ended(run).await;
+    let (attempt, _) = brought(&complete);
+    assert_eq!(
+        house.git(&["show", &format!("{attempt}:calc.py")]),
+        "# sums\ndef add(a, b):\n    return a + b"
+    );
+    assert_eq!(complete.handed, [words]);
+    let seen = house.server.run(run).unwrap();
+    assert!(
+        seen.text()
+            .contains("alice says to the agent: MIND THE DOCS"),
+        "{}",
+        seen.text()
+    );
+    assert_eq!(
+        seen.text().contains("turn is interrupted"),
+        now,
+        "{}",
+        seen.text()
+    );
+    let requests = main_requests(&model);
+    assert!(
+        requests.last().unwrap().items > requests[0].items,
+        "it is said in the same conversation"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_claude_code_is_steered_between_turns() {
+    is_steered(Harness::ClaudeCode, "x-api-key", "", false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_claude_code_is_steered_in_the_middle_of_a_turn() {
+    is_steered(Harness::ClaudeCode, "x-api-key", "", true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_codex_is_steered_between_turns() {
+    is_steered(Harness::Codex, "authorization", "Bearer ", false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_codex_is_steered_in_the_middle_of_a_turn() {
+    is_steered(Harness::Codex, "authorization", "Bearer ", true).await;
 }

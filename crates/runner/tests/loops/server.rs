@@ -19,7 +19,7 @@ use nightshift_api::Problem;
 use nightshift_api::issue::Words;
 use nightshift_api::runner::{
     ClaimAnswer, ClaimRequest, Complete, Completed, Heartbeat, HeartbeatAnswer, LogAppended,
-    WorkOrder,
+    SteerOrder, WorkOrder,
 };
 use nightshift_domain::git_name::ATTEMPTS;
 use nightshift_domain::id::RunId;
@@ -44,6 +44,10 @@ pub(crate) struct Run {
     pub(crate) completions: Vec<Complete>,
     /// A person wants it to stop.
     pub(crate) stop: bool,
+    /// What a person says to it, until it is handed over.
+    pub(crate) steers: Vec<SteerOrder>,
+    /// What was handed over, as heartbeats said.
+    pub(crate) handed: Vec<Uuid>,
     /// Its lease went to somebody else.
     pub(crate) stale: bool,
 }
@@ -110,6 +114,19 @@ impl Server {
 
     pub(crate) fn queue(&self, order: WorkOrder) {
         self.change(|memory| memory.queue.push_back(order));
+    }
+
+    /// Says something to a run; its words stay until the agent has them.
+    pub(crate) fn steer(&self, run: RunId, text: &str, now: bool) -> Uuid {
+        let id = Uuid::from_u128(0x5000 + text.len() as u128);
+        let steer = SteerOrder {
+            id,
+            by: "alice".to_owned(),
+            text: text.to_owned(),
+            now,
+        };
+        self.change(|memory| memory.runs.get_mut(&run.0).unwrap().steers.push(steer));
+        id
     }
 
     pub(crate) fn claims(&self) -> usize {
@@ -274,6 +291,8 @@ async fn claim(State(server): State<Server>, Json(request): Json<ClaimRequest>) 
             asked: Vec::new(),
             completions: Vec::new(),
             stop: false,
+            steers: Vec::new(),
+            handed: Vec::new(),
             stale: false,
         };
         server.change(|memory| memory.runs.insert(order.run.0, run));
@@ -289,7 +308,10 @@ async fn heartbeat(
 ) -> Response {
     let answer = server.with(run, beat.epoch, |run| {
         run.beats += 1;
+        run.handed.extend(&beat.handed);
+        run.steers.retain(|steer| !beat.handed.contains(&steer.id));
         HeartbeatAnswer {
+            steers: run.steers.clone(),
             stop: run.stop,
             lease_until: super::house::NOW,
         }

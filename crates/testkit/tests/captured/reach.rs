@@ -170,15 +170,18 @@ async fn it_decides_nothing_and_makes_nothing() {
     };
     stage.refused::<op::RunnerClaim>(Nothing {}, claim).await;
     let epoch = stage.order.epoch;
-    stage
-        .refused::<op::RunnerHeartbeat>(own(), Heartbeat { epoch })
-        .await;
+    let beat = Heartbeat {
+        epoch,
+        handed: Vec::new(),
+    };
+    stage.refused::<op::RunnerHeartbeat>(own(), beat).await;
     let complete = Complete {
         epoch,
         end: End::Stopped,
         usage: None,
         session: None,
         attempt: None,
+        handed: Vec::new(),
     };
     stage.refused::<op::RunnerComplete>(own(), complete).await;
     stage.world.settle().await;

@@ -131,6 +131,7 @@ fn complete(order: &WorkOrder, end: End, attempt: Option<ObjectId>) -> serde_jso
         usage: None,
         session: None,
         attempt,
+        handed: Vec::new(),
     };
     serde_json::to_value(complete).expect("JSON")
 }

@@ -189,7 +189,7 @@ impl Stage {
                     .await
                     .expect("a member");
             }
-            "issue.create" => body = json!({ "title": "New" }),
+            "issue.create" | "issue.check" => body = json!({ "title": "New" }),
             "issue.edit" => {
                 number = self.victim().await;
                 body = json!({ "labels": ["x"] });
@@ -207,6 +207,7 @@ impl Stage {
                 body = json!({ "head": "1".repeat(40), "decision": "send-back", "body": "no" });
             }
             "run.cancel" => run = self.ended.run.to_string(),
+            "run.steer" => body = json!({ "text": "words" }),
             "run.ask" | "run.progress" => body = json!({ "text": "words" }),
             "runner.claim" => {
                 body = json!({ "kinds": ["trial"], "slots": 1, "version": "t", "wait_s": 0 });

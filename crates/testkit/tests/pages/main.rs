@@ -1,6 +1,7 @@
 //! The pages at the level of HTTP: who gets in, what a form must carry, and what a run's page shows.
 
 mod browser;
+mod keyboard;
 mod live;
 mod log;
 mod plan;

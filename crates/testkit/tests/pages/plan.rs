@@ -6,7 +6,7 @@ use nightshift_testkit::World;
 use crate::browser::{Answer, Browser};
 
 /// Sends a form with parts, as a browser sends one that may carry files.
-async fn send(
+pub(crate) async fn send(
     browser: &Browser,
     path: &str,
     fields: &[(&str, &str)],

@@ -52,6 +52,7 @@ async fn ends_at(hand: &Hand, order: &WorkOrder, cost: u64, failed: Option<Reaso
         }),
         session: None,
         attempt,
+        handed: Vec::new(),
     };
     hand.completes(order, complete).await.expect("taken");
 }

@@ -3,5 +3,7 @@
 mod awry;
 mod budget;
 mod happy;
+mod preflight;
+mod steer;
 mod told;
 mod tried;

@@ -27,6 +27,8 @@ async fn stage() -> (World, Person, Hand) {
     let world = World::new().await;
     world.project("tally").await;
     let (alice, hand) = (world.alice(), world.hand("r1").await);
+    // A runner that has called is one that is alive.
+    assert!(hand.claims().await.is_none());
     (world, alice, hand)
 }
 

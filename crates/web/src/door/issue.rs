@@ -1,7 +1,7 @@
 //! Issues: filing, changing, moving, answering.
 
 use nightshift_api::Page;
-use nightshift_api::issue::{Issue, IssueLine, Tryout};
+use nightshift_api::issue::{Finding, Issue, IssueLine, Tryout};
 use nightshift_api::operations as op;
 use nightshift_app::record::IssueFilter;
 use nightshift_app::use_case::issue::{EditIssue, NewIssue};
@@ -13,8 +13,26 @@ use crate::operation::Call;
 use crate::view;
 
 pub(crate) async fn create(call: Call<op::IssueCreate>) -> Result<Issue, Failure> {
-    let input = call.input;
-    let new = NewIssue {
+    let made = call
+        .app
+        .issue_create(&call.caller, &call.path.project, new(call.input))
+        .await?;
+    Ok(view::issue::issue(made))
+}
+
+pub(crate) async fn check(call: Call<op::IssueCheck>) -> Result<Page<Finding>, Failure> {
+    let found = call
+        .app
+        .issue_check(&call.caller, &call.path.project, &new(call.input))
+        .await?;
+    Ok(Page {
+        items: found.into_iter().map(view::issue::finding).collect(),
+        next: None,
+    })
+}
+
+fn new(input: nightshift_api::issue::NewIssue) -> NewIssue {
+    NewIssue {
         title: input.title,
         body: input.body,
         labels: input.labels,
@@ -28,12 +46,7 @@ pub(crate) async fn create(call: Call<op::IssueCreate>) -> Result<Issue, Failure
             minutes: input.budget_minutes,
         },
         ready: input.ready,
-    };
-    let made = call
-        .app
-        .issue_create(&call.caller, &call.path.project, new)
-        .await?;
-    Ok(view::issue::issue(made))
+    }
 }
 
 pub(crate) async fn list(call: Call<op::IssueList>) -> Result<Page<IssueLine>, Failure> {

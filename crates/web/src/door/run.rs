@@ -4,7 +4,7 @@ use axum::extract::{FromRequestParts as _, Path, Query, Request, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use nightshift_api::operations as op;
-use nightshift_api::run::{Run, RunPath};
+use nightshift_api::run::{Run, RunPath, Steer};
 use nightshift_api::{Nothing, Page};
 use nightshift_app::App;
 use nightshift_domain::id::RunId;
@@ -49,8 +49,26 @@ pub(crate) async fn list(call: Call<op::RunList>) -> Result<Page<Run>, Failure> 
 }
 
 pub(crate) async fn get(call: Call<op::RunGet>) -> Result<Run, Failure> {
-    let found = call.app.run_get(&call.caller, RunId(call.path.run)).await?;
-    Ok(view::run::run(found))
+    let id = RunId(call.path.run);
+    let found = call.app.run_get(&call.caller, id).await?;
+    let steers = call.app.run_steers(&call.caller, id).await?;
+    Ok(Run {
+        steers: steers.into_iter().map(view::run::steer).collect(),
+        ..view::run::run(found)
+    })
+}
+
+pub(crate) async fn steer(call: Call<op::RunSteer>) -> Result<Steer, Failure> {
+    let said = call
+        .app
+        .run_steer(
+            &call.caller,
+            RunId(call.path.run),
+            &call.input.text,
+            call.input.now,
+        )
+        .await?;
+    Ok(view::run::steer(said))
 }
 
 pub(crate) async fn cancel(call: Call<op::RunCancel>) -> Result<Run, Failure> {

@@ -37,9 +37,10 @@ pub(crate) async fn heartbeat(call: Call<op::RunnerHeartbeat>) -> Result<Heartbe
     let id = RunId(call.path.run);
     let beat = call
         .app
-        .heartbeat(&call.caller, id, call.input.epoch)
+        .heartbeat(&call.caller, id, call.input.epoch, &call.input.handed)
         .await?;
     Ok(HeartbeatAnswer {
+        steers: beat.steers.into_iter().map(view::runner::steer).collect(),
         stop: beat.stop,
         lease_until: beat.until,
     })

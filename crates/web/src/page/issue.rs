@@ -18,7 +18,7 @@ use serde::Deserialize;
 use super::issue_form::text_of;
 use super::parts::{self, Ink};
 use super::words::Words;
-use super::{Page, Posted, Visit, board, live, markdown, timeline, tryout};
+use super::{Page, Posted, Visit, board, live, markdown, preflight, timeline, tryout};
 
 /// What was sent and refused.
 struct Kept<'a> {
@@ -98,6 +98,7 @@ fn content(ink: Ink<'_>, story: &Story, kept: Option<&Kept<'_>>) -> Markup {
     html! {
         (stand(words, story, &home))
         @if let Some(kept) = kept { p.notice.bad role="alert" { (kept.error) } }
+        (preflight::list(words, &story.view.preflight))
         div.columns {
             div {
                 (question(ink, story, &home, kept))

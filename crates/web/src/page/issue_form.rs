@@ -16,6 +16,7 @@ use nightshift_app::record::Issue;
 use nightshift_app::use_case::board::IssueChoices;
 use nightshift_app::use_case::issue::{EditIssue, IssueView, NewIssue};
 use nightshift_domain::issue::Phase;
+use nightshift_domain::preflight::Finding;
 
 use self::draft::{Draft, Parsed, Sent};
 use super::issue::number_of;
@@ -39,6 +40,10 @@ struct Form<'a> {
     draft: &'a Draft,
     wrong: &'a [Wrong],
     preview: bool,
+    /// What would stop it.
+    found: &'a [Finding],
+    /// Whether that was asked for.
+    checked: bool,
     /// Whether one more pair of path and text is wanted.
     more: bool,
 }
@@ -82,6 +87,8 @@ fn shown(
         draft,
         wrong: &[],
         preview: false,
+        found: known.map_or(&[], |view| &view.preflight),
+        checked: false,
         more: false,
     };
     render(visit, &form)
@@ -134,7 +141,7 @@ pub(crate) async fn create(
     };
     let draft = Draft::sent(&sent);
     let wrong = match sent.button() {
-        "preview" | "more" => Vec::new(),
+        "preview" | "more" | "check" => Vec::new(),
         "try" if !draft.has_tests() => vec![no_tests(&visit)],
         button => match file(&visit, &project, &draft, button == "ready").await {
             Ok(view) if button == "try" => return try_out(&visit, &project, &view).await,
@@ -143,6 +150,7 @@ pub(crate) async fn create(
             Err(Unfiled::Failed(error)) => return visit.failed(error),
         },
     };
+    let found = look(&visit, &project, &draft, sent.button()).await;
     let form = Form {
         project: &project,
         known: None,
@@ -150,6 +158,8 @@ pub(crate) async fn create(
         draft: &draft,
         wrong: &wrong,
         preview: sent.button() == "preview",
+        found: &found,
+        checked: sent.button() == "check",
         more: sent.button() == "more",
     };
     render(&visit, &form)
@@ -172,7 +182,7 @@ pub(crate) async fn save(
     };
     let mut draft = Draft::sent(&sent);
     let wrong = match sent.button() {
-        "preview" | "more" => Vec::new(),
+        "preview" | "more" | "check" => Vec::new(),
         _ if draft.version != view.line.issue.version => {
             // Saying it once is enough: saving again is then a decision.
             draft.version = view.line.issue.version;
@@ -189,6 +199,7 @@ pub(crate) async fn save(
             Err(Unfiled::Failed(error)) => return visit.failed(error),
         },
     };
+    let found = look(&visit, &project, &draft, sent.button()).await;
     let form = Form {
         project: &project,
         known: Some(&view),
@@ -196,6 +207,8 @@ pub(crate) async fn save(
         draft: &draft,
         wrong: &wrong,
         preview: sent.button() == "preview",
+        found: &found,
+        checked: sent.button() == "check",
         more: sent.button() == "more",
     };
     render(&visit, &form)
@@ -260,6 +273,29 @@ fn field_of(detail: &str) -> &'static str {
         .iter()
         .find(|(start, _)| detail.starts_with(start))
         .map_or("form", |(_, field)| field)
+}
+
+/// What would stop what is written, where that was asked for. A form that means nothing yet is
+/// looked at as far as it means something.
+async fn look(visit: &Visit, project: &str, draft: &Draft, button: &str) -> Vec<Finding> {
+    if button != "check" {
+        return Vec::new();
+    }
+    let mut readable = draft.clone();
+    readable.title = "-".to_owned();
+    let parsed = readable.parsed(visit.words);
+    let new = NewIssue {
+        body: draft.body.clone(),
+        agent: Some(draft.agent.clone()),
+        blocked_by: parsed
+            .as_ref()
+            .map(|parsed| parsed.blocked_by.clone())
+            .unwrap_or_default(),
+        acceptance: parsed.ok().and_then(|parsed| parsed.acceptance),
+        ..NewIssue::default()
+    };
+    let found = visit.app.issue_check(&visit.caller, project, &new).await;
+    found.unwrap_or_default()
 }
 
 async fn file(

@@ -19,6 +19,7 @@ pub(crate) mod live;
 pub(crate) mod markdown;
 pub(crate) mod parts;
 pub(crate) mod plain;
+pub(crate) mod preflight;
 pub(crate) mod project;
 pub(crate) mod record;
 pub(crate) mod run;

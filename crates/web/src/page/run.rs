@@ -140,6 +140,7 @@ fn page<'a>(
     let body = html! {
         div.title { h1 { (title) } (state(words, &view.run.state)) }
         div #facts { (facts(visit, view, choices)) }
+        @if choices.may_steer { (steer_form(visit, view)) }
         section.log-part aria-labelledby="log-title" {
             div.title {
                 h2 #log-title { (words.get("run.log")) }
@@ -240,10 +241,53 @@ pub(crate) fn facts(visit: &Visit, view: &RunView, choices: &RunChoices) -> Mark
             }
             dt { (words.get("run.log")) } dd { (bytes(run.log_bytes.unsigned_abs())) }
         }
+        (steers(words, choices))
         @if choices.may_stop {
             form.inline method="post" action={ "/runs/" (run.id) "/cancel" } {
                 (parts::form_token(visit))
                 button.danger { (words.get("run.cancel")) }
+            }
+        }
+    }
+}
+
+/// What people said to it, and whether the agent has it.
+fn steers(words: &Words, choices: &RunChoices) -> Markup {
+    html! {
+        @if !choices.steers.is_empty() {
+            section.box aria-labelledby="steers" {
+                h2 #steers { (words.get("steer.said")) }
+                ul.steers {
+                    @for said in &choices.steers {
+                        li {
+                            div.prose { (markdown::render(&said.body)) }
+                            p.quiet { (said.author.label()) " · " (parts::time(said.created_at)) " · "
+                                (words.get(match (said.handed_at, said.late_at) {
+                                    (Some(_), _) => "steer.handed",
+                                    (None, Some(_)) => "steer.late",
+                                    (None, None) if said.interrupts => "steer.interrupting",
+                                    (None, None) => "steer.waiting",
+                                }))
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Outside of what the live stream replaces, so that words being typed stay.
+fn steer_form(visit: &Visit, view: &RunView) -> Markup {
+    let words = visit.words;
+    html! {
+        section.box.steer aria-labelledby="steer" {
+            h2 #steer { (words.get("steer.title")) }
+            form.stack method="post" action={ "/runs/" (view.run.id) "/steer" } {
+                (parts::form_token(visit))
+                label { (words.get("steer.hint")) textarea.short name="text" required maxlength="16000" {} }
+                label.check-line { input type="checkbox" name="now"; (words.get("steer.now")) }
+                button { (words.get("steer.send")) }
             }
         }
     }
@@ -415,6 +459,31 @@ pub(crate) async fn answer(Path(run): Path<String>, posted: Posted<Answer>) -> R
     };
     match answered.await {
         Ok(target) => Redirect::to(&target).into_response(),
+        Err(error) => visit.failed(error),
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Steering {
+    #[serde(default)]
+    text: String,
+    #[serde(default)]
+    now: String,
+}
+
+/// Says something to the run.
+pub(crate) async fn steer(Path(run): Path<String>, posted: Posted<Steering>) -> Response {
+    let visit = &posted.visit;
+    let said = async {
+        let text = posted.form.text.replace("\r\n", "\n");
+        let now = posted.form.now == "on";
+        visit
+            .app
+            .run_steer(&visit.caller, id(&run)?, &text, now)
+            .await
+    };
+    match said.await {
+        Ok(_) => Redirect::to(&format!("/runs/{run}#steers")).into_response(),
         Err(error) => visit.failed(error),
     }
 }

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 use nightshift_app::record::{
-    Decision, Head, Message, MessageKind, Review, Run, RunState, Verdict,
+    Decision, Head, Message, MessageKind, Review, Run, RunState, Steer, Verdict,
 };
 use nightshift_app::use_case::story::Story;
 use nightshift_domain::access::Actor;
@@ -87,6 +87,12 @@ pub(crate) fn list(words: &Words, story: &Story) -> Markup {
             .iter()
             .map(|made| (made.created_at, review(words, made, &home))),
     );
+    items.extend(
+        story
+            .steers
+            .iter()
+            .map(|said| (said.created_at, steer(words, said))),
+    );
     items.sort_by_key(|(at, _)| *at);
     html! {
         ol.timeline {
@@ -114,6 +120,16 @@ fn message(words: &Words, said: &Message) -> Markup {
     html! {
         p { b { (who(words, &said.author)) } " " (words.get(word))
             @if let Actor::Run { run, .. } = &said.author { " " a href={ "/runs/" (run) } { (words.get("event.run")) } }
+        }
+        div.prose.box { (markdown::render(&said.body)) }
+    }
+}
+
+fn steer(words: &Words, said: &Steer) -> Markup {
+    html! {
+        p { b { (who(words, &said.author)) } " " (words.get("event.steered")) " "
+            a href={ "/runs/" (said.run) } { (words.get("event.run")) }
+            @if said.late_at.is_some() { " · " span.quiet { (words.get("steer.late")) } }
         }
         div.prose.box { (markdown::render(&said.body)) }
     }

@@ -1,10 +1,11 @@
 //! Issues and their messages, as the wire says them.
 
-use nightshift_api::issue::{Budget, Issue, IssueLine, Message, Tryout};
+use nightshift_api::issue::{Budget, Finding, Issue, IssueLine, Message, Tryout};
 use nightshift_app::record::{self, MessageKind};
 use nightshift_app::use_case::issue as app;
 use nightshift_app::use_case::tryout::{TryoutState, TryoutView};
 use nightshift_domain::issue::Phase;
+use nightshift_domain::preflight;
 
 pub(crate) fn line(line: app::IssueLine) -> IssueLine {
     let issue = line.issue;
@@ -55,6 +56,7 @@ pub(crate) fn issue(view: app::IssueView) -> Issue {
         acceptance_run,
         acceptance_files,
         tryout: view.tryout.map(tryout),
+        preflight: view.preflight.into_iter().map(finding).collect(),
         budget: Budget {
             own_micro_usd: row.budget.cost_micro_usd,
             own_minutes: row.budget.minutes,
@@ -123,5 +125,15 @@ pub(crate) fn tryout(view: TryoutView) -> Tryout {
             bare("failed", format!("could not be tried: {}", failure.detail))
         }
         TryoutState::Stopped => bare("stopped", "was stopped".to_owned()),
+    }
+}
+
+pub(crate) fn finding(found: preflight::Finding) -> Finding {
+    Finding {
+        severity: found.severity.as_str().to_owned(),
+        code: found.code.as_str().to_owned(),
+        what: found.what,
+        cause: found.cause,
+        next: found.next,
     }
 }

@@ -1,7 +1,7 @@
 //! Runs and their ends, as the wire says them.
 
-use nightshift_api::run::Run;
-use nightshift_app::record::RunState;
+use nightshift_api::run::{Run, Steer};
+use nightshift_app::record::{self, RunState};
 use nightshift_app::use_case::finish::state_word;
 use nightshift_app::use_case::run::RunView;
 
@@ -30,7 +30,25 @@ pub(crate) fn run(view: RunView) -> Run {
         usage: run.usage,
         session: run.session.map(|session| session.id),
         log_bytes: run.log_bytes,
+        steers: Vec::new(),
         started_at: run.started_at,
         ended_at: run.ended_at,
+    }
+}
+
+pub(crate) fn steer(said: record::Steer) -> Steer {
+    Steer {
+        id: said.id,
+        run: said.run.0,
+        by: said.author.label(),
+        text: said.body,
+        now: said.interrupts,
+        state: match (said.handed_at, said.late_at) {
+            (Some(_), _) => "handed",
+            (None, Some(_)) => "late",
+            (None, None) => "waiting",
+        }
+        .to_owned(),
+        at: said.created_at,
     }
 }

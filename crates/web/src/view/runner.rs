@@ -1,9 +1,10 @@
 //! The runner protocol.
 
 use nightshift_api::runner::{
-    AuthorOrder, CommitOrder, Complete, End as ApiEnd, Limits, SessionState, WorkOrder,
+    AuthorOrder, CommitOrder, Complete, End as ApiEnd, Limits, SessionState, SteerOrder, WorkOrder,
 };
 use nightshift_app::Prepared;
+use nightshift_app::record::Steer;
 use nightshift_app::use_case::finish::{End, Ending};
 
 use super::project::git_path;
@@ -73,5 +74,15 @@ pub(crate) fn ending(complete: Complete) -> Ending {
         usage: complete.usage,
         session: complete.session.map(|session| (session.id, session.totals)),
         attempt: complete.attempt,
+        handed: complete.handed,
+    }
+}
+
+pub(crate) fn steer(said: Steer) -> SteerOrder {
+    SteerOrder {
+        id: said.id,
+        by: said.author.label(),
+        text: said.body,
+        now: said.interrupts,
     }
 }

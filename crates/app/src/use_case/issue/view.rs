@@ -15,6 +15,7 @@ use nightshift_store::{
 
 use super::{IssueLine, IssueView};
 use crate::use_case::account::alive;
+use crate::use_case::preflight::Known;
 use crate::{App, Caller, Error};
 
 impl App {
@@ -54,6 +55,22 @@ impl App {
             None => None,
         };
         let now = self.budget_of(&mut tx, &row).await?;
+        let preflight = match row.state.phase {
+            Phase::Draft | Phase::Ready => {
+                let known = Known {
+                    acceptance: acceptance.as_ref(),
+                    tryout: tryout.as_ref(),
+                    spent: now.left.as_ref().err(),
+                };
+                self.preflight_of(&mut tx, &found, &row, &known).await?
+            }
+            Phase::Working
+            | Phase::NeedsInput { .. }
+            | Phase::InReview
+            | Phase::Landing
+            | Phase::Done { .. }
+            | Phase::Closed { .. } => Vec::new(),
+        };
         let has_pull = pull::pull_get(&mut tx, row.id).await?.is_some();
         let messages = message::message_list(&mut tx, row.id).await?;
         let alive = self.runners_alive(&mut tx).await?;
@@ -64,6 +81,7 @@ impl App {
             blocked_by,
             acceptance,
             tryout,
+            preflight,
             budget: now.budget,
             spent: now.spent,
             has_pull,

@@ -15,7 +15,7 @@ use crate::draft::Draft;
 use crate::failure::{Done, Failure};
 use crate::filing::{Filing, in_order};
 use crate::issue_file::{IssueFile, TEMPLATE};
-use crate::view::issue::commands_of;
+use crate::view::issue::{commands_of, findings};
 use crate::words::{self, Number};
 
 /// Where the issue is, and what stands above its file.
@@ -88,6 +88,7 @@ impl Args {
         let mut screen = connection.output.screen();
         for issue in &issues {
             super::stands(&mut screen, issue);
+            findings(&mut screen, &issue.preflight);
         }
         let drafts = issues.iter().filter(|issue| issue.line.phase == "draft");
         let ready: Vec<_> = drafts

@@ -4,6 +4,7 @@ mod cancel;
 mod list;
 mod log;
 mod show;
+mod steer;
 
 use nightshift_api::run::{Run, RunPath, RunQuery};
 use nightshift_api::{Nothing, operations};
@@ -21,6 +22,8 @@ pub(crate) enum Command {
     Show(show::Args),
     /// Show what was said and done in a run
     Log(log::Args),
+    /// Say something to the agent while it works
+    Steer(steer::Args),
     /// Stop a run
     Cancel(cancel::Args),
 }
@@ -31,6 +34,7 @@ impl Command {
             Self::List(args) => args.run(connection).await,
             Self::Show(args) => args.run(connection).await,
             Self::Log(args) => args.run(connection).await,
+            Self::Steer(args) => args.run(connection).await,
             Self::Cancel(args) => args.run(connection).await,
         }
     }

@@ -6,7 +6,7 @@ use nightshift_domain::budget::dollars;
 use super::draft::{Content, DraftFile};
 use super::{Form, Wrong, is_draft, is_sealed, is_worked_on};
 use crate::page::words::Words;
-use crate::page::{Visit, board, live, markdown, parts, tryout};
+use crate::page::{Visit, board, live, markdown, parts, preflight, tryout};
 
 /// The whole page.
 pub(super) fn whole(visit: &Visit, form: &Form<'_>, title: &str) -> Markup {
@@ -33,7 +33,16 @@ pub(super) fn whole(visit: &Visit, form: &Form<'_>, title: &str) -> Markup {
                 (wrong(form.wrong, "body"))
                 textarea.prompt #body name="body" aria-describedby="body-hint body-wrong" { "\n" (draft.body) }
             }
-            div.actions { button name="do" value="preview" formnovalidate { (words.get("issue.preview")) } }
+            div.actions {
+                button name="do" value="preview" formnovalidate { (words.get("issue.preview")) }
+                button name="do" value="check" formnovalidate { (words.get("preflight.check")) }
+            }
+            div #preflight aria-live="polite" {
+                (preflight::list(words, form.found))
+                @if form.checked && form.found.is_empty() {
+                    p.notice { (words.get("preflight.nothing")) }
+                }
+            }
             div #preview aria-live="polite" {
                 @if form.preview {
                     section.box aria-labelledby="preview-title" {

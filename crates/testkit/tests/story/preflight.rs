@@ -1,0 +1,117 @@
+//! What would stop an issue, said while it is written.
+
+use nightshift_api::Nothing;
+use nightshift_api::issue::{Finding, NewIssue};
+use nightshift_api::operations as op;
+use nightshift_domain::access::Role;
+use nightshift_testkit::person::{home, place, sealed};
+use nightshift_testkit::{Person, World};
+
+async fn checks(who: &Person, new: NewIssue) -> Vec<Finding> {
+    who.call::<op::IssueCheck>(home("tally"), new)
+        .await
+        .expect("findings")
+        .items
+}
+
+fn codes(found: &[Finding]) -> Vec<&str> {
+    found.iter().map(|one| one.code.as_str()).collect()
+}
+
+fn hello() -> NewIssue {
+    NewIssue {
+        title: "Say hello".to_owned(),
+        body: "```sh\ntouch hello.txt\n```\n".to_owned(),
+        ..NewIssue::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_would_stop_it_is_said_before_and_after_filing() {
+    let world = World::new().await;
+    world.project_with("tally", "").await;
+    let alice = world.alice();
+    let found = checks(&alice, hello()).await;
+    assert_eq!(codes(&found), ["no-runner", "no-proof"]);
+    assert_eq!(found[0].severity, "stops");
+    let hand = world.hand("r1").await;
+    assert!(hand.claims().await.is_none());
+    let draft = alice
+        .files(
+            "tally",
+            NewIssue {
+                title: "Later".to_owned(),
+                ..NewIssue::default()
+            },
+        )
+        .await
+        .expect("a draft is filed whatever is found");
+    assert_eq!(codes(&draft.preflight), ["no-block", "no-proof"]);
+    let new = NewIssue {
+        agent: Some("gone".to_owned()),
+        blocked_by: vec![draft.line.number, 77],
+        acceptance: Some(sealed("t.sh", "false\n", "sh t.sh")),
+        ..hello()
+    };
+    assert_eq!(
+        codes(&checks(&alice, new).await),
+        [
+            "agent-unknown",
+            "blocked",
+            "blocked",
+            "order-short",
+            "untried"
+        ]
+    );
+    let new = NewIssue {
+        acceptance: Some(sealed("t.sh", "true\n", "sh t.sh")),
+        ..hello()
+    };
+    let number = alice.files("tally", new).await.expect("filed").line.number;
+    assert_eq!(
+        codes(&alice.sees("tally", number).await.preflight),
+        ["untried"]
+    );
+    alice
+        .call::<op::IssueTry>(place("tally", number), Nothing {})
+        .await
+        .expect("tried");
+    assert_eq!(codes(&alice.sees("tally", number).await.preflight), [""; 0]);
+    hand.tries(0, "").await.expect("tried");
+    let found = alice.sees("tally", number).await.preflight;
+    assert_eq!(codes(&found), ["tests-green"]);
+    assert!(found[0].next.contains("may pass already"), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_settings_file_and_a_missing_branch_are_found() {
+    let world = World::new().await;
+    let alice = world.alice();
+    alice.makes_project("tally").await;
+    let hand = world.hand("r1").await;
+    assert!(hand.claims().await.is_none());
+    assert_eq!(
+        codes(&checks(&alice, hello()).await),
+        ["no-base", "no-proof"]
+    );
+    let checkout = world.checkout("tally", alice.token());
+    checkout.write(".nightshift/config.toml", "[[chek]]\n");
+    checkout.commit("broken");
+    checkout.push(&["HEAD:refs/heads/main"]).expect("pushed");
+    world.settle().await;
+    let found = checks(&alice, hello()).await;
+    assert_eq!(codes(&found), ["config-broken", "no-proof"]);
+    assert!(found[0].cause.contains("line 1"), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_asks_in_vain() {
+    let world = World::new().await;
+    world.project("tally").await;
+    let reader = world.person("rita", &[("tally", Role::Reader)]).await;
+    let refused = reader
+        .call::<op::IssueCheck>(home("tally"), hello())
+        .await
+        .expect_err("it is not theirs to file");
+    assert_eq!(refused.kind(), Some("forbidden"));
+}
