@@ -81,13 +81,13 @@ async fn a_form_says_what_would_stop_it_and_tries_its_tests() {
         "{form}"
     );
     let hand = world.hand("r1").await;
-    hand.tries(127, "sh: 1: frobnicate: not found <b>")
+    hand.tries(127, "<b>\nsh: 1: frobnicate: not found")
         .await
         .expect("tried");
     let form = browser.get("/p/tally/1/edit").await.text;
     for shown in [
         "does not run: the program frobnicate is missing",
-        "not found &lt;b&gt;",
+        "&lt;b&gt;\nsh: 1",
     ] {
         assert!(form.contains(shown), "{shown}: {form}");
     }

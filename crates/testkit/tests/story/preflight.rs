@@ -78,6 +78,8 @@ async fn what_would_stop_it_is_said_before_and_after_filing() {
         .expect("tried");
     assert_eq!(codes(&alice.sees("tally", number).await.preflight), [""; 0]);
     hand.tries(0, "").await.expect("tried");
+    // A runner is known by what it said last: this one takes all kinds again.
+    assert!(hand.claims().await.is_none());
     let found = alice.sees("tally", number).await.preflight;
     assert_eq!(codes(&found), ["tests-green"]);
     assert!(found[0].next.contains("may pass already"), "{found:?}");
