@@ -24,7 +24,7 @@ pub struct Client {
 pub enum CallError {
     /// The server answered with a problem.
     #[error("{0}")]
-    Problem(Problem),
+    Problem(Box<Problem>),
     /// The server did not answer.
     #[error("no answer from {server}: {cause}; is it running? (`nightshift up`)")]
     Unreachable {
@@ -188,7 +188,7 @@ impl Client {
             .await
             .map_err(|error| self.unreachable(&error))?;
         match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) => Err(CallError::Problem(problem)),
+            Ok(problem) => Err(CallError::Problem(Box::new(problem))),
             Err(_) => Err(CallError::Strange {
                 server: self.server.clone(),
                 cause: format!("status {status}"),

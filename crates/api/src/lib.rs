@@ -14,9 +14,10 @@ pub mod project;
 pub mod pull;
 pub mod run;
 pub mod runner;
+pub mod settings;
 
 pub use operation::{Method, Needs, Operation};
-pub use problem::Problem;
+pub use problem::{FieldProblem, Problem};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -14,6 +14,7 @@ use crate::run::{NewSteer, Run, RunPath, RunQuery, Steer};
 use crate::runner::{
     ClaimAnswer, ClaimRequest, Complete, Completed, Heartbeat, HeartbeatAnswer, RunnerLine,
 };
+use crate::settings::{EditSettings, SavedSettings, Settings};
 use crate::{Method, Needs, Nothing, Page, PageQuery};
 
 crate::operations! {
@@ -39,6 +40,10 @@ crate::operations! {
     ProjectList = "project.list" Get "/api/v1/projects" Person (Nothing, Nothing, Nothing) -> Page<Project>;
     /// Shows a project.
     ProjectGet = "project.get" Get "/api/v1/projects/{project}" Person (ProjectPath, Nothing, Nothing) -> Project;
+    /// Shows a project's settings: the file, what is wrong with it, and what holds.
+    SettingsGet = "settings.get" Get "/api/v1/projects/{project}/settings" Person (ProjectPath, Nothing, Nothing) -> Settings;
+    /// Changes a project's settings by a commit on its default branch.
+    SettingsSave = "settings.save" Patch "/api/v1/projects/{project}/settings" Person (ProjectPath, Nothing, EditSettings) -> SavedSettings;
     /// Lists a project's members.
     MemberList = "member.list" Get "/api/v1/projects/{project}/members" Person (ProjectPath, Nothing, Nothing) -> Page<Member>;
     /// Gives a person a role in a project.

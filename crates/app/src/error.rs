@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use nightshift_domain::config::ConfigError;
 use nightshift_domain::{issue, job};
 use nightshift_git::GitError;
 use nightshift_store::Error as StoreError;
@@ -35,6 +36,12 @@ pub enum Error {
     Invalid {
         /// Which field, why, and what is expected.
         detail: String,
+    },
+    /// A file that was sent is not acceptable; each mistake has its place.
+    #[error("{}", told(.problems))]
+    Unfit {
+        /// What is wrong; never empty.
+        problems: Vec<ConfigError>,
     },
     /// A rule forbids it in the present state.
     #[error("{detail}")]
@@ -113,6 +120,10 @@ impl Error {
         }
     }
 
+    pub(crate) fn unfit(problems: Vec<ConfigError>) -> Self {
+        Self::Unfit { problems }
+    }
+
     pub(crate) fn refused(detail: impl Into<String>) -> Self {
         Self::Refused {
             detail: detail.into(),
@@ -124,6 +135,15 @@ impl Error {
             detail: detail.into(),
         }
     }
+}
+
+/// All mistakes in one text, for whoever reads no fields.
+fn told(problems: &[ConfigError]) -> String {
+    let one = |problem: &ConfigError| {
+        let field = problem.field.as_ref().map(|field| format!("`{field}`: "));
+        format!("{}{}", field.unwrap_or_default(), problem.message)
+    };
+    problems.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 impl From<StoreError> for Error {

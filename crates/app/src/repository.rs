@@ -9,7 +9,7 @@ use nightshift_domain::config::{self, Config, ConfigError};
 use nightshift_domain::git_name::{ObjectId, RefName};
 use nightshift_domain::id::{IssueId, ProjectId};
 use nightshift_domain::issue::Event;
-use nightshift_git::{GitError, RefUpdate, Repository};
+use nightshift_git::{GitError, Mode, RefUpdate, Repository};
 use nightshift_store::Tx;
 use nightshift_store::project::Project;
 use nightshift_store::pull_head::Head;
@@ -20,7 +20,24 @@ use crate::change::Context;
 use crate::{App, Error};
 
 /// The largest settings file that is read, in bytes.
-const MAX_CONFIG: u64 = 256 << 10;
+pub(crate) const MAX_CONFIG: u64 = 256 << 10;
+
+/// What stands at the settings file's place.
+pub(crate) enum SettingsFile {
+    /// Nothing: all is default.
+    Absent,
+    /// A file that can be read, good or not.
+    Text {
+        /// Its object.
+        blob: ObjectId,
+        /// Its mode.
+        mode: Mode,
+        /// Its content.
+        text: String,
+    },
+    /// Something that is never read as settings.
+    Unusable(ConfigError),
+}
 
 impl App {
     /// The repository of a project.
@@ -89,22 +106,43 @@ impl App {
         id: ProjectId,
         tip: &ObjectId,
     ) -> Result<Result<Config, ConfigError>, Error> {
+        Ok(match self.settings_file(id, tip).await? {
+            SettingsFile::Absent => Ok(Config::default()),
+            SettingsFile::Text { text, .. } => Config::parse(&text),
+            SettingsFile::Unusable(error) => Err(error),
+        })
+    }
+
+    /// What stands at the settings file's place in a commit.
+    pub(crate) async fn settings_file(
+        &self,
+        id: ProjectId,
+        tip: &ObjectId,
+    ) -> Result<SettingsFile, Error> {
         let repository = self.repository(id)?;
         let Some(blob) = repository.read_blob(tip, config::PATH, MAX_CONFIG).await? else {
-            return Ok(Ok(Config::default()));
+            return Ok(SettingsFile::Absent);
         };
-        if blob.truncated {
-            return Ok(Err(ConfigError {
+        let unusable = |message: String| {
+            Ok(SettingsFile::Unusable(ConfigError {
+                field: None,
                 line: None,
-                message: format!("the file is larger than {MAX_CONFIG} bytes"),
-            }));
+                message,
+            }))
+        };
+        if blob.mode == Mode::Symlink {
+            return unusable("it is a symbolic link, which is not followed".to_owned());
+        }
+        if blob.truncated {
+            return unusable(format!("the file is larger than {MAX_CONFIG} bytes"));
         }
         match String::from_utf8(blob.bytes) {
-            Ok(text) => Ok(Config::parse(&text)),
-            Err(_) => Ok(Err(ConfigError {
-                line: None,
-                message: "the file is not UTF-8".to_owned(),
-            })),
+            Ok(text) => Ok(SettingsFile::Text {
+                blob: blob.id,
+                mode: blob.mode,
+                text,
+            }),
+            Err(_) => unusable("the file is not UTF-8".to_owned()),
         }
     }
 

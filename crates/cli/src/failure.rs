@@ -141,9 +141,10 @@ mod tests {
                 title: String::new(),
                 status,
                 detail: "so it is".to_owned(),
+                errors: Vec::new(),
                 request_id: Some("r1".to_owned()),
             };
-            let failure = Failure::from(CallError::Problem(problem));
+            let failure = Failure::from(CallError::Problem(Box::new(problem)));
             (failure.exit, failure.message)
         };
         let exit = |status| of(status, "x");

@@ -11,6 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::budget::{self, Budget};
 use crate::check::Check;
 
+pub mod edit;
+pub mod field;
+mod place;
+pub mod sheet;
+
 /// Where the file lives.
 pub const PATH: &str = ".nightshift/config.toml";
 /// The agent that exists without being configured.
@@ -154,6 +159,9 @@ pub struct Repair {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{PATH}{place}: {message}", place = .line.map(|l| format!(", line {l}")).unwrap_or_default())]
 pub struct ConfigError {
+    /// The key, such as `check[1].timeout` (rows counted from 0), where it can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
     /// The line, counted from 1, where it can be told.
     pub line: Option<usize>,
     /// What is wrong and what is expected.
@@ -207,9 +215,19 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong, with its line where the reader knows it.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let file: File = toml::from_str(text).map_err(|error| ConfigError {
-            line: error.span().map(|span| line_of(text, span.start)),
-            message: error.message().to_owned(),
+        let file: File = toml::from_str(text).map_err(|error| {
+            let start = error.span().map(|span| span.start);
+            let field = start.and_then(|byte| place::field_at(text, byte));
+            let missing = error.message().strip_prefix("missing field `");
+            let missing = missing.and_then(|rest| rest.strip_suffix('`'));
+            ConfigError {
+                field: match (field, missing) {
+                    (Some(above), Some(key)) => Some(format!("{above}.{key}")),
+                    (field, _) => field,
+                },
+                line: start.map(|byte| line_of(text, byte)),
+                message: plainly(error.message(), missing),
+            }
         })?;
         file.check(text)
     }
@@ -229,6 +247,20 @@ impl Config {
             .map(|agent| agent.name.as_str())
             .collect();
         names.join(", ")
+    }
+}
+
+/// The parser's words, where they speak of the program's types rather than of the file.
+fn plainly(message: &str, missing: Option<&str>) -> String {
+    match missing {
+        Some(key) => format!("`{key}` is missing, and has no default: give it"),
+        None => message
+            .replace("expected u8", "expected a number from 0 to 255")
+            .replace(
+                "expected a sequence",
+                "expected a list, such as [\"a\", \"b\"]",
+            )
+            .replace("expected a boolean", "expected true or false"),
     }
 }
 
@@ -271,7 +303,7 @@ struct FileEnvironment {
 #[serde(deny_unknown_fields)]
 struct FileCheck {
     name: toml::Spanned<String>,
-    run: String,
+    run: toml::Spanned<String>,
     timeout: Option<Span>,
 }
 
@@ -378,6 +410,7 @@ impl File {
     fn check(self, text: &str) -> Result<Config, ConfigError> {
         let defaults = Config::default();
         let fail = |span: std::ops::Range<usize>, message: String| ConfigError {
+            field: place::field_at(text, span.start),
             line: Some(line_of(text, span.start)),
             message,
         };
@@ -392,9 +425,14 @@ impl File {
                     format!("check {name:?} is defined twice: give each check its own name");
                 return Err(fail(check.name.span(), message));
             }
+            if check.run.get_ref().trim().is_empty() {
+                let message =
+                    "a check that runs nothing would always be green: give its command line";
+                return Err(fail(check.run.span(), message.to_owned()));
+            }
         }
         let mut agents = vec![Agent::script()];
-        for agent in self.agent {
+        for (at, agent) in self.agent.into_iter().enumerate() {
             let name = agent.name.get_ref().clone();
             if !is_name(&name) {
                 return Err(fail(agent.name.span(), bad_name("agent", &name)));
@@ -405,10 +443,12 @@ impl File {
                 return Err(fail(agent.name.span(), message));
             }
             if (agent.harness == Harness::Command) != agent.command.is_some() {
-                let message = format!(
-                    "agent {name:?}: `command` belongs to harness \"command\" and is needed there"
-                );
-                return Err(fail(agent.name.span(), message));
+                let message =
+                    "`command` belongs to harness \"command\" and is needed there".to_owned();
+                return Err(ConfigError {
+                    field: Some(format!("agent[{at}].command")),
+                    ..fail(agent.name.span(), message)
+                });
             }
             agents.retain(|known| known.name != name);
             agents.push(Agent {
@@ -438,7 +478,7 @@ impl File {
                 .into_iter()
                 .map(|check| Check {
                     name: check.name.into_inner(),
-                    run: check.run,
+                    run: check.run.into_inner(),
                     timeout_s: check.timeout.map_or(DEFAULT_TIMEOUT_S, |span| span.0),
                 })
                 .collect(),

@@ -72,6 +72,22 @@ impl Repository {
         }))
     }
 
+    /// The content of a blob by its own id, at most `limit` bytes of it; `None` if there is none.
+    pub async fn read_object(
+        &self,
+        id: &ObjectId,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, GitError> {
+        let call = self.call("cat-file").args(["blob", id.as_str()]);
+        match call.output_limit(limit).run_cut().await {
+            Ok((said, _cut)) => Ok(Some(said.stdout)),
+            Err(GitError::Failed {
+                code: Some(128), ..
+            }) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
     /// The entries below `prefix` (empty: the root) in a commit or tree, sorted as git does, at
     /// most `limit`; the second value says that there are more.
     pub async fn list_tree(

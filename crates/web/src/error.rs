@@ -4,7 +4,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use nightshift_api::Problem;
+use nightshift_api::{FieldProblem, Problem};
 use nightshift_app::Error;
 
 /// An error on its way out.
@@ -44,6 +44,11 @@ impl IntoResponse for Failure {
                 "invalid",
                 "Not acceptable",
             ),
+            Error::Unfit { .. } => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid",
+                "Not acceptable",
+            ),
             Error::Refused { .. } => (StatusCode::CONFLICT, "refused", "Refused by a rule"),
             Error::Conflict { .. } => (StatusCode::CONFLICT, "conflict", "Changed meanwhile"),
             Error::StaleHead { .. } => (StatusCode::CONFLICT, "stale-head", "The head moved"),
@@ -56,7 +61,14 @@ impl IntoResponse for Failure {
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Our fault")
             }
         };
-        let mut answer = problem(status, kind, title, self.0.to_string());
+        let errors = match &self.0 {
+            Error::Unfit { problems } => problems
+                .iter()
+                .map(crate::view::settings::problem)
+                .collect(),
+            _ => Vec::new(),
+        };
+        let mut answer = problem_at(status, kind, title, self.0.to_string(), errors);
         if status == StatusCode::UNAUTHORIZED {
             let ask = HeaderValue::from_static("Basic realm=\"nightshift\", charset=\"UTF-8\"");
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, ask);
@@ -76,12 +88,23 @@ pub(crate) struct Detail(pub(crate) String);
 
 /// A problem document as an answer.
 pub(crate) fn problem(status: StatusCode, kind: &str, title: &str, detail: String) -> Response {
+    problem_at(status, kind, title, detail, Vec::new())
+}
+
+fn problem_at(
+    status: StatusCode,
+    kind: &str,
+    title: &str,
+    detail: String,
+    errors: Vec<FieldProblem>,
+) -> Response {
     let kept = Detail(detail.clone());
     let body = Problem {
         kind: format!("/problems/{kind}"),
         title: title.to_owned(),
         status: status.as_u16(),
         detail,
+        errors,
         request_id: None,
     };
     let mut answer = (status, Json(body)).into_response();

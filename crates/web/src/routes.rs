@@ -106,6 +106,8 @@ fn projects(router: Router<App>) -> Router<App> {
     let router = bind::<op::ProjectCreate, _, _>(router, project::create);
     let router = bind::<op::ProjectList, _, _>(router, project::list);
     let router = bind::<op::ProjectGet, _, _>(router, project::get);
+    let router = bind::<op::SettingsGet, _, _>(router, project::settings_get);
+    let router = bind::<op::SettingsSave, _, _>(router, project::settings_save);
     let router = bind::<op::MemberList, _, _>(router, project::member_list);
     let router = bind::<op::MemberSet, _, _>(router, project::member_set);
     bind::<op::MemberRemove, _, _>(router, project::member_remove)
@@ -211,13 +213,17 @@ fn plans(router: Router<App>) -> Router<App> {
     use axum::extract::DefaultBodyLimit;
     use axum::routing::{get, post};
 
-    use crate::page::{board, issue, issue_form, project};
+    use crate::page::{board, issue, issue_form, project, settings};
     let room = DefaultBodyLimit::max(MAX_BODY);
     router
         .route("/board", get(board::show))
         .route("/projects", get(project::list).post(project::create))
         .route("/p/{project}", get(project::show))
         .route("/p/{project}/members", post(project::set_member))
+        .route(
+            "/p/{project}/settings",
+            get(settings::show).post(settings::submit),
+        )
         .route(
             "/p/{project}/new",
             get(issue_form::new).post(issue_form::create).layer(room),

@@ -29,7 +29,15 @@ pub(super) const USED: Rule = Rule {
 };
 
 /// All that `domain` may be built on.
-const DOMAIN: &[&str] = &["jiff", "serde", "serde_json", "thiserror", "toml", "uuid"];
+const DOMAIN: &[&str] = &[
+    "jiff",
+    "serde",
+    "serde_json",
+    "thiserror",
+    "toml",
+    "toml_edit",
+    "uuid",
+];
 
 /// Libraries that have a home, with the crates that may be built on them.
 const HOMES: &[(&str, &[&str])] = &[

@@ -15,6 +15,7 @@ pub mod pull;
 pub mod push;
 pub mod run;
 pub mod session;
+pub mod settings;
 pub mod steer;
 pub mod story;
 pub mod transcript;

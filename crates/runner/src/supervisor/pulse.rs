@@ -180,13 +180,14 @@ mod tests {
     #[test]
     fn only_a_clear_word_of_the_server_loses_a_run() {
         let said = |status, kind: &str| {
-            is_gone(&CallError::Problem(Problem {
+            is_gone(&CallError::Problem(Box::new(Problem {
                 kind: format!("/problems/{kind}"),
                 title: String::new(),
                 status,
                 detail: String::new(),
+                errors: Vec::new(),
                 request_id: None,
-            }))
+            })))
         };
         assert!(said(409, "stale-epoch") && said(409, "refused") && said(404, "not-found"));
         assert!(!said(409, "conflict") && !said(401, "unauthenticated"));

@@ -229,6 +229,7 @@ fn problem(status: u16, kind: &str) -> Response {
         title: kind.to_owned(),
         status,
         detail: kind.to_owned(),
+        errors: Vec::new(),
         request_id: None,
     };
     (StatusCode::from_u16(status).unwrap(), Json(problem)).into_response()

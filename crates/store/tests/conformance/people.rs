@@ -206,6 +206,7 @@ pub(crate) async fn projects(w: World) {
         Some(project.clone())
     );
     let error = ConfigError {
+        field: Some("check[0].run".to_owned()),
         line: Some(3),
         message: "unknown key".to_owned(),
     };

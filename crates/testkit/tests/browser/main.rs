@@ -235,6 +235,7 @@ async fn e2e_browser_every_page_for_everybody() {
         "/p/night/2/change?split=1",
         "/board",
         "/p/night",
+        "/p/night/settings",
         "/p/night/new",
         "/p/night/5/edit",
         "/projects",
@@ -246,5 +247,16 @@ async fn e2e_browser_every_page_for_everybody() {
     let mut arguments = vec![world.url.as_str(), alice.token()];
     arguments.extend(paths);
     let said = drive("pages.mjs", &arguments);
-    assert!(said.contains("13 pages"), "{said}");
+    assert!(said.contains("14 pages"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn e2e_browser_settings_by_keys_with_scripts_and_without() {
+    let world = World::new().await;
+    world.project("night").await;
+    let said = drive(
+        "settings.mjs",
+        &[&world.url, world.alice().token(), "night"],
+    );
+    assert!(said.contains("with scripts and without"), "{said}");
 }

@@ -173,6 +173,9 @@ impl Stage {
                 body = json!({ "name": format!("u{}", self.made) });
             }
             "token.create" => body = json!({ "label": "mine" }),
+            "settings.get" => {}
+            // Nothing to change: whoever may change them learns that.
+            "settings.save" => body = json!({ "set": { "merge.method": null } }),
             "project.create" => {
                 self.made += 1;
                 body = json!({ "name": format!("p{}", self.made) });

@@ -6,4 +6,5 @@ mod live;
 mod log;
 mod plan;
 mod session;
+mod settings;
 mod watch;

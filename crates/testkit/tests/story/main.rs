@@ -5,5 +5,6 @@ mod budget;
 mod happy;
 mod preflight;
 mod steer;
+mod settings;
 mod told;
 mod tried;

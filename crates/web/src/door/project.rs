@@ -1,7 +1,8 @@
-//! Projects and their members.
+//! Projects, their settings and their members.
 
 use nightshift_api::operations as op;
 use nightshift_api::project::{Member, Project};
+use nightshift_api::settings::{SavedSettings, Settings};
 use nightshift_api::{Nothing, Page};
 
 use super::whole;
@@ -31,6 +32,23 @@ pub(crate) async fn get(call: Call<op::ProjectGet>) -> Result<Project, Failure> 
         .project_get(&call.caller, &call.path.project)
         .await?;
     Ok(view::project::project(found))
+}
+
+pub(crate) async fn settings_get(call: Call<op::SettingsGet>) -> Result<Settings, Failure> {
+    let found = call
+        .app
+        .settings_get(&call.caller, &call.path.project)
+        .await?;
+    Ok(view::settings::settings(found))
+}
+
+pub(crate) async fn settings_save(call: Call<op::SettingsSave>) -> Result<SavedSettings, Failure> {
+    let save = view::settings::save(call.input)?;
+    let saved = call
+        .app
+        .settings_save(&call.caller, &call.path.project, &save)
+        .await?;
+    Ok(view::settings::saved(saved))
 }
 
 pub(crate) async fn member_list(call: Call<op::MemberList>) -> Result<Page<Member>, Failure> {

@@ -25,6 +25,7 @@ pub(crate) mod record;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod server;
+pub(crate) mod settings;
 pub(crate) mod sign_in;
 pub(crate) mod timeline;
 pub(crate) mod tryout;

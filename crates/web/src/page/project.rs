@@ -62,7 +62,8 @@ fn table(words: &Words, cards: &[ProjectCard]) -> Markup {
                 th scope="row" {
                     a href={ "/p/" (card.project.name) } { (card.project.name) }
                     @if let Some(error) = &card.project.config_error {
-                        p.notice.bad { (words.get("projects.broken")) " " code { (error) } }
+                        p.notice.bad { (words.get("projects.broken")) " " code { (error) } " "
+                            a href={ "/p/" (card.project.name) "/settings" } { (words.get("settings.repair")) } }
                     }
                 }
                 td { @match &card.project.config_commit {
@@ -184,7 +185,8 @@ fn head(words: &Words, headers: &HeaderMap, home: &ProjectHome) -> Markup {
             a href={ "/p/" (name) "/settings" } { (words.get("project.settings")) }
         }
         @if let Some(error) = &home.project.config_error {
-            p.notice.bad { b { (words.get("projects.broken")) } " " code { (error) } }
+            p.notice.bad { b { (words.get("projects.broken")) } " " code { (error) } " "
+                a href={ "/p/" (name) "/settings" } { (words.get("settings.repair")) } }
         }
         p.facts {
             span { (words.get("project.clone")) " " code { (clone_address(headers, name)) } }

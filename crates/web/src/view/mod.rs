@@ -6,3 +6,4 @@ pub(crate) mod project;
 pub(crate) mod pull;
 pub(crate) mod run;
 pub(crate) mod runner;
+pub(crate) mod settings;

@@ -3,6 +3,7 @@
 pub(crate) mod add;
 mod list;
 mod member;
+mod settings;
 mod show;
 
 use crate::connection::Connection;
@@ -17,6 +18,8 @@ pub(crate) enum Command {
     List,
     /// Show a project: its checks, its agents, its issues
     Show(show::Args),
+    /// Show a project's settings, or change them by a commit
+    Settings(settings::Args),
     /// List members
     Members,
     /// Give a person a role, or take them out
@@ -30,6 +33,7 @@ impl Command {
             Self::Add(args) => args.run(connection).await,
             Self::List => list::run(connection).await,
             Self::Show(args) => args.run(connection).await,
+            Self::Settings(args) => args.run(connection).await,
             Self::Members => member::list(connection).await,
             Self::Member(command) => command.run(connection).await,
         }
