@@ -14,6 +14,7 @@ pub mod project;
 pub mod pull;
 pub mod run;
 pub mod runner;
+pub mod server;
 pub mod settings;
 
 pub use operation::{Method, Needs, Operation};

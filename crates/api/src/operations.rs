@@ -12,8 +12,10 @@ use crate::project::{
 use crate::pull::{NewReview, Pull, PullLine, QueueLine};
 use crate::run::{NewSteer, Run, RunPath, RunQuery, Steer};
 use crate::runner::{
-    ClaimAnswer, ClaimRequest, Complete, Completed, Heartbeat, HeartbeatAnswer, RunnerLine,
+    ClaimAnswer, ClaimRequest, Complete, Completed, Heartbeat, HeartbeatAnswer, Revoked,
+    RunnerLine, RunnerPath,
 };
+use crate::server::Server;
 use crate::settings::{EditSettings, SavedSettings, Settings};
 use crate::{Method, Needs, Nothing, Page, PageQuery};
 
@@ -100,6 +102,10 @@ crate::operations! {
     NotificationList = "notification.list" Get "/api/v1/notifications" Person (Nothing, NotificationQuery, Nothing) -> Page<Notification>;
     /// Marks a notification read.
     NotificationRead = "notification.read" Post "/api/v1/notifications/{notification}/read" Person (NotificationPath, Nothing, Nothing) -> Nothing;
+    /// Shows whether the server is well, and how much room it takes; administrators only.
+    ServerGet = "server.get" Get "/api/v1/server" Person (Nothing, Nothing, Nothing) -> Server;
+    /// Makes every token of a runner stop working; administrators only.
+    RunnerRevoke = "runner.revoke" Post "/api/v1/runners/{runner}/revoke" Person (RunnerPath, Nothing, Nothing) -> Revoked;
     /// Lists runners.
     RunnerList = "runner.list" Get "/api/v1/runners" Person (Nothing, Nothing, Nothing) -> Page<RunnerLine>;
     /// An agent asks the person; the run ends and is resumed with the answer.
@@ -158,6 +164,17 @@ pub const EVENT_STREAM: RawOperation = RawOperation {
     answers: "text/event-stream",
 };
 
+/// The audit log, to be kept elsewhere.
+pub const EVENT_EXPORT: RawOperation = RawOperation {
+    id: "event.export",
+    method: Method::Get,
+    path: "/api/v1/events/export",
+    needs: Needs::Person,
+    summary: "Exports the audit log, oldest first: newline-delimited JSON of a project, or to an administrator of all; by person, kind (`pull.approved`, or `pull`) and time (RFC 3339, `until` excluded).",
+    query: &["project", "person", "kind", "from", "until", "after"],
+    answers: "application/x-ndjson",
+};
+
 /// A pull request's diff as text.
 pub const PULL_DIFF: RawOperation = RawOperation {
     id: "pull.diff",
@@ -186,6 +203,7 @@ pub const RAW: &[RawOperation] = &[
     LOG_READ,
     LOG_STREAM,
     EVENT_STREAM,
+    EVENT_EXPORT,
     PULL_DIFF,
     OPENAPI_GET,
 ];

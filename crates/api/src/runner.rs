@@ -268,3 +268,17 @@ pub struct RunnerLine {
     #[schemars(with = "String")]
     pub last_seen_at: Timestamp,
 }
+
+/// The name of a runner in a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunnerPath {
+    /// The runner's name.
+    pub runner: String,
+}
+
+/// How many tokens stopped working.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Revoked {
+    /// How many.
+    pub tokens: i64,
+}

@@ -66,6 +66,10 @@ struct Inner {
     hashing: tokio::sync::Semaphore,
     branches: std::sync::Mutex<reconcile::Seen>,
     repeating: keyed::Locks<[u8; 32]>,
+    /// When the reconcilers last looked at everything, in seconds since 1970; 0 for never.
+    ticked: std::sync::atomic::AtomicI64,
+    /// What the last walk through the data found.
+    storage: std::sync::Mutex<Option<Arc<use_case::storage::Storage>>>,
 }
 
 impl App {
@@ -98,6 +102,8 @@ impl App {
             hashing: tokio::sync::Semaphore::new(use_case::session::HASHING_AT_ONCE),
             branches: std::sync::Mutex::default(),
             repeating: keyed::Locks::default(),
+            ticked: std::sync::atomic::AtomicI64::default(),
+            storage: std::sync::Mutex::default(),
         })))
     }
 

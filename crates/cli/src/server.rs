@@ -141,6 +141,7 @@ pub(crate) async fn serve(opened: Opened, listener: TcpListener, stop: Cancellat
         targets,
         stop.clone().cancelled_owned(),
     ));
+    let measuring = tokio::spawn(driver::measure(app.clone(), stop.clone().cancelled_owned()));
     let answering = axum::serve(listener, nightshift_web::router(app))
         .with_graceful_shutdown(stop.clone().cancelled_owned());
     // Streams and waiting claims end only when somebody cuts them.
@@ -157,6 +158,7 @@ pub(crate) async fn serve(opened: Opened, listener: TcpListener, stop: Cancellat
     driving.await.ok();
     // A delivery that is under way is repeated with the same id at the next start.
     delivering.abort();
+    measuring.abort();
     warming.await.ok();
     served.map_err(|error| Failure::failed(format!("the server broke off: {error}")))
 }

@@ -176,9 +176,40 @@ pub fn allowed(standing: Standing, action: Action) -> bool {
     }
 }
 
+/// Whether a project keeps a maintainer when this person gets this role, or none. Who has no
+/// maintainer anyway loses none.
+#[must_use]
+pub fn keeps_maintainer(members: &[(UserId, Role)], who: UserId, role: Option<Role>) -> bool {
+    let mut maintainers = members.iter().filter(|(_, role)| *role == Role::Maintainer);
+    let was = maintainers.clone().any(|(id, _)| *id == who);
+    !was || role == Some(Role::Maintainer) || maintainers.any(|(id, _)| *id != who)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_maintainer_stays() {
+        let id = |n: u128| UserId(uuid::Uuid::from_u128(n));
+        let (ann, ben) = (id(1), id(2));
+        use Role::{Maintainer, Reader, Writer};
+        let one = [(ann, Maintainer), (ben, Writer)];
+        let two = [(ann, Maintainer), (ben, Maintainer)];
+        for (members, who, role, keeps) in [
+            (&one[..], ann, None, false),
+            (&one, ann, Some(Reader), false),
+            (&one, ann, Some(Maintainer), true),
+            (&one, ben, None, true),
+            (&one, ben, Some(Maintainer), true),
+            (&one, id(3), Some(Reader), true),
+            (&two, ann, None, true),
+            (&[(ben, Writer)], ben, None, true),
+        ] {
+            let said = keeps_maintainer(members, who, role);
+            assert_eq!(said, keeps, "{members:?} {who} {role:?}");
+        }
+    }
 
     #[test]
     fn the_whole_table() {

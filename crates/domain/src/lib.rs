@@ -14,6 +14,7 @@ pub mod diagram;
 pub mod facts;
 pub mod failure;
 pub mod git_name;
+pub mod health;
 pub mod id;
 pub mod issue;
 pub mod job;

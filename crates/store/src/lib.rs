@@ -32,6 +32,7 @@ pub mod review;
 pub mod review_draft;
 pub mod run;
 pub mod runner;
+pub mod size;
 pub mod standing;
 pub mod steer;
 pub mod token;
@@ -62,6 +63,7 @@ pub use review::*;
 pub use review_draft::*;
 pub use run::*;
 pub use runner::*;
+pub use size::*;
 pub use standing::*;
 pub use steer::*;
 pub use token::*;
@@ -97,6 +99,7 @@ static REGISTRY: &[&[&statement::Statement]] = &[
     review_draft::STATEMENTS,
     run::STATEMENTS,
     runner::STATEMENTS,
+    size::STATEMENTS,
     standing::STATEMENTS,
     steer::STATEMENTS,
     token::STATEMENTS,

@@ -70,6 +70,8 @@ sql! { "token";
     LIST_OF_USER = both(concat!("SELECT ", columns!(), " FROM tokens WHERE user_id = $1 ORDER BY created_at, id"));
     REVOKE = both("UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL");
     REVOKE_LABELLED = both("UPDATE tokens SET revoked_at = $3 WHERE user_id = $1 AND label = $2 AND revoked_at IS NULL");
+    // Looks at all tokens; an administrator does it once in a while.
+    REVOKE_RUNNER = both("UPDATE tokens SET revoked_at = $2 WHERE runner_id = $1 AND revoked_at IS NULL");
     REVOKE_RUN = both("UPDATE tokens SET revoked_at = $2 WHERE run_id = $1 AND revoked_at IS NULL");
 }
 
@@ -200,4 +202,13 @@ pub async fn token_revoke_labelled(
 /// Revokes every token of a run.
 pub async fn token_revoke_run(tx: &mut Tx, run: RunId, at: Timestamp) -> Result<(), Error> {
     tx.run(&REVOKE_RUN, values![run, at]).await.map(|_| ())
+}
+
+/// Revokes every token of a runner; how many there were to revoke.
+pub async fn token_revoke_runner(
+    tx: &mut Tx,
+    runner: RunnerId,
+    at: Timestamp,
+) -> Result<i64, Error> {
+    tx.count(&REVOKE_RUNNER, values![runner, at]).await
 }

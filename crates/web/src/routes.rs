@@ -85,6 +85,10 @@ fn raw(router: Router<App>) -> Router<App> {
             op::EVENT_STREAM.path,
             method(op::EVENT_STREAM.method, stream::events),
         )
+        .route(
+            op::EVENT_EXPORT.path,
+            method(op::EVENT_EXPORT.method, event::export),
+        )
         .route(op::PULL_DIFF.path, method(op::PULL_DIFF.method, pull::diff))
 }
 
@@ -98,6 +102,8 @@ fn people(router: Router<App>) -> Router<App> {
     let router = bind::<op::SessionLink, _, _>(router, account::session_link);
     let router = bind::<op::NotificationList, _, _>(router, account::notification_list);
     let router = bind::<op::NotificationRead, _, _>(router, account::notification_read);
+    let router = bind::<op::ServerGet, _, _>(router, account::server);
+    let router = bind::<op::RunnerRevoke, _, _>(router, account::runner_revoke);
     let router = bind::<op::RunnerList, _, _>(router, account::runner_list);
     bind::<op::EventList, _, _>(router, event::list)
 }
@@ -190,7 +196,7 @@ fn pages(router: Router<App>) -> Router<App> {
 fn watches(router: Router<App>) -> Router<App> {
     use axum::routing::{get, post};
 
-    use crate::page::{account, follow, run, runs, server};
+    use crate::page::{account, audit, follow, people, run, runs, server};
     router
         .route("/runs", get(runs::show))
         .route("/runs/{run}", get(run::show))
@@ -199,6 +205,11 @@ fn watches(router: Router<App>) -> Router<App> {
         .route("/runs/{run}/steer", post(run::steer))
         .route("/live/run/{run}", get(follow::run))
         .route("/server", get(server::show))
+        .route("/server/audit", get(audit::show))
+        .route("/server/people", get(people::show).post(people::add))
+        .route("/server/people/link", post(people::link))
+        .route("/server/people/runner", post(people::runner_new))
+        .route("/server/people/runner-revoke", post(people::runner_revoke))
         .route("/account", get(account::show))
         .route("/account/tokens", post(account::token_new))
         .route(
@@ -336,6 +347,7 @@ mod tests {
             "LOG_READ",
             "LOG_STREAM",
             "EVENT_STREAM",
+            "EVENT_EXPORT",
             "PULL_DIFF",
             "OPENAPI_GET",
         ] {
@@ -344,6 +356,6 @@ mod tests {
                 "{raw} has no route"
             );
         }
-        assert_eq!(nightshift_api::operations::RAW.len(), 6);
+        assert_eq!(nightshift_api::operations::RAW.len(), 7);
     }
 }

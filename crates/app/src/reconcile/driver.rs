@@ -10,6 +10,8 @@ use crate::{App, Error};
 pub const EVERY: Duration = Duration::from_secs(5);
 /// How often repositories are kept in shape.
 pub const UPKEEP_EVERY: Duration = Duration::from_secs(60 * 60);
+/// How often the data is measured.
+pub const MEASURE_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// Runs the reconcilers until `stop` resolves. The caller decides on which task.
 pub async fn run(app: App, stop: impl Future<Output = ()>) {
@@ -49,6 +51,21 @@ pub async fn deliver(app: App, targets: Vec<Box<dyn Target>>, stop: impl Future<
                 }
             }
         }
+    }
+}
+
+/// Measures how much room the data takes, until `stop` resolves: a task of its own, since a walk
+/// through many files takes long.
+pub async fn measure(app: App, stop: impl Future<Output = ()>) {
+    let mut timer = tokio::time::interval(MEASURE_EVERY);
+    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = timer.tick() => {}
+        }
+        log("storage", app.storage_measure().await);
     }
 }
 

@@ -65,6 +65,10 @@ impl App {
         report.add(merge::tick(self).await?);
         report.add(desk::tick(self).await?);
         report.add(retention::tick(self).await?);
+        let now = self.now().as_second();
+        self.0
+            .ticked
+            .store(now, std::sync::atomic::Ordering::Relaxed);
         Ok(report)
     }
 }

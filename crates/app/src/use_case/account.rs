@@ -208,6 +208,28 @@ impl App {
         self.commit(tx, caller).await
     }
 
+    /// Makes every token of a runner stop working; how many there were.
+    ///
+    /// # Errors
+    /// `Forbidden` without administration, `NotFound` for an unknown name.
+    pub async fn runner_revoke(&self, caller: &Caller, name: &str) -> Result<i64, Error> {
+        self.admin(caller)?;
+        let mut tx = self.db().write().await?;
+        let known = runner::runner_by_name(&mut tx, name)
+            .await?
+            .ok_or_else(|| {
+                Error::not_found(format!(
+                    "no runner named {name:?}: `nightshift runners` shows them"
+                ))
+            })?;
+        let count = token::token_revoke_runner(&mut tx, known.id, self.now()).await?;
+        let data = json!({ "runner": name, "tokens": count });
+        self.record_server(&mut tx, caller, "runner.revoked", data)
+            .await?;
+        self.commit(tx, caller).await?;
+        Ok(count)
+    }
+
     /// Lists what waits for the caller, newest first, each with its project's name.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use nightshift_domain::issue::Phase;
 use nightshift_store::issue::{Issue, IssueFilter};
 use nightshift_store::project::Project;
 use nightshift_store::user::User;
-use nightshift_store::{Tx, issue, member, queue};
+use nightshift_store::{Tx, issue, member, queue, user};
 
 use super::issue::IssueLine;
 use super::pull::QueueLine;
@@ -26,6 +26,8 @@ pub const COUNT_TO: i64 = 1_000;
 const LOOK_AT: i64 = 80;
 /// How many ended issues are looked at, newest first: more is no board but a history.
 const RECENT: i64 = 200;
+/// The most names that are offered for a new member.
+const PEOPLE: usize = 200;
 /// The most projects whose merge queues one board shows.
 const QUEUES: usize = 10;
 
@@ -123,6 +125,9 @@ pub struct ProjectHome {
     pub head: Option<ObjectId>,
     /// Its members, by name.
     pub members: Vec<(User, Role)>,
+    /// Names of people who are none, for whoever may manage members; some of them, where there are
+    /// many.
+    pub others: Vec<String>,
     /// Whether the caller may file and change issues.
     pub may_write: bool,
     /// Whether the caller may manage members.
@@ -328,13 +333,22 @@ impl App {
             .project_for(&mut tx, caller, name, Action::ProjectRead)
             .await?;
         let members = member::member_list(&mut tx, found.id).await?;
+        let may_manage = allowed(standing, Action::MemberManage);
+        let mut others = Vec::new();
+        if may_manage {
+            let known = user::user_list(&mut tx).await?;
+            let is_member = |id| members.iter().any(|(one, _)| one.id == id);
+            let free = known.into_iter().filter(|one| !is_member(one.id));
+            others = free.take(PEOPLE).map(|one| one.name).collect();
+        }
         drop(tx);
         Ok(ProjectHome {
+            others,
             head: self.base_tip(&found).await?,
             project: found,
             members,
             may_write: allowed(standing, Action::IssueWrite),
-            may_manage: allowed(standing, Action::MemberManage),
+            may_manage,
         })
     }
 

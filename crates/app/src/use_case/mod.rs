@@ -1,6 +1,7 @@
 //! One file for each noun, one function for each intention.
 
 pub mod account;
+pub mod audit;
 pub mod board;
 pub(crate) mod budget;
 pub mod change;
@@ -17,6 +18,7 @@ pub mod run;
 pub mod session;
 pub mod settings;
 pub mod steer;
+pub mod storage;
 pub mod story;
 pub mod transcript;
 pub mod tryout;

@@ -1,6 +1,6 @@
 //! Projects and their members.
 
-use nightshift_domain::access::{Action, Role};
+use nightshift_domain::access::{Action, Role, keeps_maintainer};
 use nightshift_domain::config::Config;
 use nightshift_domain::git_name::{BranchName, ISSUE_BRANCHES, ObjectId};
 use nightshift_domain::id::ProjectId;
@@ -185,7 +185,8 @@ impl App {
     /// Gives a person a role, or takes them out with `None`.
     ///
     /// # Errors
-    /// `Forbidden` below maintainer, `NotFound` for unknown people.
+    /// `Forbidden` below maintainer, `NotFound` for unknown people, `Refused` where the project would
+    /// be left without a maintainer.
     pub async fn member_set(
         &self,
         caller: &Caller,
@@ -200,6 +201,15 @@ impl App {
         let person = user::user_by_name(&mut tx, who)
             .await?
             .ok_or_else(|| Error::not_found(format!("no person named {who:?}")))?;
+        // Two who take each other out at once must not both succeed.
+        project::project_lock(&mut tx, found.id).await?;
+        let members = member::member_list(&mut tx, found.id).await?;
+        let members: Vec<_> = members.iter().map(|(one, role)| (one.id, *role)).collect();
+        if !keeps_maintainer(&members, person.id, role) {
+            return Err(Error::refused(format!(
+                "{who} is the last maintainer of {name}: make somebody else one first"
+            )));
+        }
         match role {
             Some(role) => member::member_set(&mut tx, found.id, person.id, role).await?,
             None => {

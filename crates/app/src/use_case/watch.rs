@@ -1,4 +1,4 @@
-//! What runs and what the server does: the list of runs, the server's parts, and its audit log.
+//! What runs and what the server does: the list of runs, and the server's parts.
 //!
 //! Every list is bounded and every count is capped, so that a look costs the same however much has
 //! happened. Deliberately absent: changing anything.
@@ -11,10 +11,9 @@ use nightshift_domain::issue::Phase;
 use nightshift_domain::job::Kind;
 use nightshift_store::run::Run;
 use nightshift_store::steer::Steer;
-use nightshift_store::{Tx, event, issue, job as jobs, project, run, runner, steer};
+use nightshift_store::{Tx, event, issue, job as jobs, run, runner, steer};
 
 use super::account::RunnerView;
-use super::event::EventView;
 use super::run::RunView;
 use crate::{App, Caller, Error};
 
@@ -24,8 +23,6 @@ const RUNS: usize = 50;
 const LOOK_AT: usize = 1_000;
 /// The most runs under way that are looked at.
 const RUNNING: i64 = 1_000;
-/// How many events a page of the audit log shows.
-const EVENTS: i64 = 50;
 /// Where counting stops.
 pub const COUNT_TO: i64 = 10_000;
 
@@ -68,11 +65,22 @@ pub struct RunChoices {
     pub question: Option<String>,
 }
 
+/// A runner and what it does.
+#[derive(Debug, Clone)]
+pub struct RunnerWork {
+    /// The runner.
+    pub view: RunnerView,
+    /// How many of its slots are taken.
+    pub taken: usize,
+    /// The runs on it that the caller may see.
+    pub runs: Vec<RunView>,
+}
+
 /// The parts of the server.
 #[derive(Debug, Clone)]
 pub struct Parts {
-    /// The runners, each with how many of its slots are taken.
-    pub runners: Vec<(RunnerView, usize)>,
+    /// The runners, each with what it does.
+    pub runners: Vec<RunnerWork>,
     /// How many jobs are in each phase, up to [`COUNT_TO`].
     pub jobs: Vec<(&'static str, i64)>,
     /// The place of the last event.
@@ -210,9 +218,9 @@ impl App {
     pub async fn server_parts(&self, caller: &Caller) -> Result<Parts, Error> {
         let known = self.runner_list(caller).await?;
         let mut tx = self.db().read().await?;
-        let mut busy: HashMap<RunnerId, usize> = HashMap::new();
+        let mut busy: HashMap<RunnerId, Vec<Run>> = HashMap::new();
         for one in run::run_list_running(&mut tx, RUNNING).await? {
-            *busy.entry(one.runner).or_default() += 1;
+            busy.entry(one.runner).or_default().push(one);
         }
         let mut counts = Vec::new();
         for phase in [
@@ -229,62 +237,30 @@ impl App {
             ));
         }
         let visible = self.visible(&mut tx, caller).await?;
+        let mut work = |view: RunnerView| {
+            let runs = busy.remove(&view.runner.id).unwrap_or_default();
+            let seen = |one: &Run| visible.iter().find(|project| project.id == one.project);
+            RunnerWork {
+                taken: runs.len(),
+                runs: runs
+                    .into_iter()
+                    .filter_map(|run| {
+                        Some(RunView {
+                            project: seen(&run)?.name.clone(),
+                            runner: view.runner.name.clone(),
+                            run,
+                        })
+                    })
+                    .collect(),
+                view,
+            }
+        };
         Ok(Parts {
-            runners: known
-                .into_iter()
-                .map(|view| {
-                    let taken = busy.get(&view.runner.id).copied().unwrap_or_default();
-                    (view, taken)
-                })
-                .collect(),
+            runners: known.into_iter().map(&mut work).collect(),
             jobs: counts,
             last_event: event::event_last_seq(&mut tx).await?,
             projects: visible.into_iter().map(|project| project.name).collect(),
         })
-    }
-
-    /// Shows a page of the audit log, newest first: of a project, or, to an administrator, of all.
-    ///
-    /// # Errors
-    /// `NotFound` where the caller may not see the project; `Forbidden` for the whole without
-    /// administration.
-    pub async fn audit_log(
-        &self,
-        caller: &Caller,
-        name: Option<&str>,
-        before: Option<i64>,
-    ) -> Result<Vec<EventView>, Error> {
-        let mut tx = self.db().read().await?;
-        let home = match name {
-            Some(name) => {
-                let (found, _) = self
-                    .project_for(&mut tx, caller, name, Action::ProjectRead)
-                    .await?;
-                Some(found.id)
-            }
-            None => {
-                self.admin(caller)?;
-                None
-            }
-        };
-        let before = before.unwrap_or(i64::MAX);
-        let mut views = Vec::new();
-        for event in event::event_list_back(&mut tx, before, home, EVENTS).await? {
-            let project = match event.project {
-                Some(id) => project::project_get(&mut tx, id).await?.map(|p| p.name),
-                None => None,
-            };
-            let number = match event.issue {
-                Some(id) => issue::issue_get(&mut tx, id).await?.map(|i| i.number),
-                None => None,
-            };
-            views.push(EventView {
-                event,
-                project,
-                number,
-            });
-        }
-        Ok(views)
     }
 
     async fn may(

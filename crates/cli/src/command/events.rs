@@ -1,6 +1,7 @@
 //! `events`: the log of everything that happened, and what happens now.
 
-use nightshift_api::operations::{self, EVENT_STREAM};
+use futures_util::StreamExt as _;
+use nightshift_api::operations::{self, EVENT_EXPORT, EVENT_STREAM};
 use nightshift_api::project::{Event, EventQuery};
 use nightshift_api::{Nothing, Page};
 
@@ -18,6 +19,21 @@ pub(crate) struct Args {
     /// Only those after this place in the log
     #[arg(long, value_name = "SEQ")]
     after: Option<i64>,
+    /// The whole audit log, one JSON object a line, to be kept elsewhere
+    #[arg(long, conflicts_with = "follow")]
+    export: bool,
+    /// Only what this person did (with --export)
+    #[arg(long, value_name = "NAME", requires = "export")]
+    person: Option<String>,
+    /// Only this kind, such as pull.approved, or pull (with --export)
+    #[arg(long, value_name = "KIND", requires = "export")]
+    kind: Option<String>,
+    /// Not before this time, such as 2026-01-31T08:00:00Z (with --export)
+    #[arg(long, value_name = "TIME", requires = "export")]
+    from: Option<String>,
+    /// Before this time (with --export)
+    #[arg(long, value_name = "TIME", requires = "export")]
+    until: Option<String>,
     /// How many of the latest; with --after, of the next
     #[arg(long, short = 'n', default_value_t = 50)]
     limit: usize,
@@ -26,6 +42,9 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) async fn run(self, connection: &Connection) -> Done {
         let project = connection.project_if_named();
+        if self.export {
+            return export(connection, project, &self).await;
+        }
         let mut events = collect(connection, project.clone(), &self).await?;
         if self.after.is_none() {
             let from = events.len().saturating_sub(self.limit);
@@ -57,6 +76,30 @@ impl Args {
             })
             .await
     }
+}
+
+/// Prints the log as it comes.
+async fn export(connection: &Connection, project: Option<String>, args: &Args) -> Done {
+    connection.token()?;
+    let given = [
+        ("project", project),
+        ("person", args.person.clone()),
+        ("kind", args.kind.clone()),
+        ("from", args.from.clone()),
+        ("until", args.until.clone()),
+        ("after", args.after.map(|seq| seq.to_string())),
+    ];
+    let given = given.into_iter();
+    let query: Vec<(&str, String)> = given.filter_map(|(name, v)| Some((name, v?))).collect();
+    let lines = connection
+        .client
+        .stream(&EVENT_EXPORT, &Nothing {}, &query)
+        .await?;
+    let mut lines = std::pin::pin!(lines);
+    while let Some(part) = lines.next().await {
+        connection.output.bytes(&part?)?;
+    }
+    Ok(())
 }
 
 /// Reads the log forwards; it only knows what comes after a place.

@@ -21,6 +21,7 @@ pub(crate) mod serve;
 pub(crate) mod sign_in_link;
 pub(crate) mod speak;
 pub(crate) mod states;
+mod status;
 pub(crate) mod token;
 pub(crate) mod up;
 pub(crate) mod user;
@@ -114,6 +115,8 @@ pub(crate) enum Command {
     Events(events::Args),
     /// List runners
     Runners,
+    /// Show whether the server is well, and how much room it takes (administrators)
+    Status,
     /// Make and revoke tokens
     #[command(subcommand)]
     Token(token::Command),
@@ -165,6 +168,7 @@ impl Cli {
             Command::Inbox(args) => args.run(&connect(environment)?).await,
             Command::Events(args) => args.run(&connect(environment)?).await,
             Command::Runners => runners::run(&connect(environment)?).await,
+            Command::Status => status::run(&connect(environment)?).await,
             Command::Token(command) => command.run(&connect(environment)?).await,
             Command::User(command) => command.run(&connect(environment)?).await,
             Command::Login(args) => args.run(global, &environment, output).await,

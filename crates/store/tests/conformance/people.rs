@@ -301,3 +301,8 @@ pub(crate) async fn members(w: World) {
         .unwrap_err();
     assert!(matches!(refused, Error::NotFound { .. }), "{refused:?}");
 }
+
+pub(crate) async fn the_database_has_a_size(w: World) {
+    let mut tx = w.db.read().await.unwrap();
+    assert!(database_size(&mut tx).await.unwrap() > 4_096);
+}

@@ -242,12 +242,14 @@ async fn e2e_browser_every_page_for_everybody() {
         "/runs",
         &run,
         "/server",
+        "/server/audit",
+        "/server/people",
         "/account",
     ];
     let mut arguments = vec![world.url.as_str(), alice.token()];
     arguments.extend(paths);
     let said = drive("pages.mjs", &arguments);
-    assert!(said.contains("14 pages"), "{said}");
+    assert!(said.contains("16 pages"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -165,7 +165,7 @@ impl Stage {
             "health.get" | "openapi.get" | "me.get" | "user.list" | "token.list"
             | "project.list" | "project.get" | "member.list" | "issue.list" | "issue.get"
             | "pull.list" | "pull.get" | "pull.diff" | "queue.get" | "run.list" | "run.get"
-            | "run.log" | "run.log.stream" | "event.list" | "event.stream"
+            | "run.log" | "run.log.stream" | "event.list" | "event.stream" | "event.export"
             | "notification.list" | "notification.read" | "runner.list" | "token.revoke"
             | "session.link" => {}
             "user.create" => {
@@ -173,7 +173,9 @@ impl Stage {
                 body = json!({ "name": format!("u{}", self.made) });
             }
             "token.create" => body = json!({ "label": "mine" }),
-            "settings.get" => {}
+            "settings.get" | "server.get" => {}
+            // Nobody's runner: whoever may revoke learns that.
+            "runner.revoke" => {}
             // Nothing to change: whoever may change them learns that.
             "settings.save" => body = json!({ "set": { "merge.method": null } }),
             "project.create" => {
@@ -231,6 +233,7 @@ impl Stage {
             .replace("{project}", "tally")
             .replace("{number}", &number.to_string())
             .replace("{user}", "spare")
+            .replace("{runner}", "nobody")
             .replace("{run}", &run)
             .replace("{token}", &self.token)
             .replace("{notification}", &self.live.run.to_string());

@@ -316,4 +316,37 @@ async fn a_project_is_made_and_its_members_are_set_on_pages() {
     let out = [("who", "rita"), ("role", "none")];
     assert_eq!(browser.post("/p/fresh/members", &out).await.status, 303);
     assert_eq!(rita.get("/p/fresh").await.status, 404);
+
+    // Mistakes stand beside the form, and the last maintainer stays.
+    let nobody = [("who", "nobody"), ("role", "reader")];
+    let answer = browser.post("/p/fresh/members", &nobody).await;
+    assert_eq!(answer.status, 422);
+    assert!(
+        answer.text.contains("id=\"member-wrong\"") && answer.text.contains("value=\"nobody\""),
+        "{}",
+        answer.text
+    );
+    for role in ["none", "writer"] {
+        let answer = browser
+            .post("/p/fresh/members", &[("who", "alice"), ("role", role)])
+            .await;
+        assert_eq!(answer.status, 409, "{role}");
+        assert!(
+            answer.text.contains("is the last maintainer of fresh"),
+            "{}",
+            answer.text
+        );
+    }
+    let two = [("who", "rita"), ("role", "maintainer")];
+    assert_eq!(browser.post("/p/fresh/members", &two).await.status, 303);
+    let page = rita.get("/p/fresh").await.text;
+    assert!(page.contains("aria-label=\"Role of alice\""), "{page}");
+    let out = [("who", "alice"), ("role", "none")];
+    assert_eq!(rita.post("/p/fresh/members", &out).await.status, 303);
+    assert_eq!(
+        rita.post("/p/fresh/members", &[("who", "rita"), ("role", "none")])
+            .await
+            .status,
+        409
+    );
 }

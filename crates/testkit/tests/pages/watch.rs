@@ -95,8 +95,12 @@ async fn the_audit_log_is_paged_and_shown_to_whom_it_concerns() {
     }
     world.hand("r1").await;
     let browser = Browser::signed_in(&world, "alice").await;
-    let first = browser.get("/server").await.text;
-    assert!(first.contains("r1") && first.contains("queued"), "{first}");
+    let server = browser.get("/server").await.text;
+    assert!(
+        server.contains("r1") && server.contains("queued"),
+        "{server}"
+    );
+    let first = browser.get("/server/audit").await.text;
     let seqs = |text: &str| -> Vec<i64> {
         text.split("<tr id=\"e")
             .skip(1)
@@ -112,23 +116,229 @@ async fn the_audit_log_is_paged_and_shown_to_whom_it_concerns() {
     let newest = seqs(&first);
     assert_eq!(newest.len(), 50);
     let mut seen = newest.clone();
-    let mut path = format!("/server?before={}", newest.last().expect("one"));
+    let mut path = format!("/server/audit?before={}", newest.last().expect("one"));
     loop {
         let page = seqs(&browser.get(&path).await.text);
         let Some(last) = page.last() else { break };
-        path = format!("/server?before={last}");
+        path = format!("/server/audit?before={last}");
         seen.extend(page);
     }
     let whole: Vec<i64> = (1..=newest[0]).rev().collect();
     assert_eq!(seen, whole, "every event once, newest first");
-    let of_other = browser.get("/server?project=other").await.text;
+    let of_other = browser.get("/server/audit?project=other").await.text;
     assert!(!of_other.contains("/p/tally/") && !seqs(&of_other).is_empty());
 
     world.person("bob", &[("other", Role::Reader)]).await;
     let bob = Browser::signed_in(&world, "bob").await;
-    assert!(seqs(&bob.get("/server").await.text).is_empty());
-    assert!(!seqs(&bob.get("/server?project=other").await.text).is_empty());
-    assert_eq!(bob.get("/server?project=tally").await.status, 404);
+    assert!(seqs(&bob.get("/server/audit").await.text).is_empty());
+    assert!(!seqs(&bob.get("/server/audit?project=other").await.text).is_empty());
+    assert_eq!(bob.get("/server/audit?project=tally").await.status, 404);
+}
+
+/// The events of an export, with their places and kinds.
+async fn exported(world: &World, token: &str, query: &str) -> (u16, Vec<serde_json::Value>) {
+    let url = format!("{}/api/v1/events/export{query}", world.url);
+    let answer = nightshift_testkit::person::http()
+        .get(url)
+        .bearer_auth(token)
+        .send()
+        .await
+        .expect("an answer");
+    let status = answer.status().as_u16();
+    let text = answer.text().await.expect("a text");
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"));
+    (status, lines.collect())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_audit_log_is_filtered_and_exported() {
+    let world = World::new().await;
+    world.project("tally").await;
+    world.project("other").await;
+    let alice = world.alice();
+    let kate = world.person("kate", &[("tally", Role::Writer)]).await;
+    kate.files_ready("tally", "Early").await;
+    world.after(std::time::Duration::from_secs(3_600)).await;
+    let hour = world.app.later(std::time::Duration::ZERO);
+    kate.files_ready("tally", "Late").await;
+    alice.files_ready("other", "Hers").await;
+
+    let (status, all) = exported(&world, alice.token(), "").await;
+    assert_eq!(status, 200);
+    let places: Vec<i64> = all.iter().filter_map(|one| one["seq"].as_i64()).collect();
+    let last = world.app.last_event().await.expect("a place");
+    assert_eq!(
+        places,
+        (1..=last).collect::<Vec<_>>(),
+        "every event once, oldest first"
+    );
+    let count = |events: &[serde_json::Value], kind: &str| {
+        events.iter().filter(|one| one["kind"] == kind).count()
+    };
+    for (query, filed) in [
+        ("?person=kate".to_owned(), 2),
+        ("?kind=issue.filed".to_owned(), 3),
+        ("?kind=issue&person=kate&project=tally".to_owned(), 2),
+        ("?kind=iss".to_owned(), 0),
+        (format!("?from={hour}&person=kate"), 1),
+        (format!("?until={hour}&person=kate"), 1),
+        (format!("?from={hour}&until={hour}"), 0),
+        (format!("?after={last}"), 0),
+    ] {
+        let (status, events) = exported(&world, alice.token(), &query).await;
+        assert_eq!(
+            (status, count(&events, "issue.filed")),
+            (200, filed),
+            "{query}"
+        );
+        let fits = events
+            .iter()
+            .all(|one| !query.contains("kate") || one["actor"] == "kate");
+        assert!(fits, "{query}: {events:?}");
+    }
+    assert_eq!(exported(&world, alice.token(), "?from=noon").await.0, 422);
+    assert_eq!(exported(&world, kate.token(), "").await.0, 403);
+    assert_eq!(
+        exported(&world, kate.token(), "?project=other").await.0,
+        404
+    );
+    let (_, own) = exported(&world, kate.token(), "?project=tally").await;
+    assert!(own.iter().all(|one| one["project"] == "tally"), "{own:?}");
+
+    let browser = Browser::signed_in(&world, "alice").await;
+    let minute = hour.strftime("%Y-%m-%dT%H:%M").to_string();
+    for (query, has, has_not) in [
+        (
+            "person=kate&kind=issue".to_owned(),
+            "/p/tally/1",
+            "/p/other",
+        ),
+        (
+            format!("person=kate&from={minute}"),
+            "/p/tally/2",
+            "/p/tally/1",
+        ),
+        (
+            format!("person=kate&until={minute}"),
+            "/p/tally/1",
+            "/p/tally/2",
+        ),
+    ] {
+        let page = browser.get(&format!("/server/audit?{query}")).await.text;
+        let (_, table) = page.split_once("<tbody>").expect("a table");
+        assert!(
+            table.contains(has) && !table.contains(has_not),
+            "{query}: {table}"
+        );
+    }
+    let hostile = "/server/audit?person=%22%3E%3Cscript%3Ealert(1)%3C/script%3E";
+    let page = browser.get(hostile).await;
+    assert!(
+        page.status == 200 && !page.text.contains("<script>alert"),
+        "{}",
+        page.text
+    );
+    let wrong = browser.get("/server/audit?from=noon").await;
+    assert_eq!(wrong.status, 422);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn administrators_see_health_and_room_and_make_people_and_runners() {
+    let world = World::new().await;
+    world.project("tally").await;
+    world.settle().await;
+    let browser = Browser::signed_in(&world, "alice").await;
+    let page = browser.get("/server").await.text;
+    assert!(
+        page.contains("Not measured yet") && page.contains("inodes free"),
+        "{page}"
+    );
+    world.app.storage_measure().await.expect("measured");
+    let page = browser.get("/server").await.text;
+    assert!(
+        page.contains("Repositories, the largest first") && page.contains("KiB"),
+        "{page}"
+    );
+    let server = world
+        .alice()
+        .call::<nightshift_api::operations::ServerGet>(
+            nightshift_api::Nothing {},
+            nightshift_api::Nothing {},
+        )
+        .await
+        .expect("the server");
+    let storage = server.storage.expect("measured");
+    assert_eq!(storage.repositories[0].project, "tally");
+    assert!(storage.repositories[0].bytes > 1_000 && storage.database_bytes > 4_096);
+    let signs: Vec<&str> = server
+        .health
+        .iter()
+        .map(|sign| sign.what.as_str())
+        .collect();
+    assert_eq!(
+        signs,
+        ["database", "reconcilers", "space", "inodes", "runners"]
+    );
+
+    let people = browser.get("/server/people").await.text;
+    assert!(people.contains("alice"), "{people}");
+    let bad = browser.post("/server/people", &[("name", "no name")]).await;
+    assert_eq!(bad.status, 422);
+    assert!(
+        bad.text.contains("value=\"no name\"") && bad.text.contains("is no name"),
+        "{}",
+        bad.text
+    );
+    assert_eq!(
+        browser
+            .post("/server/people", &[("name", "alice")])
+            .await
+            .status,
+        409
+    );
+    let made = browser.post("/server/people", &[("name", "zoe")]).await;
+    assert_eq!(
+        (made.status, made.header("cache-control")),
+        (200, "no-store")
+    );
+    let (_, code) = made.text.split_once("/sign-in?code=").expect("a link");
+    let code = code.split('<').next().expect("an end");
+    let mut zoe = Browser::new(&world);
+    assert_eq!(zoe.sign_in(&[("code", code)]).await.status, 303);
+    for (path, fields) in [
+        ("/server/people", [("name", "eve")]),
+        ("/server/people/link", [("name", "alice")]),
+        ("/server/people/runner", [("name", "r9")]),
+        ("/server/people/runner-revoke", [("name", "r1")]),
+    ] {
+        assert_eq!(zoe.post(path, &fields).await.status, 403, "{path}");
+    }
+    assert_eq!(zoe.get("/server/people").await.status, 403);
+    assert!(!zoe.get("/server").await.text.contains("inodes"));
+
+    let made = browser
+        .post("/server/people/runner", &[("name", "r1")])
+        .await;
+    let (_, secret) = made.text.split_once("<pre><code>").expect("a secret");
+    let secret = secret.split('<').next().expect("an end").to_owned();
+    let hand = nightshift_testkit::Hand::new(&world.url, &secret);
+    assert!(hand.claims().await.is_none());
+    let gone = browser
+        .post("/server/people/runner-revoke", &[("name", "r1")])
+        .await;
+    assert_eq!(gone.status, 303);
+    let claim = nightshift_testkit::person::http()
+        .post(format!("{}/api/v1/runner/claim", world.url))
+        .bearer_auth(&secret)
+        .json(&serde_json::json!({ "kinds": ["author"], "slots": 1, "version": "t", "wait_s": 0 }))
+        .send();
+    assert_eq!(claim.await.expect("an answer").status().as_u16(), 401);
+    let none = browser
+        .post("/server/people/runner-revoke", &[("name", "r7")])
+        .await;
+    assert_eq!(none.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

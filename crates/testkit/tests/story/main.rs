@@ -4,7 +4,7 @@ mod awry;
 mod budget;
 mod happy;
 mod preflight;
-mod steer;
 mod settings;
+mod steer;
 mod told;
 mod tried;

@@ -1,9 +1,10 @@
-//! Health, people, tokens, notifications, runners.
+//! Health, people, tokens, notifications, runners, the server.
 
 use axum::Json;
 use nightshift_api::operations as op;
 use nightshift_api::project::{CreatedToken, Health, Link, Me, Notification, Token, User};
-use nightshift_api::runner::RunnerLine;
+use nightshift_api::runner::{Revoked, RunnerLine};
+use nightshift_api::server::Server;
 use nightshift_api::{Nothing, Page};
 use nightshift_app::use_case::account::NewToken;
 use nightshift_domain::id::TokenId;
@@ -109,4 +110,17 @@ pub(crate) async fn runner_list(call: Call<op::RunnerList>) -> Result<Page<Runne
     Ok(whole(
         found.into_iter().map(view::account::runner).collect(),
     ))
+}
+
+pub(crate) async fn runner_revoke(call: Call<op::RunnerRevoke>) -> Result<Revoked, Failure> {
+    let tokens = call
+        .app
+        .runner_revoke(&call.caller, &call.path.runner)
+        .await?;
+    Ok(Revoked { tokens })
+}
+
+pub(crate) async fn server(call: Call<op::ServerGet>) -> Result<Server, Failure> {
+    let found = call.app.server_get(&call.caller).await?;
+    Ok(view::server::server(&found))
 }

@@ -7,6 +7,7 @@
 
 pub(crate) mod account;
 pub(crate) mod asset;
+pub(crate) mod audit;
 pub(crate) mod board;
 pub(crate) mod change;
 pub(crate) mod change_form;
@@ -18,6 +19,7 @@ pub(crate) mod layout;
 pub(crate) mod live;
 pub(crate) mod markdown;
 pub(crate) mod parts;
+pub(crate) mod people;
 pub(crate) mod plain;
 pub(crate) mod preflight;
 pub(crate) mod project;

@@ -1,7 +1,7 @@
 //! Projects: the list, a new one, and a project's own page with its board, settings and members.
 
 use axum::extract::{Path, Query};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 use nightshift_app::Error;
@@ -44,7 +44,7 @@ async fn list_with(
     };
     let mut answer = page.render(visit);
     if refused.is_some() {
-        *answer.status_mut() = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
+        *answer.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     }
     answer
 }
@@ -105,6 +105,11 @@ fn new_form(visit: &Visit, headers: &HeaderMap, name: &str, refused: Option<&Err
 
 /// The address of a project's repository, as this visitor reaches the server.
 fn clone_address(headers: &HeaderMap, name: &str) -> String {
+    address(headers, &format!("/git/{name}.git"))
+}
+
+/// A whole address, as this visitor reaches the server.
+pub(super) fn address(headers: &HeaderMap, path: &str) -> String {
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let host = text(header::HOST).unwrap_or("localhost");
     let forwarded = text(header::HeaderName::from_static("x-forwarded-proto"));
@@ -113,7 +118,7 @@ fn clone_address(headers: &HeaderMap, name: &str) -> String {
     } else {
         "http"
     };
-    format!("{scheme}://{host}/git/{name}.git")
+    format!("{scheme}://{host}{path}")
 }
 
 fn push_commands(headers: &HeaderMap, name: &str, branch: &str) -> Markup {
@@ -147,6 +152,13 @@ pub(crate) async fn create(posted: Posted<NewProject>) -> Response {
     }
 }
 
+/// A member who was not set, and why.
+struct Unset<'a> {
+    who: &'a str,
+    role: &'a str,
+    why: Error,
+}
+
 /// Shows a project's own page.
 pub(crate) async fn show(
     visit: Visit,
@@ -154,8 +166,18 @@ pub(crate) async fn show(
     Path(name): Path<String>,
     Query(query): Query<BoardQuery>,
 ) -> Response {
-    let filter = query.filter(Some(&name));
-    let home = visit.app.project_home(&visit.caller, &name).await;
+    show_with(&visit, &headers, &name, &query, None).await
+}
+
+async fn show_with(
+    visit: &Visit,
+    headers: &HeaderMap,
+    name: &str,
+    query: &BoardQuery,
+    unset: Option<&Unset<'_>>,
+) -> Response {
+    let filter = query.filter(Some(name));
+    let home = visit.app.project_home(&visit.caller, name).await;
     let board = visit.app.board(&visit.caller, &filter).await;
     let (home, board) = match (home, board) {
         (Ok(home), Ok(board)) => (home, board),
@@ -163,17 +185,17 @@ pub(crate) async fn show(
     };
     let words = visit.words;
     let page = Page {
-        title: name.clone(),
+        title: name.to_owned(),
         place: "projects",
         body: html! {
-            (head(words, &headers, &home))
-            (board::whole(words, &board, &filter, Some(&name)))
+            (head(words, headers, &home))
+            (board::whole(words, &board, &filter, Some(name)))
             (settings(words, &home))
-            (members(&visit, &home))
+            (members(visit, &home, unset))
         },
         scripts: &[],
     };
-    page.render(&visit)
+    page.render(visit)
 }
 
 fn head(words: &Words, headers: &HeaderMap, home: &ProjectHome) -> Markup {
@@ -251,12 +273,14 @@ const ROLES: [(Role, &str); 3] = [
     (Role::Maintainer, "role.maintainer"),
 ];
 
-fn members(visit: &Visit, home: &ProjectHome) -> Markup {
+fn members(visit: &Visit, home: &ProjectHome, unset: Option<&Unset<'_>>) -> Markup {
     let words = visit.words;
-    let address = format!("/p/{}/members", home.project.name);
     html! {
         section {
             h2 #members { (words.get("project.members")) }
+            @if let Some(unset) = unset {
+                p.notice.bad #member-wrong role="alert" { (unset.why) }
+            }
             div.scroll { table {
                 caption { (words.get("project.members-hint")) }
                 thead { tr {
@@ -267,31 +291,60 @@ fn members(visit: &Visit, home: &ProjectHome) -> Markup {
                 tbody { @for (person, role) in &home.members { tr {
                     th scope="row" { (person.name) }
                     td { (role_word(words, *role)) }
-                    @if home.may_manage { td {
-                        form.inline method="post" action=(address) {
-                            (parts::form_token(visit))
-                            input type="hidden" name="who" value=(person.name);
-                            button.danger name="role" value="none"
-                                aria-label=(words.fill("project.remove-who", &[("name", &person.name)])) {
-                                (words.get("project.remove")) }
-                        }
-                    } }
+                    @if home.may_manage { td { (member(visit, home, &person.name, *role)) } }
                 } } }
             } }
-            @if home.may_manage {
-                form.member method="post" action=(address) aria-labelledby="members" {
-                    (parts::form_token(visit))
-                    label { (words.get("project.person")) input name="who" required autocapitalize="none"; }
-                    label { (words.get("project.role"))
-                        select name="role" { @for (role, word) in ROLES {
-                            option value=(role.as_str()) selected[role == Role::Writer] { (words.get(word)) }
-                        } }
-                    }
-                    button { (words.get("project.set-member")) }
-                }
+            @if home.may_manage { (new_member(visit, home, unset)) }
+        }
+    }
+}
+
+/// The buttons of one member.
+fn member(visit: &Visit, home: &ProjectHome, name: &str, role: Role) -> Markup {
+    let words = visit.words;
+    let address = format!("/p/{}/members", home.project.name);
+    let label = words.fill("project.role-of", &[("name", &name)]);
+    html! {
+        div.stand {
+            form.inline method="post" action=(address) {
+                (parts::form_token(visit))
+                input type="hidden" name="who" value=(name);
+                select name="role" aria-label=(label) { (roles(words, role.as_str())) }
+                " " button aria-label={ (words.get("project.set-member")) ": " (name) } { (words.get("project.set-member")) }
+            }
+            form.inline method="post" action=(address) {
+                (parts::form_token(visit))
+                input type="hidden" name="who" value=(name);
+                button.danger name="role" value="none"
+                    aria-label=(words.fill("project.remove-who", &[("name", &name)])) {
+                    (words.get("project.remove")) }
             }
         }
     }
+}
+
+fn new_member(visit: &Visit, home: &ProjectHome, unset: Option<&Unset<'_>>) -> Markup {
+    let words = visit.words;
+    let role = unset.map_or(Role::Writer.as_str(), |unset| unset.role);
+    html! {
+        form.member method="post" action={ "/p/" (home.project.name) "/members" } aria-labelledby="members" {
+            (parts::form_token(visit))
+            label { (words.get("project.person"))
+                input name="who" value=(unset.map_or("", |unset| unset.who)) required autocapitalize="none" list="people"
+                    autocomplete="off" autofocus[unset.is_some()] aria-invalid=[unset.map(|_| "true")]
+                    aria-describedby=[unset.map(|_| "member-wrong")];
+            }
+            datalist #people { @for name in &home.others { option value=(name) {} } }
+            label { (words.get("project.role")) select name="role" { (roles(words, role)) } }
+            button { (words.get("project.set-member")) }
+        }
+    }
+}
+
+fn roles(words: &Words, chosen: &str) -> Markup {
+    html! { @for (role, word) in ROLES {
+        option value=(role.as_str()) selected[role.as_str() == chosen] { (words.get(word)) }
+    } }
 }
 
 fn role_word(words: &Words, role: Role) -> &str {
@@ -311,20 +364,39 @@ pub(crate) struct NewMember {
 /// Sets a member.
 pub(crate) async fn set_member(Path(name): Path<String>, posted: Posted<NewMember>) -> Response {
     let visit = &posted.visit;
-    let role = match posted.form.role.as_str() {
-        "none" => None,
-        word => match Role::parse(word) {
-            Some(role) => Some(role),
-            None => {
-                return visit.failed(Error::Invalid {
-                    detail: format!("`role`: {word:?} is no role"),
-                });
-            }
-        },
-    };
+    let word = posted.form.role.as_str();
     let who = posted.form.who.trim();
-    match visit.app.member_set(&visit.caller, &name, who, role).await {
-        Ok(()) => Redirect::to(&format!("/p/{name}#members")).into_response(),
-        Err(error) => visit.failed(error),
+    let set = match (word, Role::parse(word)) {
+        ("none", _) => visit.app.member_set(&visit.caller, &name, who, None).await,
+        (_, Some(role)) => {
+            visit
+                .app
+                .member_set(&visit.caller, &name, who, Some(role))
+                .await
+        }
+        (_, None) => Err(Error::Invalid {
+            detail: format!("`role`: {word:?} is no role"),
+        }),
+    };
+    let why = match set {
+        Ok(()) => return Redirect::to(&format!("/p/{name}#members")).into_response(),
+        Err(error @ (Error::Invalid { .. } | Error::Refused { .. } | Error::NotFound { .. })) => {
+            error
+        }
+        Err(error) => return visit.failed(error),
+    };
+    let unset = Unset {
+        who,
+        role: word,
+        why,
+    };
+    let query = BoardQuery::default();
+    let mut answer = show_with(visit, &posted.headers, &name, &query, Some(&unset)).await;
+    if answer.status().is_success() {
+        *answer.status_mut() = match &unset.why {
+            Error::Refused { .. } => StatusCode::CONFLICT,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
     }
+    answer
 }

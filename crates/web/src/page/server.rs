@@ -1,49 +1,35 @@
-//! The server: whether it is well, its runners, its jobs, and the audit log.
+//! The server: whether it is well, its runners, its jobs, and how much room it takes.
+//!
+//! Deliberately absent: measuring; a page shows what was measured in the background.
 
 use axum::Extension;
-use axum::extract::Query;
 use axum::response::Response;
 use maud::{Markup, html};
-use nightshift_app::use_case::event::EventView;
-use nightshift_app::use_case::watch::{COUNT_TO, Parts};
-use nightshift_domain::access::Actor;
-use serde::Deserialize;
+use nightshift_app::use_case::storage::{Room, ServerView, Storage};
+use nightshift_app::use_case::watch::{COUNT_TO, Parts, RunnerWork};
+use nightshift_domain::health::{Level, Sign, size};
 
-use super::visit::url_part;
 use super::words::Words;
 use super::{Page, Visit, parts};
 use crate::live::{Figures, Live};
 
-/// Which part of the audit log.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct AuditQuery {
-    project: Option<String>,
-    before: Option<String>,
-}
-
 /// Shows the server.
-pub(crate) async fn show(
-    visit: Visit,
-    Extension(live): Extension<Live>,
-    Query(query): Query<AuditQuery>,
-) -> Response {
-    let before = query.before.as_deref().and_then(|seq| seq.parse().ok());
-    let project = query.project.as_deref().filter(|name| !name.is_empty());
+pub(crate) async fn show(visit: Visit, Extension(live): Extension<Live>) -> Response {
     let looked = async {
-        let parts = visit.app.server_parts(&visit.caller).await?;
-        let events = if project.is_some() || visit.caller.is_admin() {
-            Some(visit.app.audit_log(&visit.caller, project, before).await?)
+        let found = visit.app.server_parts(&visit.caller).await?;
+        let server = if visit.caller.is_admin() {
+            Some(visit.app.server_get(&visit.caller).await?)
         } else {
             None
         };
-        Ok((parts, events))
+        Ok((found, server))
     };
     match looked.await {
-        Ok((parts, events)) => {
+        Ok((found, server)) => {
             let page = Page {
                 title: visit.words.get("frame.server").to_owned(),
                 place: "server",
-                body: body(&visit, &parts, live.figures(), project, events.as_deref()),
+                body: body(&visit, &found, live.figures(), server.as_ref()),
                 scripts: &[],
             };
             page.render(&visit)
@@ -52,19 +38,31 @@ pub(crate) async fn show(
     }
 }
 
-fn body(
-    visit: &Visit,
-    found: &Parts,
-    live: Figures,
-    project: Option<&str>,
-    events: Option<&[EventView]>,
-) -> Markup {
+/// The pages about the server, as links.
+pub(super) fn ways(visit: &Visit, here: &str) -> Markup {
+    let words = visit.words;
+    let mut places = vec![
+        ("/server", "server.overview"),
+        ("/server/audit", "server.audit"),
+    ];
+    if visit.caller.is_admin() {
+        places.push(("/server/people", "people.title"));
+    }
+    html! {
+        nav.choices aria-label=(words.get("frame.server")) { p {
+            @for (address, word) in places {
+                a.choice href=(address) aria-current=[(address == here).then_some("page")] { (words.get(word)) } " "
+            }
+        } }
+    }
+}
+
+fn body(visit: &Visit, found: &Parts, live: Figures, server: Option<&ServerView>) -> Markup {
     let words = visit.words;
     html! {
         h1 { (words.get("frame.server")) }
+        (ways(visit, "/server"))
         dl.facts-list {
-            dt { (words.get("server.health")) }
-            dd { span.badge.green { span aria-hidden="true" { "✓ " } (words.get("server.well")) } }
             dt { (words.get("server.version")) } dd { (env!("CARGO_PKG_VERSION")) }
             dt { (words.get("server.last-event")) } dd { (found.last_event) }
             dt { (words.get("server.watching")) }
@@ -72,24 +70,95 @@ fn body(
                 ("viewers", &live.viewers), ("bursts", &live.bursts), ("sent", &live.sent),
             ])) }
         }
+        @if let Some(server) = server { (health(words, server)) }
         (runners(words, found))
         (jobs(words, found))
-        section aria-labelledby="audit-title" {
-            h2 #audit-title { (words.get("server.audit")) }
-            nav.choices aria-label=(words.get("runs.project")) { p {
-                @if visit.caller.is_admin() {
-                    a.choice href="/server#audit-title" aria-current=[project.is_none().then_some("true")] { (words.get("runs.all")) } " "
-                }
-                @for name in &found.projects {
-                    a.choice href={ "/server?project=" (url_part(name)) "#audit-title" }
-                        aria-current=[(project == Some(name.as_str())).then_some("true")] { (name) } " "
-                }
-            } }
-            @match events {
-                None => p.quiet { (words.get("server.choose-project")) },
-                Some([]) => p.quiet { (words.get("server.no-events")) },
-                Some(events) => (audit(words, found, project, events)),
+        @if let Some(server) = server {
+            h2 { (words.get("server.storage")) }
+            @match &server.storage {
+                Some(known) => (storage(words, known)),
+                None => p.quiet { (words.get("server.not-measured")) },
             }
+        }
+    }
+}
+
+fn health(words: &Words, server: &ServerView) -> Markup {
+    html! {
+        h2 { (words.get("server.health")) }
+        ul.signs { @for sign in &server.signs {
+            li { (level(words, sign.level())) " " (told(words, *sign)) }
+        } }
+    }
+}
+
+/// How a sign is to be taken, as a word with a mark; never by colour alone.
+fn level(words: &Words, level: Level) -> Markup {
+    let (class, mark, key) = match level {
+        Level::Well => ("badge green", "✓", "server.well"),
+        Level::Warning => ("badge amber", "!", "server.warning"),
+        Level::Bad => ("badge red", "✗", "server.bad"),
+    };
+    html! { span class=(class) { span aria-hidden="true" { (mark) " " } (words.get(key)) } }
+}
+
+fn told(words: &Words, sign: Sign) -> String {
+    match sign {
+        Sign::Database { millis } => words.fill("sign.database", &[("millis", &millis)]),
+        Sign::Reconcilers { seconds: None } => words.get("sign.reconcilers-never").to_owned(),
+        Sign::Reconcilers { seconds: Some(s) } => {
+            words.fill("sign.reconcilers", &[("seconds", &s)])
+        }
+        Sign::Space { free, total } => words.fill(
+            "sign.space",
+            &[("free", &size(free)), ("total", &size(total))],
+        ),
+        Sign::Inodes { free, total } => {
+            words.fill("sign.inodes", &[("free", &free), ("total", &total)])
+        }
+        Sign::Runners { alive, wanted } => {
+            let key = if wanted && alive == 0 {
+                "sign.runners-wanted"
+            } else {
+                "sign.runners"
+            };
+            words.fill(key, &[("count", &alive)])
+        }
+    }
+}
+
+fn storage(words: &Words, known: &Storage) -> Markup {
+    let room = |room: &Room| {
+        let more = if room.at_least { "≥ " } else { "" };
+        format!("{more}{}", size(room.bytes))
+    };
+    html! {
+        p.quiet { (words.get("server.measured")) " " (parts::time(known.measured_at)) }
+        dl.facts-list {
+            dt { (words.get("server.database")) } dd { (size(known.database)) }
+            dt { (words.get("server.logs")) }
+            dd { (room(&known.logs)) " · " (words.fill("server.files", &[("count", &known.logs.files)])) }
+            dt { (words.get("server.disk")) }
+            dd { (words.fill("sign.space", &[("free", &size(known.disk.free)), ("total", &size(known.disk.total))])) }
+            @if known.disk.inodes > 0 {
+                dt { (words.get("server.inodes")) }
+                dd { (words.fill("sign.inodes", &[("free", &known.disk.free_inodes), ("total", &known.disk.inodes)])) }
+            }
+        }
+        @if !known.repositories.is_empty() {
+            div.scroll { table {
+                caption { (words.get("server.repositories")) }
+                thead { tr {
+                    th scope="col" { (words.get("board.project")) }
+                    th scope="col" { (words.get("server.size")) }
+                    th scope="col" { (words.get("server.file-count")) }
+                } }
+                tbody { @for (name, one) in &known.repositories { tr {
+                    th scope="row" { a href={ "/p/" (name) } { (name) } }
+                    td.number { (room(one)) }
+                    td.number { (one.files) }
+                } } }
+            } }
         }
     }
 }
@@ -106,26 +175,45 @@ fn runners(words: &Words, found: &Parts) -> Markup {
                     th scope="col" { (words.get("server.name")) }
                     th scope="col" { (words.get("run.state")) }
                     th scope="col" { (words.get("server.slots")) }
+                    th scope="col" { (words.get("server.takes")) }
+                    th scope="col" { (words.get("server.does")) }
                     th scope="col" { (words.get("server.version")) }
                     th scope="col" { (words.get("server.last-seen")) }
                 } }
-                tbody { @for (view, taken) in &found.runners {
-                    tr {
-                        th scope="row" { (view.runner.name) }
-                        td { @if view.alive {
-                                span.badge.green { span aria-hidden="true" { "✓ " } (words.get("server.alive")) }
-                            } @else {
-                                span.badge.red { span aria-hidden="true" { "✗ " } (words.get("server.silent")) }
-                            }
-                            @if view.runner.draining { " " span.badge.amber { (words.get("server.draining")) } } }
-                        td { (words.fill("server.taken", &[("taken", taken), ("slots", &view.runner.slots)])) }
-                        td { (view.runner.version) }
-                        td { @if view.runner.last_seen_at > jiff::Timestamp::UNIX_EPOCH {
-                                (parts::time(view.runner.last_seen_at))
-                            } @else { (words.get("server.never")) } }
-                    }
-                } }
+                tbody { @for work in &found.runners { (runner(words, work)) } }
             } }
+        }
+    }
+}
+
+/// What a runner says that it takes; one that says nothing takes all.
+fn takes(words: &Words, some: Option<&[String]>) -> String {
+    some.map_or_else(
+        || words.get("server.all").to_owned(),
+        |some| some.join(", "),
+    )
+}
+
+fn runner(words: &Words, work: &RunnerWork) -> Markup {
+    let known = &work.view.runner;
+    html! {
+        tr {
+            th scope="row" { (known.name) }
+            td { @if work.view.alive {
+                    span.badge.green { span aria-hidden="true" { "✓ " } (words.get("server.alive")) }
+                } @else {
+                    span.badge.red { span aria-hidden="true" { "✗ " } (words.get("server.silent")) }
+                }
+                @if known.draining { " " span.badge.amber { (words.get("server.draining")) } } }
+            td { (words.fill("server.taken", &[("taken", &work.taken), ("slots", &known.slots)])) }
+            td { (takes(words, known.kinds.as_deref())) " · " (takes(words, known.harnesses.as_deref())) }
+            td { @for one in &work.runs {
+                p { a href={ "/runs/" (one.run.id) } { (one.project) " · " (one.run.kind.as_str()) } }
+            } }
+            td { (known.version) }
+            td { @if known.last_seen_at > jiff::Timestamp::UNIX_EPOCH {
+                    (parts::time(known.last_seen_at))
+                } @else { (words.get("server.never")) } }
         }
     }
 }
@@ -149,79 +237,4 @@ fn jobs(words: &Words, found: &Parts) -> Markup {
             } } }
         } }
     }
-}
-
-fn audit(words: &Words, found: &Parts, project: Option<&str>, events: &[EventView]) -> Markup {
-    let last = events
-        .last()
-        .map(|last| last.event.seq)
-        .filter(|seq| *seq > 1);
-    let of_project =
-        project.map_or_else(String::new, |name| format!("project={}&", url_part(name)));
-    html! {
-        div.scroll { table.audit {
-            caption.hidden { (words.get("server.audit")) }
-            thead { tr {
-                th scope="col" { "#" }
-                th scope="col" { (words.get("server.when")) }
-                th scope="col" { (words.get("server.what")) }
-                th scope="col" { (words.get("server.who")) }
-                th scope="col" { (words.get("run.issue")) }
-                th scope="col" { (words.get("server.details")) }
-            } }
-            tbody { @for view in events { (event(found, view)) } }
-        } }
-        @if let Some(last) = last {
-            p.ways { a href={ "/server?" (of_project) "before=" (last) "#audit-title" } { (words.get("runs.older")) } }
-        }
-    }
-}
-
-fn event(found: &Parts, view: &EventView) -> Markup {
-    let event = &view.event;
-    let empty = event
-        .data
-        .as_object()
-        .is_some_and(serde_json::Map::is_empty);
-    html! {
-        tr #{ "e" (event.seq) } {
-            th scope="row" { (event.seq) }
-            td { (parts::time(event.at)) }
-            td { @match event.run {
-                Some(run) => a href={ "/runs/" (run) } { (event.kind) },
-                None => (event.kind),
-            } }
-            td { (who(found, &event.actor)) }
-            td { @match (&view.project, view.number) {
-                (Some(project), Some(number)) => a href={ "/p/" (project) "/" (number) } { (project) " #" (number) },
-                (Some(project), None) => a href={ "/p/" (project) } { (project) },
-                (None, _) => "",
-            } }
-            td { @if !empty { code.data { (event.data) } } }
-        }
-    }
-}
-
-/// Who acted, by a name where there is one.
-fn who(found: &Parts, actor: &Actor) -> Markup {
-    let name = match actor {
-        Actor::Runner { runner } => found
-            .runners
-            .iter()
-            .find(|(view, _)| view.runner.id == *runner)
-            .map(|(view, _)| view.runner.name.as_str()),
-        Actor::Person { .. } | Actor::Run { .. } | Actor::System => None,
-    };
-    html! {
-        @match (actor, name) {
-            (Actor::Run { run, .. }, _) => a href={ "/runs/" (run) } { "run " (last_digits(&run.to_string())) },
-            (_, Some(name)) => { "runner " (name) },
-            (_, None) => (actor.label()),
-        }
-    }
-}
-
-/// The end of an id, which tells it from others of the same time.
-fn last_digits(id: &str) -> &str {
-    id.get(id.len().saturating_sub(8)..).unwrap_or(id)
 }

@@ -6,4 +6,5 @@ pub(crate) mod project;
 pub(crate) mod pull;
 pub(crate) mod run;
 pub(crate) mod runner;
+pub(crate) mod server;
 pub(crate) mod settings;

@@ -1,6 +1,7 @@
 //! `token revoke`: named by its id, since its secret is known to nobody.
 
 use nightshift_api::project::TokenPath;
+use nightshift_api::runner::RunnerPath;
 use nightshift_api::{Nothing, operations};
 
 use crate::connection::Connection;
@@ -11,16 +12,22 @@ use crate::screen::plain;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Its id, or the end of it as `token list` shows it
-    #[arg(value_name = "TOKEN")]
-    which: String,
+    #[arg(value_name = "TOKEN", required_unless_present = "runner")]
+    which: Option<String>,
+    /// Every token of this runner (administrators)
+    #[arg(long, value_name = "NAME", conflicts_with = "which")]
+    runner: Option<String>,
 }
 
 impl Args {
     pub(crate) async fn run(self, connection: &Connection) -> Done {
+        if let Some(runner) = self.runner {
+            return of_runner(connection, runner).await;
+        }
         let tokens = connection
             .call::<operations::TokenList>(&Nothing {}, &Nothing {}, &Nothing {})
             .await?;
-        let wanted = self.which.to_ascii_lowercase();
+        let wanted = self.which.unwrap_or_default().to_ascii_lowercase();
         let mut found = tokens
             .items
             .iter()
@@ -39,4 +46,17 @@ impl Args {
             screen.line([plain(format!("token {:?} no longer works", token.label))]);
         })
     }
+}
+
+async fn of_runner(connection: &Connection, runner: String) -> Done {
+    let path = RunnerPath { runner };
+    let revoked = connection
+        .call::<operations::RunnerRevoke>(&path, &Nothing {}, &Nothing {})
+        .await?;
+    connection.output.answer(&revoked, |screen| {
+        screen.line([plain(format!(
+            "{} tokens of runner {} no longer work",
+            revoked.tokens, path.runner
+        ))]);
+    })
 }
