@@ -172,6 +172,8 @@ CREATE TABLE notifications (
     read_at INTEGER
 ) STRICT;
 
+CREATE INDEX notifications_open ON notifications (issue_id) WHERE read_at IS NULL;
+
 CREATE INDEX notifications_unread ON notifications (user_id, created_at, id) WHERE read_at IS NULL;
 
 CREATE INDEX notifications_user ON notifications (user_id, created_at, id);
@@ -256,7 +258,7 @@ CREATE TABLE review_drafts (
     line INTEGER CHECK (line >= 1),
     body TEXT NOT NULL,
     created_at INTEGER NOT NULL
-) STRICT;
+, first_line INTEGER CHECK (first_line >= 1 AND first_line <= line), head TEXT CHECK (length(head) = 40)) STRICT;
 
 CREATE INDEX review_drafts_user ON review_drafts (user_id, issue_id, created_at, id);
 

@@ -46,6 +46,12 @@ pub(crate) const ALL: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0004_standing.sql"),
         postgres: include_str!("../migrations/postgres/0004_standing.sql"),
     },
+    Migration {
+        version: 5,
+        name: "suggestions",
+        sqlite: include_str!("../migrations/sqlite/0005_suggestions.sql"),
+        postgres: include_str!("../migrations/postgres/0005_suggestions.sql"),
+    },
 ];
 
 /// The one table that exists before the first migration.
