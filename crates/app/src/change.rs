@@ -178,6 +178,13 @@ impl App {
             "failure": failure,
         });
         let seq = self.record(tx, &row, what, context, data).await?;
+        // Before anybody is told anew.
+        let past: Vec<Notice> = Notice::ALL
+            .iter()
+            .copied()
+            .filter(|notice| !notice.stands(&row.state))
+            .collect();
+        notification::notification_settle(tx, row.id, &past, context.now).await?;
         if row.state.phase.is_final() != was_final {
             standing::standing_mark_blockers(tx, row.id).await?;
         }

@@ -227,6 +227,27 @@ pub enum Notice {
     Landed,
 }
 
+impl Notice {
+    /// Every one.
+    pub const ALL: &'static [Self] = &[
+        Self::ReviewWanted,
+        Self::InputWanted,
+        Self::Failed,
+        Self::Landed,
+    ];
+
+    /// Whether there is still something for a person to do about it, or to learn from it.
+    #[must_use]
+    pub fn stands(self, issue: &Issue) -> bool {
+        match self {
+            Self::ReviewWanted => matches!(issue.phase, Phase::InReview),
+            Self::InputWanted => matches!(issue.phase, Phase::NeedsInput { .. }),
+            Self::Failed => issue.failed.is_some() && !issue.phase.is_final(),
+            Self::Landed => true,
+        }
+    }
+}
+
 /// The new state and what goes with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {

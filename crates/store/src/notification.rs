@@ -48,6 +48,7 @@ sql! { "notification";
     INSERT = both(concat!("INSERT INTO notifications (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"));
     LIST = both(concat!("SELECT ", columns!(), " FROM notifications WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2"));
     LIST_UNREAD = both(concat!("SELECT ", columns!(), " FROM notifications WHERE user_id = $1 AND read_at IS NULL ORDER BY created_at DESC, id DESC LIMIT $2"));
+    SETTLE = both("UPDATE notifications SET read_at = $2 WHERE issue_id = $1 AND read_at IS NULL AND (notice = $3 OR notice = $4 OR notice = $5)");
     READ = both("UPDATE notifications SET read_at = $3 WHERE id = $2 AND user_id = $1 AND read_at IS NULL");
 }
 
@@ -116,4 +117,20 @@ pub async fn notification_read(
     at: Timestamp,
 ) -> Result<bool, Error> {
     Ok(tx.run(&READ, values![user, id, at]).await? > 0)
+}
+
+/// Notes of everybody's notifications of these kinds on an issue that they are past; at most three
+/// kinds at once. How many there were.
+pub async fn notification_settle(
+    tx: &mut Tx,
+    issue: IssueId,
+    past: &[Notice],
+    at: Timestamp,
+) -> Result<i64, Error> {
+    let Some(first) = past.first() else {
+        return Ok(0);
+    };
+    let word = |place: usize| COLUMNS.to_word(past.get(place).unwrap_or(first));
+    let values = values![issue, at, word(0)?, word(1)?, word(2)?];
+    tx.count(&SETTLE, values).await
 }

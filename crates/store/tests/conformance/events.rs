@@ -284,6 +284,22 @@ pub(crate) async fn notifications(w: World) {
             .unwrap(),
         []
     );
+    // What is past is read by itself, for everybody, and only that.
+    let mut again = made[0].clone();
+    again.id = w.id();
+    again.notice = Notice::Failed;
+    again.user = other.id;
+    notification_insert(&mut tx, &again).await.unwrap();
+    for (past, count) in [
+        (&[][..], 0),
+        (&[Notice::Failed, Notice::InputWanted], 3),
+        (&[Notice::Failed], 0),
+    ] {
+        let settled = notification_settle(&mut tx, issue.id, past, at(4)).await;
+        assert_eq!(settled.unwrap(), count, "{past:?}");
+    }
+    let unread = notification_list(&mut tx, user.id, true, 9).await.unwrap();
+    assert_eq!(unread, [made[3].clone()]);
 }
 
 pub(crate) async fn idempotency(w: World) {

@@ -4,8 +4,15 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use nightshift_api::Nothing;
+use nightshift_api::issue::Words;
+use nightshift_api::operations as op;
+use nightshift_api::project::NotificationQuery;
+use nightshift_api::runner::End;
 use nightshift_app::reconcile::deliver::Target;
+use nightshift_domain::failure::Reason;
 use nightshift_testkit::World;
+use nightshift_testkit::person::place;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -94,4 +101,56 @@ async fn events_are_brought_in_order_and_a_dead_target_delays_nobody() {
         "a repeated delivery needs the same id"
     );
     assert_eq!(good.lock().expect("a lock").len(), 6, "told twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_person_was_told_is_past_when_its_cause_is_gone() {
+    let world = World::new().await;
+    world.project("tally").await;
+    let (alice, hand) = (world.alice(), world.hand("r1").await);
+    let bob = world
+        .person("bob", &[("tally", nightshift_domain::access::Role::Writer)])
+        .await;
+    let unread = async || -> Vec<String> {
+        let query = NotificationQuery { unread: true };
+        let page = alice
+            .client()
+            .call::<op::NotificationList>(&Nothing {}, &query, &Nothing {})
+            .await
+            .expect("notifications");
+        page.items.into_iter().map(|told| told.text).collect()
+    };
+    let number = alice.files_ready("tally", "Say hello").await;
+    let order = hand.claims().await.expect("a job");
+    let end = End::Asked {
+        question: "Which?".to_owned(),
+    };
+    hand.ends(&order, end, None).await.expect("asked");
+    assert!(unread().await[0].contains("question"));
+    // Answered, by whoever.
+    let words = Words {
+        text: "This.".to_owned(),
+    };
+    bob.call::<op::IssueAnswer>(place("tally", number), words)
+        .await
+        .expect("answered");
+    assert_eq!(unread().await, [""; 0]);
+    // Failed, and tried again.
+    let order = hand.claims().await.expect("a job");
+    hand.fails(&order, Reason::SetupFailed)
+        .await
+        .expect("failed");
+    assert!(unread().await[0].contains("needs you"));
+    bob.call::<op::IssueRetry>(place("tally", number), Nothing {})
+        .await
+        .expect("tried again");
+    assert_eq!(unread().await, [""; 0]);
+    // Decided, and landed: which is news until it is seen.
+    hand.works(&[("hello.txt", "hello\n")]).await;
+    assert!(unread().await[0].contains("your decision"));
+    bob.approves("tally", number).await.expect("approved");
+    assert_eq!(unread().await, [""; 0]);
+    world.settle().await;
+    let left = unread().await;
+    assert!(left.len() == 1 && left[0].contains("landed"), "{left:?}");
 }
