@@ -9,7 +9,7 @@ use crate::project::{
     NewToken, NewUser, Notification, NotificationPath, NotificationQuery, Project, ProjectPath,
     SetMember, Token, TokenPath, User,
 };
-use crate::pull::{NewReview, Pull, PullLine, QueueLine};
+use crate::pull::{ApplySuggestions, NewReview, Pull, PullLine, QueueLine};
 use crate::run::{NewSteer, Run, RunPath, RunQuery, Steer};
 use crate::runner::{
     ClaimAnswer, ClaimRequest, Complete, Completed, Heartbeat, HeartbeatAnswer, Revoked,
@@ -86,6 +86,8 @@ crate::operations! {
     PullReview = "pull.review" Post "/api/v1/projects/{project}/pulls/{number}/reviews" Person (IssuePath, Nothing, NewReview) -> Pull;
     /// Takes one's last decision back, before anything came of it.
     PullWithdraw = "pull.withdraw" Post "/api/v1/projects/{project}/pulls/{number}/withdraw" Person (IssuePath, Nothing, Nothing) -> Pull;
+    /// Applies suggestions of reviewers as one commit of the caller's on the branch, which is proved.
+    PullApply = "pull.apply" Post "/api/v1/projects/{project}/pulls/{number}/apply" Person (IssuePath, Nothing, ApplySuggestions) -> Pull;
     /// Shows a project's merge queue, first to land first.
     QueueGet = "queue.get" Get "/api/v1/projects/{project}/queue" Person (ProjectPath, Nothing, Nothing) -> Page<QueueLine>;
     /// Lists runs, newest first.

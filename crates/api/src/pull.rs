@@ -163,16 +163,39 @@ pub enum Decision {
 pub struct LineComment {
     /// The file.
     pub path: String,
-    /// The line after the change, counted from 1; absent for the whole file.
+    /// The line after the change, counted from 1, or the last one of a range; absent for the whole
+    /// file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<i64>,
-    /// Markdown.
+    /// The first line of a range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<i64>,
+    /// Markdown. A fenced block named `suggestion` says what the lines shall say instead.
     pub body: String,
+}
+
+/// Suggestions to be applied as one commit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApplySuggestions {
+    /// The commit that was looked at; a newer head refuses it.
+    pub head: String,
+    /// The review whose suggestions are meant; without it the newest one that has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Uuid>,
+    /// Only these of the review, by their place among its suggestions, from 1; empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<usize>,
+    /// In the place of a review's: one's own that are not said yet; empty: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drafts: Option<Vec<Uuid>>,
 }
 
 /// A decision that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Review {
+    /// Its id.
+    pub id: Uuid,
     /// In which round.
     pub round: i64,
     /// The commit it is about.

@@ -433,7 +433,11 @@ impl App {
             }
             let mut text = review.body.clone();
             for comment in &review.comments {
-                let line = comment.line.map(|n| format!(":{n}")).unwrap_or_default();
+                let line = match (comment.first, comment.line) {
+                    (Some(first), Some(last)) if first < last => format!(":{first}-{last}"),
+                    (_, Some(line)) => format!(":{line}"),
+                    (_, None) => String::new(),
+                };
                 text.push_str(&format!("\n\n`{}{line}`: {}", comment.path, comment.body));
             }
             said.push((

@@ -70,23 +70,32 @@ pub(crate) fn short_commit(commit: &str) -> &str {
     commit.get(..10).unwrap_or(commit)
 }
 
-/// A comment on a line, `path:line:text`, or on a file, `path:text`.
+/// A comment on a line, `path:line:text`, on some, `path:first-last:text`, or on a file, `path:text`.
 pub(crate) fn line_comment(text: &str) -> Result<LineComment, String> {
-    let form = || "expected path:line:text, or path:text for a whole file".to_owned();
-    let (path, rest) = text.split_once(':').ok_or_else(form)?;
-    let (line, body) = match rest.split_once(':') {
-        Some((line, body)) if !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit()) => {
-            let line: i64 = line.parse().map_err(|_| form())?;
-            (Some(line), body)
-        }
-        _ => (None, rest),
+    let form = || {
+        "expected path:line:text, path:first-last:text, or path:text for a whole file".to_owned()
     };
-    if path.is_empty() || body.trim().is_empty() || line == Some(0) {
+    let (path, rest) = text.split_once(':').ok_or_else(form)?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let number = |text: &str| text.parse::<i64>().map_err(|_| form());
+    let (first, line, body) = match rest.split_once(':') {
+        Some((line, body)) if is_number(line) => (None, Some(number(line)?), body),
+        Some((lines, body)) => match lines.split_once('-') {
+            Some((first, last)) if is_number(first) && is_number(last) => {
+                (Some(number(first)?), Some(number(last)?), body)
+            }
+            _ => (None, None, rest),
+        },
+        None => (None, None, rest),
+    };
+    let counts = line != Some(0) && first.is_none_or(|first| first > 0 && Some(first) <= line);
+    if path.is_empty() || body.trim().is_empty() || !counts {
         return Err(form());
     }
     Ok(LineComment {
         path: path.to_owned(),
         line,
+        first,
         body: body.trim().to_owned(),
     })
 }

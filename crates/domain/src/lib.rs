@@ -22,6 +22,7 @@ pub mod merge;
 pub mod preflight;
 pub mod prompt;
 pub mod size;
+pub mod suggestion;
 pub mod transcript;
 pub mod trust;
 pub mod tryout;

@@ -130,6 +130,33 @@ impl Repository {
         }
     }
 
+    /// The size of each blob and its first `limit` bytes; nothing for one that is not there.
+    pub async fn blob_starts(
+        &self,
+        ids: &[&ObjectId],
+        limit: u64,
+    ) -> Result<Vec<(u64, Vec<u8>)>, GitError> {
+        let sizes = self.blob_sizes(ids).await?;
+        let small: Vec<&ObjectId> = ids
+            .iter()
+            .zip(&sizes)
+            .filter(|(_, size)| **size <= limit)
+            .map(|(id, _)| *id)
+            .collect();
+        let mut whole = self.read_blobs(&small).await?.into_iter();
+        let mut starts = Vec::new();
+        for (id, size) in ids.iter().zip(sizes) {
+            let start = if size <= limit {
+                whole.next().unwrap_or_default()
+            } else {
+                let call = self.call("cat-file").args(["blob", id.as_str()]);
+                call.output_limit(limit).run_cut().await?.0.stdout
+            };
+            starts.push((size, start));
+        }
+        Ok(starts)
+    }
+
     /// The whole content of each blob, empty for one that is not there. The caller bounds the sum.
     pub(crate) async fn read_blobs(&self, ids: &[&ObjectId]) -> Result<Vec<Vec<u8>>, GitError> {
         if ids.is_empty() {

@@ -189,6 +189,7 @@
     PRIMARY KEY (id)
     FOREIGN KEY (project_id) REFERENCES projects(id)
     FOREIGN KEY (user_id) REFERENCES users(id)
+    CREATE INDEX notifications_open ON public.notifications USING btree (issue_id) WHERE (read_at IS NULL)
     CREATE UNIQUE INDEX notifications_pkey ON public.notifications USING btree (id)
     CREATE INDEX notifications_unread ON public.notifications USING btree (user_id, created_at, id) WHERE (read_at IS NULL)
     CREATE INDEX notifications_user ON public.notifications USING btree (user_id, created_at, id)
@@ -297,6 +298,10 @@
     line bigint
     body text NOT NULL
     created_at bigint NOT NULL
+    first_line bigint
+    head text
+    CHECK (((first_line >= 1) AND (first_line <= line)))
+    CHECK ((length(head) = 40))
     FOREIGN KEY (issue_id) REFERENCES issues(id)
     CHECK ((line >= 1))
     CHECK ((path <> ''::text))

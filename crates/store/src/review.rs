@@ -30,8 +30,14 @@ pub enum Decision {
 pub struct LineComment {
     /// Path from the root of the tree.
     pub path: String,
-    /// The line in the head, from 1; none for the file as a whole.
+    /// The line, from 1, or the last one of a range; none for the file as a whole.
     pub line: Option<i64>,
+    /// The first line of a range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<i64>,
+    /// The commit whose lines are meant, where it is not the review's head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<ObjectId>,
     /// Markdown.
     pub body: String,
 }

@@ -1,9 +1,10 @@
 //! Table `review_drafts`: comments on lines that a person has written and not yet said.
 //!
-//! Nobody else sees them; a review takes them up and clears them. Deliberately absent: the head they
-//! were written on; they are shown on the head at hand.
+//! Nobody else sees them; a review takes them up and clears them. Deliberately absent: where their
+//! lines are by now.
 
 use jiff::Timestamp;
+use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{IssueId, UserId};
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -24,8 +25,12 @@ pub struct DraftComment {
     pub issue: IssueId,
     /// Path from the root of the tree.
     pub path: String,
-    /// The line in the head, from 1; none for the file as a whole.
+    /// The line, from 1, or the last one of a range; none for the file as a whole.
     pub line: Option<i64>,
+    /// The first line of a range.
+    pub first: Option<i64>,
+    /// The commit whose lines are meant; older ones do not say.
+    pub head: Option<ObjectId>,
     /// Markdown.
     pub body: String,
     /// When it was written.
@@ -36,12 +41,12 @@ const COLUMNS: Columns = Columns("draft comment");
 
 macro_rules! columns {
     () => {
-        "id, user_id, issue_id, path, line, body, created_at"
+        "id, user_id, issue_id, path, line, first_line, head, body, created_at"
     };
 }
 
 sql! { "draft comment";
-    INSERT = both(concat!("INSERT INTO review_drafts (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7)"));
+    INSERT = both(concat!("INSERT INTO review_drafts (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"));
     DELETE = both("DELETE FROM review_drafts WHERE user_id = $1 AND id = $2");
     LIST = both(concat!("SELECT ", columns!(), " FROM review_drafts WHERE user_id = $1 AND issue_id = $2 ORDER BY created_at, id"));
     CLEAR = both("DELETE FROM review_drafts WHERE user_id = $1 AND issue_id = $2");
@@ -54,6 +59,8 @@ struct Row {
     issue_id: Uuid,
     path: String,
     line: Option<i64>,
+    first_line: Option<i64>,
+    head: Option<String>,
     body: String,
     created_at: i64,
 }
@@ -66,6 +73,8 @@ impl Row {
             issue: IssueId(self.issue_id),
             path: self.path,
             line: self.line,
+            first: self.first_line,
+            head: COLUMNS.parse_option("head", self.head.as_deref())?,
             body: self.body,
             created_at: COLUMNS.time("created_at", self.created_at)?,
         })
@@ -80,6 +89,8 @@ pub async fn draft_insert(tx: &mut Tx, draft: &DraftComment) -> Result<(), Error
         draft.issue,
         &draft.path,
         draft.line,
+        draft.first,
+        draft.head.as_ref(),
         &draft.body,
         draft.created_at
     ];

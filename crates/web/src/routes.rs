@@ -19,7 +19,7 @@ use crate::door::{account, event, issue, project, pull, run, runner};
 use crate::error::problem;
 use crate::live::Live;
 use crate::operation::{MAX_BODY, bind, method};
-use crate::page::{asset, change, change_form, desk, live, sign_in};
+use crate::page::{asset, change, change_form, desk, live, picture, sign_in};
 use crate::{git, stream};
 
 /// All doors of the server.
@@ -137,6 +137,7 @@ fn issues(router: Router<App>) -> Router<App> {
     let router = bind::<op::PullGet, _, _>(router, pull::get);
     let router = bind::<op::PullReview, _, _>(router, pull::review);
     let router = bind::<op::PullWithdraw, _, _>(router, pull::withdraw);
+    let router = bind::<op::PullApply, _, _>(router, pull::apply);
     bind::<op::QueueGet, _, _>(router, pull::queue)
 }
 
@@ -165,6 +166,7 @@ fn pages(router: Router<App>) -> Router<App> {
         .route("/desk/undo", post(desk::undo))
         .route("/p/{project}/{number}/change", get(change::show))
         .route("/p/{project}/{number}/change/file", get(change_form::file))
+        .route("/p/{project}/{number}/change/picture", get(picture::show))
         .route(
             "/p/{project}/{number}/change/viewed",
             post(change_form::mark),
@@ -172,6 +174,10 @@ fn pages(router: Router<App>) -> Router<App> {
         .route(
             "/p/{project}/{number}/change/comment",
             post(change_form::comment),
+        )
+        .route(
+            "/p/{project}/{number}/change/apply",
+            post(change_form::apply),
         )
         .route(
             "/p/{project}/{number}/change/drop",

@@ -11,7 +11,9 @@ use nightshift_store::run::Run;
 use nightshift_store::{acceptance, issue, pull, pull_head, review_draft, run, viewed_file};
 use uuid::Uuid;
 
+use super::picture::{self, Picture};
 use super::pull::{NewReview, PullView};
+use super::suggest::{self, Suggestion};
 use crate::{App, Caller, Error};
 
 /// The most of a patch that one page holds, in bytes.
@@ -47,6 +49,10 @@ pub struct ChangeView {
     pub viewed: Vec<String>,
     /// Comments the caller has not said yet.
     pub drafts: Vec<DraftComment>,
+    /// Pictures among the files.
+    pub pictures: Vec<Picture>,
+    /// Suggestions among the comments, of drafts and of reviews.
+    pub suggestions: Vec<Suggestion>,
     /// Other open changes that touch the same lines: number, title, paths.
     pub collisions: Vec<Collision>,
     /// The sealed tests: command, and each file's path and text.
@@ -122,12 +128,18 @@ impl App {
             })
             .collect();
         let collisions = self.collisions(&view).await?;
+        let pictures = picture::of_patch(&repository, &patch).await?;
+        let suggestions = self
+            .suggestions(&view.line.pull, &view.reviews, &drafts)
+            .await?;
         Ok(ChangeView {
             old,
             new,
             patch,
             viewed,
             drafts,
+            suggestions,
+            pictures,
             collisions,
             sealed: sealed.map(|sealed| (sealed.run.clone(), texts(&sealed))),
             runs,
@@ -203,6 +215,11 @@ impl App {
             .read_blob(commit, path, MAX_PATCH)
             .await?
             .ok_or_else(missing)?;
+        if blob.truncated {
+            return Err(Error::invalid(format!(
+                "{path} is larger than {MAX_PATCH} bytes: fetch the branch with git"
+            )));
+        }
         Ok(blob.bytes)
     }
 
@@ -252,18 +269,27 @@ impl App {
         let path = GitPath::from(comment.path.as_bytes());
         path.check()
             .map_err(|error| Error::invalid(error.to_string()))?;
+        suggest::check_comment(&comment)?;
         let now = self.now();
         let mut tx = self.db().write().await?;
         let (found, _) = self
             .project_for(&mut tx, caller, name, Action::PullReview)
             .await?;
         let row = self.issue_row(&mut tx, &found, number).await?;
+        if let Some(head) = &comment.head {
+            let heads = pull_head::head_list(&mut tx, row.id).await?;
+            if !heads.iter().any(|known| known.head == *head) {
+                return Err(Error::invalid(format!("{head} is no head of #{number}")));
+            }
+        }
         let draft = DraftComment {
             id: self.ids().uuid(),
             user: own,
             issue: row.id,
             path: comment.path,
             line: comment.line,
+            first: comment.first,
+            head: comment.head,
             body: comment.body,
             created_at: now,
         };
@@ -309,6 +335,8 @@ impl App {
             .extend(drafts.into_iter().map(|draft| LineComment {
                 path: draft.path,
                 line: draft.line,
+                first: draft.first,
+                head: draft.head,
                 body: draft.body,
             }));
         self.pull_review(caller, name, number, new).await?;

@@ -20,6 +20,7 @@ use nightshift_store::verdict::Verdict;
 use nightshift_store::{issue, pull, pull_head, queue, review, run, verdict};
 
 use super::issue::IssueLine;
+use super::suggest;
 use crate::change::Context;
 use crate::{App, Caller, Error};
 
@@ -255,6 +256,9 @@ impl App {
             return Err(Error::invalid(
                 "a review has at most 64 KiB of text and 500 comments",
             ));
+        }
+        for comment in &new.comments {
+            suggest::check_comment(comment)?;
         }
         let made = Review {
             id: ReviewId(self.ids().uuid()),

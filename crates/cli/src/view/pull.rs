@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use nightshift_api::pull::{Decision, LineComment, Pull, PullLine, QueueLine, Verdict};
 use nightshift_domain::check::{CheckResult, Colour, Outcome};
 use nightshift_domain::facts::{Finding, Severity};
+use nightshift_domain::suggestion;
 
 use super::issue::commands_of;
 use super::{age, counted, millis, phase};
@@ -281,12 +282,27 @@ fn decisions(screen: &mut Screen, pull: &Pull, now: Timestamp) {
         if !review.body.is_empty() {
             screen.text("  ", Style::Plain, &review.body);
         }
-        for LineComment { path, line, body } in &review.comments {
-            let place = match line {
-                Some(line) => format!("{path}:{line}"),
-                None => path.clone(),
+        let mut suggestions = 0;
+        for LineComment {
+            path,
+            line,
+            first,
+            body,
+        } in &review.comments
+        {
+            let place = match (first, line) {
+                (Some(first), Some(line)) => format!("{path}:{first}-{line}"),
+                (None, Some(line)) => format!("{path}:{line}"),
+                (_, None) => path.clone(),
             };
-            screen.line([plain("  "), bold(place)]);
+            let suggested = suggestion::read(body).is_ok_and(|parts| parts.suggested.is_some());
+            if suggested && line.is_some() {
+                suggestions += 1;
+                let number = dim(format!("  suggestion {suggestions}"));
+                screen.line([plain("  "), bold(place), number]);
+            } else {
+                screen.line([plain("  "), bold(place)]);
+            }
             screen.text("    ", Style::Plain, body);
         }
     }

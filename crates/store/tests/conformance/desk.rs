@@ -383,6 +383,8 @@ pub(crate) async fn draft_comments(w: World) {
             issue,
             path: "a.rs".to_owned(),
             line,
+            first: line.filter(|line| *line > 2).map(|line| line - 1),
+            head: line.map(|_| commit(7)),
             body: "**why?**".to_owned(),
             created_at: at(created),
         };

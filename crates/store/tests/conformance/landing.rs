@@ -213,6 +213,8 @@ pub(crate) async fn reviews(w: World) {
             comments: vec![LineComment {
                 path: "a.rs".to_owned(),
                 line: Some(3),
+                first: Some(2),
+                head: Some(commit(8)),
                 body: "why?".to_owned(),
             }],
             by: user.id,

@@ -12,6 +12,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use nightshift_api::issue::NewIssue;
+use nightshift_api::operations as op;
+use nightshift_api::pull::{Decision, LineComment, NewReview};
 use nightshift_api::runner::End;
 use nightshift_domain::job::Kind;
 use nightshift_testkit::{Hand, Person, World};
@@ -226,11 +228,39 @@ async fn e2e_browser_every_page_for_everybody() {
         .await;
     }
     question(&alice, &hand, "Paint it").await;
+    // What people say about lines, and what they suggest.
+    let said = |path: &str, body: String| LineComment {
+        path: path.to_owned(),
+        line: Some(1),
+        first: None,
+        body,
+    };
+    let review = NewReview {
+        head: alice.pull("night", 4).await.line.head,
+        decision: Decision::SendBack,
+        body: words.clone(),
+        comments: vec![
+            said("src/part-4.txt", words.clone()),
+            said(
+                "src/part-4.txt",
+                format!("{words}\n\n~~~suggestion\n{}\n~~~", HOSTILE.join("\n")),
+            ),
+            said(HOSTILE[2], words.clone()),
+        ],
+        accept_unproven: false,
+        hold_s: 0,
+    };
+    alice
+        .call::<op::PullReview>(nightshift_testkit::person::place("night", 4), review)
+        .await
+        .expect("sent back");
 
     let run = format!("/runs/{}", order.run);
     let paths = [
         "/",
         "/p/night/1/change",
+        "/p/night/4/change",
+        "/p/night/2/change?comment=0.1",
         "/p/night/1",
         "/p/night/2/change?split=1",
         "/board",
@@ -249,7 +279,7 @@ async fn e2e_browser_every_page_for_everybody() {
     let mut arguments = vec![world.url.as_str(), alice.token()];
     arguments.extend(paths);
     let said = drive("pages.mjs", &arguments);
-    assert!(said.contains("16 pages"), "{said}");
+    assert!(said.contains("18 pages"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -261,4 +291,63 @@ async fn e2e_browser_settings_by_keys_with_scripts_and_without() {
         &[&world.url, world.alice().token(), "night"],
     );
     assert!(said.contains("with scripts and without"), "{said}");
+}
+
+/// A red dot of one pixel.
+const DOT: &[u8] = b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00\x0dIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x02\x00\x00\x00\x90wS\xde\x00\x00\x00\x0cIDATx\xdac\xf8\xcf\xc0\x00\x00\x03\x01\x01\x00\xf7\x03AC\x00\x00\x00\x00IEND\xaeB`\x82";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn e2e_browser_suggestions_and_pictures() {
+    let world = World::new().await;
+    world.project("night").await;
+    let (alice, hand) = (world.alice(), world.hand("r1").await);
+    for n in 1..=2 {
+        let title = format!("Write part {n}");
+        result(
+            &alice,
+            &hand,
+            &title,
+            &[("a.txt", "one\ntwo\nthree\n")],
+            true,
+        )
+        .await;
+    }
+    alice.files_ready("night", "Draw").await;
+    let order = hand.claims_of(&[Kind::Author]).await.expect("a job");
+    let tree = hand.workspace(&order);
+    std::fs::write(tree.file("dot.png"), DOT).expect("written");
+    tree.write(
+        "hostile.svg",
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"8\" height=\"8\" onload=\"globalThis.__pwned=1;alert(1)\">\
+         <script>globalThis.__pwned=1;alert(2)</script>\
+         <style>@import url(http://evil.invalid/x.css);</style>\
+         <image href=\"http://evil.invalid/x.png\" width=\"8\" height=\"8\"/>\
+         <foreignObject><iframe xmlns=\"http://www.w3.org/1999/xhtml\" src=\"javascript:parent.__pwned=1\"/></foreignObject>\
+         <rect width=\"8\" height=\"8\" fill=\"red\"/></svg>\n",
+    );
+    tree.write("page.png", "<html><script>globalThis.__pwned=1</script>");
+    let author = order.author.as_ref().expect("an author's order");
+    let commit = tree.commit(&author.commit.message);
+    tree.push(&[&format!("HEAD:{}", author.attempt_ref)])
+        .expect("pushed");
+    let end = End::Authored {
+        summary: "drawn".to_owned(),
+        self_checks: Vec::new(),
+    };
+    hand.ends(&order, end, Some(commit.parse().expect("a commit")))
+        .await
+        .expect("authored");
+    let proof = hand.claims_of(&[Kind::Verify]).await.expect("a proof");
+    hand.proves(&proof, true).await.expect("proved");
+    let said = drive(
+        "suggest.mjs",
+        &[
+            &world.url,
+            alice.token(),
+            "/p/night/1/change",
+            "/p/night/2/change",
+            "/p/night/3/change",
+        ],
+    );
+    assert!(said.contains("suggestions by keys"), "{said}");
 }

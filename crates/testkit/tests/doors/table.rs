@@ -211,6 +211,7 @@ impl Stage {
             "pull.review" => {
                 body = json!({ "head": "1".repeat(40), "decision": "send-back", "body": "no" });
             }
+            "pull.apply" => body = json!({ "head": "1".repeat(40) }),
             "run.cancel" => run = self.ended.run.to_string(),
             "run.steer" => body = json!({ "text": "words" }),
             "run.ask" | "run.progress" => body = json!({ "text": "words" }),

@@ -7,4 +7,5 @@ mod log;
 mod plan;
 mod session;
 mod settings;
+mod suggest;
 mod watch;

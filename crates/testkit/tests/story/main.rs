@@ -6,5 +6,6 @@ mod happy;
 mod preflight;
 mod settings;
 mod steer;
+mod suggest;
 mod told;
 mod tried;

@@ -24,6 +24,7 @@
       k: () => step(-1),
       a: () => press("approve")?.click(),
       s: () => document.getElementById("review-text")?.focus(),
+      c: () => files().find((file) => file.getBoundingClientRect().bottom > 60)?.querySelector("a.comment")?.click(),
       v: () => files().find((file) => file.getBoundingClientRect().bottom > 60)?.querySelector(".viewed button")?.click(),
       Escape: () => { location.href = "/"; },
     };

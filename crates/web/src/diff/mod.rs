@@ -59,6 +59,11 @@ use rows::Rows;
 use text::Text;
 use wording::{fill, fill_text};
 
+/// A text that somebody wrote, with what cannot be seen named.
+pub(crate) fn shown(text: &str, wording: &Wording) -> Markup {
+    plain(&Text::of(text.as_bytes()), wording)
+}
+
 /// One changed file: head, notes, and its lines or the way to them.
 pub(crate) fn render_file(patch: &FilePatch, o: &Options<'_>) -> Markup {
     let file = &patch.file;
@@ -82,6 +87,7 @@ pub(crate) fn render_file(patch: &FilePatch, o: &Options<'_>) -> Markup {
             data-file=(o.index) data-path=(path.shown.replace(char::is_control, "\u{fffd}")) {
             (head(patch, &path, &below, o))
             (note::notes(patch, rows, o))
+            @if let Some(picture) = &o.picture { (picture) }
             (elsewhere(&below, rows, o))
             @if let Some(why) = why {
                 (later(patch, why, o))

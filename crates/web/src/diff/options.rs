@@ -90,6 +90,8 @@ pub(crate) struct Options<'a> {
     pub(crate) before: Option<&'a str>,
     /// The same after the change.
     pub(crate) after: Option<&'a str>,
+    /// The file as a picture, before and after.
+    pub(crate) picture: Option<Markup>,
     /// What stands under lines.
     pub(crate) comments: &'a Comments,
     /// What stands in the head of the file: its viewed mark, its menu.

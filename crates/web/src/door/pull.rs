@@ -13,7 +13,9 @@ use nightshift_api::pull::{Decision as ApiDecision, Pull, PullLine, QueueLine};
 use nightshift_app::App;
 use nightshift_app::record::{Decision, LineComment};
 use nightshift_app::use_case::pull::NewReview;
+use nightshift_app::use_case::suggest::{Apply, Which};
 use nightshift_domain::git_name::ObjectId;
+use nightshift_domain::id::ReviewId;
 use serde::Deserialize;
 
 use super::whole;
@@ -64,6 +66,8 @@ pub(crate) async fn review(call: Call<op::PullReview>) -> Result<Pull, Failure> 
             .map(|comment| LineComment {
                 path: comment.path,
                 line: comment.line,
+                first: comment.first,
+                head: None,
                 body: comment.body,
             })
             .collect(),
@@ -83,6 +87,26 @@ pub(crate) async fn withdraw(call: Call<op::PullWithdraw>) -> Result<Pull, Failu
     let changed = call
         .app
         .pull_withdraw(&call.caller, &path.project, path.number)
+        .await?;
+    Ok(view::pull::pull(changed))
+}
+
+pub(crate) async fn apply(call: Call<op::PullApply>) -> Result<Pull, Failure> {
+    let input = call.input;
+    let apply = Apply {
+        head: commit(&input.head, "head")?,
+        which: match input.drafts {
+            Some(ids) => Which::Drafts(ids),
+            None => Which::Review {
+                review: input.review.map(ReviewId),
+                only: input.only,
+            },
+        },
+    };
+    let path = &call.path;
+    let changed = call
+        .app
+        .suggestions_apply(&call.caller, &path.project, path.number, &apply)
         .await?;
     Ok(view::pull::pull(changed))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use axum::extract::{Path, Query};
+use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 use nightshift_app::Error;
@@ -13,15 +14,25 @@ use nightshift_app::use_case::change::{ChangeQuery, ChangeView};
 use nightshift_domain::check::Colour;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::issue::Phase;
+use nightshift_domain::suggestion::{self, Lines};
 use serde::Deserialize;
 
 use super::parts;
 use super::visit::url_part;
-use super::{Page, Visit, markdown};
-use crate::diff::{self, Budget, Comments, Layout, Options, Seen, Wording};
+use super::{Page, Visit, markdown, picture, said};
+use crate::diff::{self, Budget, Layout, Options, Seen};
 
 /// How long colours and marks may take for one page.
 const PATIENCE: std::time::Duration = std::time::Duration::from_millis(120);
+
+/// How the diff is looked at.
+#[derive(Deserialize, Default, Clone)]
+pub(crate) struct Look {
+    from: Option<String>,
+    to: Option<String>,
+    split: Option<String>,
+    space: Option<String>,
+}
 
 #[derive(Deserialize, Default, Clone)]
 pub(crate) struct Asked {
@@ -36,25 +47,84 @@ pub(crate) struct Asked {
     comment: Option<String>,
 }
 
-impl Asked {
-    /// The parts of the address that say how to look, without those that say where.
-    fn address(&self, home: &str) -> String {
-        let mut pairs = Vec::new();
-        for (name, value) in [
+impl Look {
+    fn pairs(&self) -> Vec<(&'static str, &str)> {
+        [
             ("from", &self.from),
             ("to", &self.to),
             ("split", &self.split),
             ("space", &self.space),
-        ] {
-            if let Some(value) = value {
-                pairs.push(format!("{name}={}", url_part(value)));
-            }
-        }
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+        .collect()
+    }
+
+    /// The address of the page that looks like this.
+    fn address(&self, home: &str) -> String {
+        let pairs: Vec<String> = self
+            .pairs()
+            .into_iter()
+            .map(|(name, value)| format!("{name}={}", url_part(value)))
+            .collect();
         if pairs.is_empty() {
             home.to_owned()
         } else {
             format!("{home}?{}", pairs.join("&"))
         }
+    }
+}
+
+/// A comment that is being written, and on which lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Open {
+    /// The file's place in the patch.
+    pub(crate) file: usize,
+    /// The first line.
+    pub(crate) first: i64,
+    /// The last line.
+    pub(crate) last: i64,
+    /// What is written so far.
+    pub(crate) body: String,
+}
+
+impl Open {
+    /// Reads `<file>.<line>` or `<file>.<first>-<last>`.
+    fn read(text: &str) -> Option<Self> {
+        let (file, lines) = text.split_once('.')?;
+        let (first, last) = lines.split_once('-').unwrap_or((lines, lines));
+        Some(Self {
+            file: file.parse().ok()?,
+            first: first.parse().ok()?,
+            last: last.parse().ok()?,
+            body: String::new(),
+        })
+    }
+}
+
+impl Asked {
+    fn look(&self) -> Look {
+        Look {
+            from: self.from.clone(),
+            to: self.to.clone(),
+            split: self.split.clone(),
+            space: self.space.clone(),
+        }
+    }
+
+    fn of(look: &Look) -> Self {
+        Self {
+            from: look.from.clone(),
+            to: look.to.clone(),
+            split: look.split.clone(),
+            space: look.space.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// The parts of the address that say how to look, without those that say where.
+    fn address(&self, home: &str) -> String {
+        self.look().address(home)
     }
 
     fn with(&self, change: impl FnOnce(&mut Self)) -> Self {
@@ -70,29 +140,138 @@ impl Asked {
     }
 }
 
+/// What a page shows beside what is asked: a comment that is being written, and a refusal.
+#[derive(Default)]
+struct Beside<'a> {
+    open: Option<Open>,
+    refused: Option<&'a Error>,
+}
+
 /// Shows the change.
 pub(crate) async fn show(
     visit: Visit,
     Path((project, number)): Path<(String, i64)>,
     Query(asked): Query<Asked>,
 ) -> Response {
-    let query = match query(&asked) {
+    let beside = Beside {
+        open: asked.comment.as_deref().and_then(Open::read),
+        refused: None,
+    };
+    show_with(&visit, &project, number, &asked, &beside).await
+}
+
+/// Shows the change with a comment that is being written, its lines put in to be changed.
+pub(crate) async fn show_open(
+    visit: &Visit,
+    project: &str,
+    number: i64,
+    look: &Look,
+    mut open: Open,
+    head: Option<&ObjectId>,
+) -> Response {
+    let begun = begin(visit, project, number, look, &open, head).await;
+    let refused = match begun {
+        Ok(block) => {
+            if !open.body.is_empty() {
+                open.body = format!("{}\n\n", open.body.trim_end());
+            }
+            open.body.push_str(&block);
+            None
+        }
+        Err(error) => Some(error),
+    };
+    match refused {
+        None => {
+            let beside = Beside {
+                open: Some(open),
+                refused: None,
+            };
+            show_with(visit, project, number, &Asked::of(look), &beside).await
+        }
+        Some(error) => show_refused(visit, project, number, look, Some(open), &error).await,
+    }
+}
+
+/// Shows the change with the reason why something was refused.
+pub(crate) async fn show_refused(
+    visit: &Visit,
+    project: &str,
+    number: i64,
+    look: &Look,
+    open: Option<Open>,
+    error: &Error,
+) -> Response {
+    let beside = Beside {
+        open,
+        refused: Some(error),
+    };
+    let mut answer = show_with(visit, project, number, &Asked::of(look), &beside).await;
+    if answer.status().is_success() {
+        *answer.status_mut() = match error {
+            Error::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            _ => StatusCode::CONFLICT,
+        };
+    }
+    answer
+}
+
+/// The lines of an open comment, as a suggestion to be changed.
+async fn begin(
+    visit: &Visit,
+    project: &str,
+    number: i64,
+    look: &Look,
+    open: &Open,
+    head: Option<&ObjectId>,
+) -> Result<String, Error> {
+    let lines = Lines::new(open.first, open.last).ok_or_else(|| Error::Invalid {
+        detail: "the first line comes before the last one, and both count from 1".to_owned(),
+    })?;
+    let query = query(&Asked::of(look))?;
+    let view = visit
+        .app
+        .change_get(&visit.caller, project, number, &query)
+        .await?;
+    let file = view
+        .patch
+        .files
+        .get(open.file)
+        .ok_or_else(|| Error::NotFound {
+            detail: "the change has no such file any more".to_owned(),
+        })?;
+    let path = file.file.path().to_text().into_owned();
+    let head = head.unwrap_or(&view.new);
+    let text = visit
+        .app
+        .suggestion_begin(&visit.caller, project, number, head, &path, lines)
+        .await?;
+    Ok(suggestion::block(text.iter().map(String::as_str)))
+}
+
+async fn show_with(
+    visit: &Visit,
+    project: &str,
+    number: i64,
+    asked: &Asked,
+    beside: &Beside<'_>,
+) -> Response {
+    let query = match query(asked) {
         Ok(query) => query,
         Err(error) => return visit.failed(error),
     };
     let found = visit
         .app
-        .change_get(&visit.caller, &project, number, &query)
+        .change_get(&visit.caller, project, number, &query)
         .await;
     match found {
         Ok(view) => {
             let page = Page {
                 title: format!("#{number} {}", view.pull.line.line.issue.title),
                 place: "desk",
-                body: body(&visit, &project, &view, &asked),
+                body: body(visit, project, &view, asked, beside),
                 scripts: &["change.js"],
             };
-            page.render(&visit)
+            page.render(visit)
         }
         Err(error) => visit.failed(error),
     }
@@ -114,7 +293,13 @@ pub(crate) fn commit(text: &str) -> Result<ObjectId, Error> {
     })
 }
 
-fn body(visit: &Visit, project: &str, view: &ChangeView, asked: &Asked) -> Markup {
+fn body(
+    visit: &Visit,
+    project: &str,
+    view: &ChangeView,
+    asked: &Asked,
+    beside: &Beside<'_>,
+) -> Markup {
     let words = visit.words;
     let line = &view.pull.line;
     let issue = &line.line.issue;
@@ -131,11 +316,12 @@ fn body(visit: &Visit, project: &str, view: &ChangeView, asked: &Asked) -> Marku
             code { (line.pull.branch.branch().unwrap_or_default()) } code { (view.new.short()) }
             @if let Some(waiting) = &line.line.waiting { span.quiet { (waiting) } }
         }
+        @if let Some(error) = beside.refused { p.notice.bad role="alert" { (error) } }
         div.columns {
             div {
                 (summary(visit, view))
                 (toolbar(visit, &home, view, asked))
-                (files(visit, project, &home, view, asked))
+                (files(visit, project, &home, view, asked, beside))
             }
             aside.side {
                 (decide(visit, project, view))
@@ -198,10 +384,21 @@ fn toolbar(visit: &Visit, home: &str, view: &ChangeView, asked: &Asked) -> Marku
     }
 }
 
-fn files(visit: &Visit, project: &str, home: &str, view: &ChangeView, asked: &Asked) -> Markup {
+fn files(
+    visit: &Visit,
+    project: &str,
+    home: &str,
+    view: &ChangeView,
+    asked: &Asked,
+    beside: &Beside<'_>,
+) -> Markup {
     let words = visit.words;
     let page = asked.address(home);
-    let comments = comments(visit, project, view, asked);
+    let said = said::comments(visit, project, view);
+    let comments = match &beside.open {
+        Some(open) => said::with_form(visit, project, view, &asked.look().pairs(), open, said),
+        None => said,
+    };
     let place_of = |path: &str| {
         view.patch
             .files
@@ -222,10 +419,7 @@ fn files(visit: &Visit, project: &str, home: &str, view: &ChangeView, asked: &As
             .collect::<BTreeSet<_>>(),
     };
     let shapes = diff::plan(&view.patch.files, &seen, Budget::default());
-    let wording = match words.code {
-        "zh-Hant" => &Wording::CHINESE,
-        _ => &Wording::ENGLISH,
-    };
+    let wording = said::wording(words);
     let begun = Instant::now();
     let go_on = move || begun.elapsed() < PATIENCE;
     let writable = matches!(view.pull.line.line.issue.state.phase, Phase::InReview);
@@ -245,8 +439,18 @@ fn files(visit: &Visit, project: &str, home: &str, view: &ChangeView, asked: &As
                 comment: writable.then_some(comment.as_str()),
                 before: Some(&raw(&view.old)),
                 after: Some(&raw(&view.new)),
+                picture: view
+                    .pictures
+                    .iter()
+                    .find(|picture| picture.file == index)
+                    .map(|picture| picture::faces(words, home, view, file, picture)),
                 comments: &comments,
-                tools: Some(viewed(visit, project, view, file, &path)),
+                tools: Some(html! {
+                    @if writable {
+                        a.comment href={ (comment) (index) ".1#say" } { (words.get("change.comment")) } " "
+                    }
+                    (viewed(visit, project, view, file, &path))
+                }),
                 wording,
                 go_on: &go_on,
             }))
@@ -276,67 +480,6 @@ fn viewed(visit: &Visit, project: &str, view: &ChangeView, file: &FilePatch, pat
     }
 }
 
-/// Comments of earlier reviews, comments not yet said, and the form for a new one.
-fn comments(visit: &Visit, project: &str, view: &ChangeView, asked: &Asked) -> Comments {
-    let words = visit.words;
-    let mut comments = Comments::default();
-    let number = view.pull.line.line.issue.number;
-    let mut put = |path: &str, line: Option<i64>, said: Markup| {
-        let line = line.and_then(|line| u32::try_from(line).ok()).unwrap_or(0);
-        let place = (path.to_owned(), line);
-        comments.by_line.entry(place).or_default().push(said);
-    };
-    for review in &view.pull.reviews {
-        for comment in &review.comments {
-            let said = html! {
-                div.said {
-                    p.quiet { (review.by_name) " · " (words.fill("change.in-round", &[("round", &review.round)])) }
-                    div.prose { (markdown::render(&comment.body)) }
-                }
-            };
-            put(&comment.path, comment.line, said);
-        }
-    }
-    for draft in &view.drafts {
-        let said = html! {
-            div.said.draft {
-                p.quiet { (words.get("change.draft")) }
-                div.prose { (markdown::render(&draft.body)) }
-                form.inline method="post" action={ "/p/" (project) "/" (number) "/change/drop" } {
-                    (parts::form_token(visit))
-                    input type="hidden" name="id" value=(draft.id);
-                    button.quiet { (words.get("change.drop")) }
-                }
-            }
-        };
-        put(&draft.path, draft.line, said);
-    }
-    // `<file>.<line>`: where a new comment is to be written.
-    let place = asked
-        .comment
-        .as_deref()
-        .and_then(|place| place.split_once('.'));
-    if let Some((file, line)) = place
-        && let (Ok(file), Ok(line)) = (file.parse::<usize>(), line.parse::<i64>())
-        && let Some(patch) = view.patch.files.get(file)
-    {
-        let path = patch.file.path().to_text().into_owned();
-        let form = html! {
-            form.said method="post" action={ "/p/" (project) "/" (number) "/change/comment" } {
-                (parts::form_token(visit))
-                input type="hidden" name="path" value=(path);
-                input type="hidden" name="line" value=(line);
-                label { (words.fill("change.comment-on", &[("line", &line)]))
-                    textarea name="body" rows="3" required autofocus {}
-                }
-                button { (words.get("change.keep")) }
-            }
-        };
-        put(&path, Some(line), form);
-    }
-    comments
-}
-
 /// The decision.
 fn decide(visit: &Visit, project: &str, view: &ChangeView) -> Markup {
     let words = visit.words;
@@ -346,6 +489,7 @@ fn decide(visit: &Visit, project: &str, view: &ChangeView) -> Markup {
     html! {
         section.box.decide aria-labelledby="decide" {
             h2 #decide { (words.get("change.decide")) }
+            (said::apply_drafts(visit, project, view))
             @match line.line.issue.state.phase {
                 Phase::InReview => form.stack method="post" action=(action) {
                     (parts::form_token(visit))
@@ -482,6 +626,7 @@ fn history(visit: &Visit, project: &str, home: &str, view: &ChangeView, asked: &
                                     @if review.withdrawn_at.is_some() { " " (words.get("change.withdrawn")) }
                                 }
                                 div.prose { (markdown::render(&review.body)) }
+                                (said::apply_review(visit, project, view, review))
                             }
                         }
                     }

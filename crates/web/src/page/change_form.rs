@@ -1,5 +1,5 @@
-//! What the change page posts: viewed marks, comments kept for the review, the review itself; and a
-//! file for download.
+//! What the change page posts: viewed marks, comments kept for the review, suggestions to apply, the
+//! review itself; and a file for download.
 
 use axum::extract::{Path, Query};
 use axum::http::{HeaderValue, header};
@@ -7,17 +7,19 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use nightshift_app::Error;
 use nightshift_app::record::{Decision, LineComment};
 use nightshift_app::use_case::pull::NewReview;
+use nightshift_app::use_case::suggest::{Apply, Which};
+use nightshift_domain::id::ReviewId;
 use serde::Deserialize;
 
-use super::change::commit;
+use super::change::{self, Look, Open, commit};
 use super::desk::UNDO;
 use super::{Posted, Visit};
 
 /// A file as it was or is, for download: never shown as part of our site.
 #[derive(Deserialize)]
 pub(crate) struct FileQuery {
-    commit: String,
-    path: String,
+    pub(super) commit: String,
+    pub(super) path: String,
 }
 
 pub(crate) async fn file(
@@ -79,8 +81,16 @@ pub(crate) async fn mark(
 #[derive(Deserialize)]
 pub(crate) struct CommentForm {
     path: String,
+    file: usize,
+    first: Option<i64>,
     line: Option<i64>,
+    head: Option<String>,
+    #[serde(default)]
     body: String,
+    #[serde(default, rename = "do")]
+    what: String,
+    #[serde(flatten)]
+    look: Look,
 }
 
 /// Keeps a comment until the review is sent.
@@ -88,17 +98,80 @@ pub(crate) async fn comment(
     Path((project, number)): Path<(String, i64)>,
     posted: Posted<CommentForm>,
 ) -> Response {
-    let visit = &posted.visit;
+    let (visit, form) = (&posted.visit, &posted.form);
+    let head = match form.head.as_deref().map(commit).transpose() {
+        Ok(head) => head,
+        Err(error) => return visit.failed(error),
+    };
+    // A browser sends line ends as carriage return and line feed.
+    let body = form.body.replace("\r\n", "\n");
+    let line = form.line.filter(|line| *line > 0);
+    let first = form.first.filter(|first| Some(*first) != line);
+    let open = Open {
+        file: form.file,
+        first: form.first.unwrap_or(1),
+        last: line.unwrap_or(1),
+        body: body.clone(),
+    };
+    if form.what == "suggest" {
+        return change::show_open(visit, &project, number, &form.look, open, head.as_ref()).await;
+    }
     let said = LineComment {
-        path: posted.form.path.clone(),
-        line: posted.form.line.filter(|line| *line > 0),
-        body: posted.form.body.clone(),
+        path: form.path.clone(),
+        line,
+        first,
+        head,
+        body,
     };
     let kept = visit
         .app
         .draft_add(&visit.caller, &project, number, said)
         .await;
-    back(visit, &project, number, kept)
+    match kept {
+        Err(error @ Error::Invalid { .. }) => {
+            change::show_refused(visit, &project, number, &form.look, Some(open), &error).await
+        }
+        done => back(visit, &project, number, done),
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ApplyForm {
+    head: String,
+    #[serde(default)]
+    draft: Vec<uuid::Uuid>,
+    review: Option<uuid::Uuid>,
+    #[serde(default)]
+    only: Vec<usize>,
+}
+
+/// Applies suggestions as one commit, and shows the change as it is then; or why not.
+pub(crate) async fn apply(
+    Path((project, number)): Path<(String, i64)>,
+    posted: Posted<ApplyForm>,
+) -> Response {
+    let (visit, form) = (&posted.visit, &posted.form);
+    let head = match commit(&form.head) {
+        Ok(head) => head,
+        Err(error) => return visit.failed(error),
+    };
+    let which = match form.review {
+        Some(review) => Which::Review {
+            review: Some(ReviewId(review)),
+            only: form.only.clone(),
+        },
+        None => Which::Drafts(form.draft.clone()),
+    };
+    let done = visit
+        .app
+        .suggestions_apply(&visit.caller, &project, number, &Apply { head, which })
+        .await;
+    match done {
+        Err(error @ (Error::StaleHead { .. } | Error::Refused { .. } | Error::Invalid { .. })) => {
+            change::show_refused(visit, &project, number, &Look::default(), None, &error).await
+        }
+        done => back(visit, &project, number, done.map(drop)),
+    }
 }
 
 #[derive(Deserialize)]

@@ -88,6 +88,7 @@ fn head(head: record::Head) -> HeadLine {
 
 fn review(review: record::Review) -> Review {
     Review {
+        id: review.id.0,
         round: review.round,
         head: String::from(review.head),
         decision: match review.decision {
@@ -101,6 +102,7 @@ fn review(review: record::Review) -> Review {
             .map(|comment| LineComment {
                 path: comment.path,
                 line: comment.line,
+                first: comment.first,
                 body: comment.body,
             })
             .collect(),

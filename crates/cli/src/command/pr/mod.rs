@@ -1,5 +1,6 @@
 //! `pr`: results, and what a person decides on them.
 
+mod apply;
 mod approve;
 mod diff;
 mod list;
@@ -25,6 +26,8 @@ pub(crate) enum Command {
     Diff(diff::Args),
     /// Approve a head; it lands as soon as its merged tree is proved
     Approve(approve::Args),
+    /// Apply suggestions of a review as one commit of yours; it is proved anew
+    Apply(apply::Args),
     /// Send a head back; the same agent starts the next round on the same branch
     SendBack(send_back::Args),
 }
@@ -36,6 +39,7 @@ impl Command {
             Self::Show(args) => args.run(connection).await,
             Self::Diff(args) => args.run(connection).await,
             Self::Approve(args) => args.run(connection).await,
+            Self::Apply(args) => args.run(connection).await,
             Self::SendBack(args) => args.run(connection).await,
         }
     }

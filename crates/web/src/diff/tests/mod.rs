@@ -44,6 +44,7 @@ fn render_with<'a>(
         comment: None,
         before: Some("/raw/old"),
         after: Some("/raw/new"),
+        picture: None,
         comments,
         tools: None,
         wording: &Wording::ENGLISH,
