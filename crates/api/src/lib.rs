@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod client;
+pub mod desk;
 pub mod issue;
 pub mod openapi;
 pub mod operation;

@@ -1,13 +1,14 @@
 //! Every operation of the server, in the order of the document.
 
+use crate::desk::{Desk, Park, Unpark};
 use crate::issue::{
     EditIssue, Finding, Issue, IssueLine, IssuePath, IssueQuery, NewIssue, Tryout, Words,
 };
 use crate::operation::RawOperation;
 use crate::project::{
-    CreatedToken, Event, EventQuery, Health, Link, Me, Member, MemberPath, NewLink, NewProject,
-    NewToken, NewUser, Notification, NotificationPath, NotificationQuery, Project, ProjectPath,
-    SetMember, Token, TokenPath, User,
+    CreatedToken, Event, EventQuery, Health, Identity, IdentityPath, Link, Me, Member, MemberPath,
+    NewLink, NewProject, NewToken, NewUser, Notification, NotificationPath, NotificationQuery,
+    Project, ProjectPath, SetMember, Token, TokenPath, User, UserPath,
 };
 use crate::pull::{ApplySuggestions, NewReview, Pull, PullLine, QueueLine};
 use crate::run::{NewSteer, Run, RunPath, RunQuery, Steer};
@@ -36,6 +37,12 @@ crate::operations! {
     TokenRevoke = "token.revoke" Delete "/api/v1/tokens/{token}" Person (TokenPath, Nothing, Nothing) -> Nothing;
     /// Makes a one-time link that signs a browser in; it is shown this once, and works once.
     SessionLink = "session.link" Post "/api/v1/sign-in-links" Person (Nothing, Nothing, NewLink) -> Link;
+    /// Invites a person to link an identity at a provider to their account; the invitation is shown this once.
+    IdentityInvite = "identity.invite" Post "/api/v1/users/{user}/invitations" Person (UserPath, Nothing, Nothing) -> Link;
+    /// Lists a person's identities at providers.
+    IdentityList = "identity.list" Get "/api/v1/users/{user}/identities" Person (UserPath, Nothing, Nothing) -> Page<Identity>;
+    /// Unlinks an identity, and ends every session of its person.
+    IdentityRemove = "identity.remove" Delete "/api/v1/users/{user}/identities/{identity}" Person (IdentityPath, Nothing, Nothing) -> Nothing;
     /// Makes a project with an empty repository.
     ProjectCreate = "project.create" Post "/api/v1/projects" Person (Nothing, Nothing, NewProject) -> Project;
     /// Lists the projects one may see, by name.
@@ -100,6 +107,12 @@ crate::operations! {
     RunSteer = "run.steer" Post "/api/v1/runs/{run}/steer" Person (RunPath, Nothing, NewSteer) -> Steer;
     /// Lists what happened, oldest first.
     EventList = "event.list" Get "/api/v1/events" Person (Nothing, EventQuery, Nothing) -> Page<Event>;
+    /// Shows one's desk: what waits for a decision, in ranked order, with what is needed to decide.
+    DeskList = "desk.list" Get "/api/v1/desk" Person (Nothing, Nothing, Nothing) -> Desk;
+    /// Hides a card from one's own desk for a while.
+    DeskPark = "desk.park" Post "/api/v1/desk/park" Person (Nothing, Nothing, Park) -> Nothing;
+    /// Brings a parked card back, or all of them.
+    DeskUnpark = "desk.unpark" Post "/api/v1/desk/unpark" Person (Nothing, Nothing, Unpark) -> Nothing;
     /// Lists what waits for one, newest first.
     NotificationList = "notification.list" Get "/api/v1/notifications" Person (Nothing, NotificationQuery, Nothing) -> Page<Notification>;
     /// Marks a notification read.

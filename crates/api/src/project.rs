@@ -113,6 +113,43 @@ pub struct Link {
     pub expires_at: Timestamp,
 }
 
+/// The name of a person in a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UserPath {
+    /// The person's name.
+    pub user: String,
+}
+
+/// An identity of a person in a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IdentityPath {
+    /// The person's name.
+    pub user: String,
+    /// The identity's id.
+    pub identity: Uuid,
+}
+
+/// What a provider vouches for, linked to a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Identity {
+    /// Its id.
+    pub id: Uuid,
+    /// The provider's name on this server.
+    pub provider: String,
+    /// Who vouches.
+    pub issuer: String,
+    /// For whom, in the issuer's words.
+    pub subject: String,
+    /// The address that the provider named last.
+    pub email: Option<String>,
+    /// When it was linked.
+    #[schemars(with = "String")]
+    pub created_at: Timestamp,
+    /// When it last let the person in.
+    #[schemars(with = "String")]
+    pub used_at: Timestamp,
+}
+
 /// The id of a token in a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenPath {

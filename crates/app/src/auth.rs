@@ -21,7 +21,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedMutexGuard;
 
-use crate::use_case::session::LINK;
+use crate::use_case::session::{DEVICE, INVITATION, LINK};
 use crate::{App, Error, secret};
 
 /// Stands for the answer to a request that was carried out and is just being answered.
@@ -507,9 +507,10 @@ impl App {
     }
 }
 
-/// Whether a token still opens anything. A sign-in link does one thing only: it becomes a session.
+/// Whether a token still opens anything. A sign-in link does one thing only: it becomes a session;
+/// an invitation links an identity; a known browser is only counted apart from strangers.
 fn counts(token: &Token, now: Timestamp) -> bool {
-    token.label != LINK
+    ![LINK, INVITATION, DEVICE].contains(&token.label.as_str())
         && token.revoked_at.is_none()
         && token.expires_at.is_none_or(|end| end > now)
 }

@@ -67,6 +67,14 @@ pub enum Error {
         /// Which epochs.
         detail: String,
     },
+    /// The caller tries too often.
+    #[error("{detail}")]
+    TooMany {
+        /// How long to wait.
+        detail: String,
+        /// The same, in seconds.
+        seconds: u64,
+    },
     /// It cannot be done right now; the same request may work later.
     #[error("{detail}")]
     Unavailable {

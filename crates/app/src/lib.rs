@@ -11,9 +11,11 @@ mod change;
 mod error;
 mod findings;
 mod keyed;
+mod limit;
 mod log;
 mod order;
 mod port;
+mod proxy;
 mod repository;
 mod secret;
 mod settings;
@@ -25,8 +27,10 @@ pub mod use_case;
 
 pub use auth::{Caller, Once, Rights, SessionKey, Sight, Turn};
 pub use error::{Cause, Error};
+pub use limit::{Limiter, Limits};
 pub use order::Prepared;
-pub use port::{Clock, Ids};
+pub use port::{Asked, Clock, Ids, Provider, ProviderError, SignInKeys, Vouched};
+pub use proxy::Proxies;
 pub use secret::Secret;
 pub use settings::{RunLimits, Settings};
 pub use signal::Signals;
@@ -34,8 +38,9 @@ pub use signal::Signals;
 /// What is stored, as use cases return it; doors read the fields and never touch the store.
 pub mod record {
     pub use nightshift_store::{
-        Decision, Event, Head, Issue, IssueFilter, LineComment, Message, MessageKind, Notification,
-        Project, Pull, QueueEntry, Review, Run, RunState, Runner, Steer, Token, User, Verdict,
+        Decision, Event, Head, Identity, Issue, IssueFilter, LineComment, Message, MessageKind,
+        Notification, Project, Pull, QueueEntry, Review, Run, RunState, Runner, Steer, Token, User,
+        Verdict,
     };
 }
 
@@ -64,6 +69,7 @@ struct Inner {
     appending: keyed::Locks<nightshift_domain::id::RunId>,
     syncing: keyed::Locks<nightshift_domain::id::ProjectId>,
     hashing: tokio::sync::Semaphore,
+    limits: Limits,
     branches: std::sync::Mutex<reconcile::Seen>,
     repeating: keyed::Locks<[u8; 32]>,
     /// When the reconcilers last looked at everything, in seconds since 1970; 0 for never.
@@ -91,8 +97,10 @@ impl App {
                 ),
             })?;
         }
+        let limits = Limits::new(&clock);
         Ok(Self(Arc::new(Inner {
             db,
+            limits,
             settings,
             clock,
             ids,
@@ -111,6 +119,12 @@ impl App {
     #[must_use]
     pub fn signals(&self) -> &Signals {
         &self.0.signals
+    }
+
+    /// How often somebody may try.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
     }
 
     /// The settings in force.

@@ -1,9 +1,12 @@
 //! What the operator decides, passed down whole.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nightshift_git::Git;
+
+use crate::{Provider, Proxies};
 
 /// Settings of the application.
 #[derive(Clone)]
@@ -20,6 +23,12 @@ pub struct Settings {
     pub keep_answers: Duration,
     /// Names of the targets that every event is delivered to.
     pub targets: Vec<String>,
+    /// Where browsers reach this server, without a slash at the end.
+    pub public_url: String,
+    /// Who vouches for people, in the order of the sign-in page.
+    pub providers: Vec<Arc<dyn Provider>>,
+    /// Proxies whose word on where a request comes from is taken.
+    pub trusted_proxies: Proxies,
 }
 
 /// Caps of one run.
@@ -57,6 +66,9 @@ impl Settings {
             compress_logs_after: Duration::from_secs(60 * 60),
             keep_answers: Duration::from_secs(24 * 60 * 60),
             targets: Vec::new(),
+            public_url: String::new(),
+            providers: Vec::new(),
+            trusted_proxies: Proxies::default(),
         }
     }
 

@@ -28,6 +28,7 @@ use crate::failure::{Done, Exit, Failure};
 use crate::output::Output;
 use crate::program;
 use crate::server::{self, Place};
+use crate::server_settings::ServerSettings;
 use crate::stop::Stop;
 
 /// The shortest and the longest pause before a dead runner is started again.
@@ -48,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) slots: usize,
     /// The first administrator's name.
     pub(crate) admin: String,
+    /// What the operator decided.
+    pub(crate) settings: ServerSettings,
     /// The token the person has from before, if any.
     pub(crate) known: Option<String>,
 }
@@ -79,7 +82,7 @@ impl Local {
         let address = format!("http://{address}");
         let place = Place::new(&plan.data.join("server"), None)?;
         server::private_folder(&plan.data)?;
-        let opened = place.open(environment).await?;
+        let opened = place.open(environment, &plan.settings, &address).await?;
         let app = opened.app.clone();
         let founded = found(&app, &plan).await?;
         let runner_token = runner_token(&app, &plan.data, founded.is_some()).await?;

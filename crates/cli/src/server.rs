@@ -25,6 +25,7 @@ use uuid::Uuid;
 use crate::clock;
 use crate::environment::Environment;
 use crate::failure::{Done, Failure};
+use crate::server_settings::ServerSettings;
 
 /// How long open requests may go on after the server was told to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
@@ -53,8 +54,13 @@ impl Place {
         })
     }
 
-    /// Opens it; makes what is not there.
-    pub(crate) async fn open(&self, environment: &Environment) -> Done<Opened> {
+    /// Opens it; makes what is not there. The server listens at `address`.
+    pub(crate) async fn open(
+        &self,
+        environment: &Environment,
+        said: &ServerSettings,
+        address: &str,
+    ) -> Done<Opened> {
         private_folder(&self.data)?;
         let git = Git::new(nightshift_git::Settings {
             program: "git".into(),
@@ -70,11 +76,15 @@ impl Place {
             .await
             .map_err(|error| Failure::failed(format!("{:#}", anyhow::Error::from(error))))?;
         let targets = targets(environment)?;
+        let clock: Arc<dyn Clock> = Arc::new(World);
         let settings = Settings {
             targets: targets.iter().map(|one| one.name().to_owned()).collect(),
+            public_url: said.public_url(address)?,
+            providers: said.providers(&clock)?,
+            trusted_proxies: said.proxies()?,
             ..Settings::new(self.data.clone(), git)
         };
-        let app = App::open(settings, db, Arc::new(World), Arc::new(World))?;
+        let app = App::open(settings, db, clock, Arc::new(World))?;
         Ok(Opened { app, targets })
     }
 }
@@ -142,8 +152,12 @@ pub(crate) async fn serve(opened: Opened, listener: TcpListener, stop: Cancellat
         stop.clone().cancelled_owned(),
     ));
     let measuring = tokio::spawn(driver::measure(app.clone(), stop.clone().cancelled_owned()));
-    let answering = axum::serve(listener, nightshift_web::router(app))
-        .with_graceful_shutdown(stop.clone().cancelled_owned());
+    let router = nightshift_web::router(app);
+    let answering = axum::serve(
+        listener,
+        router.into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(stop.clone().cancelled_owned());
     // Streams and waiting claims end only when somebody cuts them.
     let enough = async {
         stop.cancelled().await;

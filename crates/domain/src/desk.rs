@@ -119,6 +119,43 @@ impl Reason {
 pub const AGES_BY: i64 = 3;
 /// For how many hours it gains; what is older is old enough to be seen.
 pub const AGES_FOR_HOURS: i64 = 72;
+impl Reason {
+    /// The word used on the wire.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unblocks(_) => "unblocks",
+            Self::AgentWaits => "agent-waits",
+            Self::Important => "important",
+            Self::Low => "low",
+            Self::Proved => "proved",
+            Self::Red => "red",
+            Self::Failed => "failed",
+            Self::Small => "small",
+            Self::Large => "large",
+            Self::Risky => "risky",
+            Self::Waits(_) => "waits",
+        }
+    }
+
+    /// How many issues, or hours.
+    #[must_use]
+    pub fn count(self) -> Option<u64> {
+        match self {
+            Self::Unblocks(count) => u64::try_from(count).ok(),
+            Self::Waits(hours) => Some(hours),
+            Self::AgentWaits
+            | Self::Important
+            | Self::Low
+            | Self::Proved
+            | Self::Red
+            | Self::Failed
+            | Self::Small
+            | Self::Large
+            | Self::Risky => None,
+        }
+    }
+}
 
 /// A place on the desk.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -42,6 +42,8 @@ ids! {
     UserId,
     /// A bearer token (its record, never its secret).
     TokenId,
+    /// What a provider vouches for: one issuer, one subject.
+    IdentityId,
     /// A project: one repository with its issues and its queue.
     ProjectId,
     /// An issue; its pull request shares the id, since there is exactly one per issue.

@@ -6,6 +6,7 @@
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 pub mod access;
+pub mod admission;
 pub mod budget;
 pub mod check;
 pub mod config;

@@ -60,6 +60,23 @@
     CHECK ((length(request_hash) = 32))
     CREATE INDEX idempotency_keys_created ON public.idempotency_keys USING btree (created_at)
     CREATE UNIQUE INDEX idempotency_keys_pkey ON public.idempotency_keys USING btree (holder, request_key)
+-- identities
+    id uuid NOT NULL
+    user_id uuid NOT NULL
+    provider text NOT NULL
+    issuer text NOT NULL
+    subject text NOT NULL
+    email text
+    created_at bigint NOT NULL
+    used_at bigint NOT NULL
+    CHECK ((issuer <> ''::text))
+    PRIMARY KEY (id)
+    CHECK ((provider <> ''::text))
+    CHECK ((subject <> ''::text))
+    FOREIGN KEY (user_id) REFERENCES users(id)
+    CREATE UNIQUE INDEX identities_pkey ON public.identities USING btree (id)
+    CREATE UNIQUE INDEX identities_subject ON public.identities USING btree (issuer, subject)
+    CREATE INDEX identities_user ON public.identities USING btree (user_id, created_at, id)
 -- issues
     id uuid NOT NULL
     project_id uuid NOT NULL
@@ -399,6 +416,13 @@
     checksum text NOT NULL
     PRIMARY KEY (version)
     CREATE UNIQUE INDEX schema_versions_pkey ON public.schema_versions USING btree (version)
+-- sign_ins
+    state bytea NOT NULL
+    used_at bigint NOT NULL
+    PRIMARY KEY (state)
+    CHECK ((length(state) = 32))
+    CREATE UNIQUE INDEX sign_ins_pkey ON public.sign_ins USING btree (state)
+    CREATE INDEX sign_ins_used ON public.sign_ins USING btree (used_at)
 -- standings
     issue_id uuid NOT NULL
     project_id uuid NOT NULL

@@ -63,6 +63,21 @@ CREATE TABLE idempotency_keys (
 
 CREATE INDEX idempotency_keys_created ON idempotency_keys (created_at);
 
+CREATE TABLE identities (
+    id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    user_id BLOB NOT NULL REFERENCES users (id),
+    provider TEXT NOT NULL CHECK (provider <> ''),
+    issuer TEXT NOT NULL CHECK (issuer <> ''),
+    subject TEXT NOT NULL CHECK (subject <> ''),
+    email TEXT,
+    created_at INTEGER NOT NULL,
+    used_at INTEGER NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX identities_subject ON identities (issuer, subject);
+
+CREATE INDEX identities_user ON identities (user_id, created_at, id);
+
 CREATE TABLE issues (
     id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     project_id BLOB NOT NULL REFERENCES projects (id),
@@ -328,6 +343,13 @@ CREATE TABLE schema_versions (
     name TEXT NOT NULL,
     checksum TEXT NOT NULL
 );
+
+CREATE TABLE sign_ins (
+    state BLOB NOT NULL PRIMARY KEY CHECK (length(state) = 32),
+    used_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX sign_ins_used ON sign_ins (used_at);
 
 CREATE TABLE standings (
     issue_id BLOB NOT NULL PRIMARY KEY REFERENCES issues (id),

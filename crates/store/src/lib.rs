@@ -17,6 +17,7 @@ pub mod block;
 pub mod desk_park;
 pub mod event;
 pub mod idempotency;
+pub mod identity;
 pub mod issue;
 pub mod job;
 pub mod member;
@@ -32,6 +33,7 @@ pub mod review;
 pub mod review_draft;
 pub mod run;
 pub mod runner;
+pub mod sign_in;
 pub mod size;
 pub mod standing;
 pub mod steer;
@@ -48,6 +50,7 @@ pub use engine::{Db, Engine, Location, Tx};
 pub use error::Error;
 pub use event::*;
 pub use idempotency::*;
+pub use identity::*;
 pub use issue::*;
 pub use job::*;
 pub use member::*;
@@ -63,6 +66,7 @@ pub use review::*;
 pub use review_draft::*;
 pub use run::*;
 pub use runner::*;
+pub use sign_in::*;
 pub use size::*;
 pub use standing::*;
 pub use steer::*;
@@ -83,6 +87,7 @@ static REGISTRY: &[&[&statement::Statement]] = &[
     desk_park::STATEMENTS,
     event::STATEMENTS,
     idempotency::STATEMENTS,
+    identity::STATEMENTS,
     issue::STATEMENTS,
     job::STATEMENTS,
     member::STATEMENTS,
@@ -99,6 +104,7 @@ static REGISTRY: &[&[&statement::Statement]] = &[
     review_draft::STATEMENTS,
     run::STATEMENTS,
     runner::STATEMENTS,
+    sign_in::STATEMENTS,
     size::STATEMENTS,
     standing::STATEMENTS,
     steer::STATEMENTS,

@@ -52,6 +52,12 @@ pub(crate) const ALL: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0005_suggestions.sql"),
         postgres: include_str!("../migrations/postgres/0005_suggestions.sql"),
     },
+    Migration {
+        version: 6,
+        name: "identities",
+        sqlite: include_str!("../migrations/sqlite/0006_identities.sql"),
+        postgres: include_str!("../migrations/postgres/0006_identities.sql"),
+    },
 ];
 
 /// The one table that exists before the first migration.

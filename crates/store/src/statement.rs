@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use nightshift_domain::access::Role;
 use nightshift_domain::git_name::{BranchName, ObjectId, RefName};
 use nightshift_domain::id::{
-    IssueId, JobId, ProjectId, ReviewId, RunId, RunnerId, TokenId, UserId,
+    IdentityId, IssueId, JobId, ProjectId, ReviewId, RunId, RunnerId, TokenId, UserId,
 };
 use uuid::Uuid;
 
@@ -216,5 +216,5 @@ macro_rules! ids {
     )+};
 }
 ids!(
-    UserId, TokenId, ProjectId, IssueId, JobId, RunId, RunnerId, ReviewId
+    UserId, TokenId, IdentityId, ProjectId, IssueId, JobId, RunId, RunnerId, ReviewId
 );

@@ -37,6 +37,7 @@ sql! { "user";
     INSERT = both(concat!("INSERT INTO users (", columns!(), ") VALUES ($1, $2, $3, $4)"));
     GET = both(concat!("SELECT ", columns!(), " FROM users WHERE id = $1"));
     BY_NAME = both(concat!("SELECT ", columns!(), " FROM users WHERE name = $1"));
+    SET_ADMIN = both("UPDATE users SET is_admin = $2 WHERE id = $1");
     LIST = both(concat!("SELECT ", columns!(), " FROM users ORDER BY name"));
 }
 
@@ -81,4 +82,9 @@ pub async fn user_by_name(tx: &mut Tx, name: &str) -> Result<Option<User>, Error
 pub async fn user_list(tx: &mut Tx) -> Result<Vec<User>, Error> {
     let rows: Vec<Row> = tx.all(&LIST, values![]).await?;
     rows.into_iter().map(Row::read).collect()
+}
+
+/// Makes a user an administrator, or one no longer; false when there is no such user.
+pub async fn user_set_admin(tx: &mut Tx, id: UserId, is_admin: bool) -> Result<bool, Error> {
+    Ok(tx.run(&SET_ADMIN, values![id, is_admin]).await? > 0)
 }

@@ -8,6 +8,7 @@ pub mod checkout;
 pub mod clock;
 pub mod finish;
 pub mod hand;
+pub mod identities;
 pub mod invariants;
 pub mod model;
 pub mod person;
@@ -17,6 +18,7 @@ pub mod world;
 pub use checkout::Checkout;
 pub use clock::{ManualClock, SeededIds};
 pub use hand::Hand;
+pub use identities::{Fault, Identities};
 /// For the tests of crates that may not be built on it.
 pub use nightshift_git as git;
 pub use person::Person;

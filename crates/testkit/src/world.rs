@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nightshift_app::{App, Settings};
+use nightshift_app::{App, Provider, Proxies, Settings};
+use nightshift_domain::admission::Policy;
 use nightshift_domain::id::ProjectId;
 use nightshift_git::{Git, Limits, Repository, Settings as GitSettings};
 use nightshift_store::{Db, Error as StoreError, Location};
@@ -18,6 +19,7 @@ use tokio::task::JoinHandle;
 use crate::checkout::Checkout;
 use crate::clock::{ManualClock, SeededIds};
 use crate::hand::Hand;
+use crate::identities::Identities;
 use crate::person::Person;
 
 /// One world. Dropped, it stops its server and removes its data.
@@ -43,6 +45,8 @@ struct Place {
     clock: Arc<ManualClock>,
     ids: Arc<SeededIds>,
     targets: Vec<String>,
+    providers: Vec<Arc<dyn Provider>>,
+    proxies: Proxies,
 }
 
 /// The threads of a server.
@@ -57,6 +61,36 @@ impl World {
         let data = tempfile::tempdir().expect("a temporary folder");
         let location = Location::Sqlite(data.path().join("nightshift.db"));
         Self::at(location, data, &[]).await
+    }
+
+    /// A fresh world behind proxies of these networks.
+    pub async fn behind(proxies: &[&str]) -> Self {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let place = Place {
+            location: Location::Sqlite(data.path().join("nightshift.db")),
+            data: data.path().to_owned(),
+            clock: Arc::new(ManualClock::default()),
+            ids: Arc::new(SeededIds::default()),
+            targets: Vec::new(),
+            providers: Vec::new(),
+            proxies: Proxies::parse(proxies).expect("networks"),
+        };
+        Self::begin(place, data).await
+    }
+
+    /// A fresh world that lets people in by this provider.
+    pub async fn with_provider(identities: &Identities, policy: Policy) -> Self {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let place = Place {
+            location: Location::Sqlite(data.path().join("nightshift.db")),
+            data: data.path().to_owned(),
+            clock: Arc::clone(&identities.clock),
+            ids: Arc::new(SeededIds::default()),
+            targets: Vec::new(),
+            providers: vec![identities.known(policy)],
+            proxies: Proxies::default(),
+        };
+        Self::begin(place, data).await
     }
 
     /// A fresh world whose events go to targets of these names.
@@ -79,7 +113,13 @@ impl World {
             clock: Arc::new(ManualClock::default()),
             ids: Arc::new(SeededIds::default()),
             targets: targets.iter().map(|name| (*name).to_owned()).collect(),
+            providers: Vec::new(),
+            proxies: Proxies::default(),
         };
+        Self::begin(place, data).await
+    }
+
+    async fn begin(place: Place, data: tempfile::TempDir) -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let (app, db, server) = Server::start(&place, any).await;
         let admin = app
@@ -131,7 +171,7 @@ impl World {
 
     /// Another server process on the same PostgreSQL database and the same repositories.
     pub async fn replica(&self) -> App {
-        self.place.open().await.expect("a replica").0
+        self.place.open(&self.url).await.expect("a replica").0
     }
 
     /// Where the server keeps its data.
@@ -229,11 +269,11 @@ impl Server {
             .expect("threads");
         let place = place.clone();
         let started = runtime.spawn(async move {
-            let (app, db) = place.open_freed().await;
             let listener = tokio::net::TcpListener::bind(address)
                 .await
                 .expect("a port");
             let address = listener.local_addr().expect("an address");
+            let (app, db) = place.open_freed(&format!("http://{address}")).await;
             drop(listen(listener, app.clone()));
             (app, db, address)
         });
@@ -264,10 +304,13 @@ impl Drop for Server {
 
 impl Place {
     /// Opens an application.
-    async fn open(&self) -> Result<(App, Db), StoreError> {
+    async fn open(&self, url: &str) -> Result<(App, Db), StoreError> {
         let db = Db::open(&self.location).await?;
         let settings = Settings {
             targets: self.targets.clone(),
+            public_url: url.to_owned(),
+            providers: self.providers.clone(),
+            trusted_proxies: self.proxies.clone(),
             ..Settings::new(self.data.clone(), git())
         };
         let clock = Arc::clone(&self.clock) as Arc<dyn nightshift_app::Clock>;
@@ -277,10 +320,10 @@ impl Place {
     }
 
     /// Opens an application once the process before it has let go of the database.
-    async fn open_freed(&self) -> (App, Db) {
+    async fn open_freed(&self, url: &str) -> (App, Db) {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
         loop {
-            match self.open().await {
+            match self.open(url).await {
                 Ok(opened) => return opened,
                 Err(StoreError::Locked { .. }) if tokio::time::Instant::now() < deadline => {
                     tokio::time::sleep(Duration::from_millis(5)).await;
@@ -321,6 +364,7 @@ pub async fn serve(app: App) -> (String, JoinHandle<()>) {
 fn listen(listener: tokio::net::TcpListener, app: App) -> JoinHandle<()> {
     let router = nightshift_web::router(app);
     tokio::spawn(async move {
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
         axum::serve(listener, router).await.expect("a server");
     })
 }

@@ -53,6 +53,7 @@ impl IntoResponse for Failure {
             Error::Conflict { .. } => (StatusCode::CONFLICT, "conflict", "Changed meanwhile"),
             Error::StaleHead { .. } => (StatusCode::CONFLICT, "stale-head", "The head moved"),
             Error::StaleEpoch { .. } => (StatusCode::CONFLICT, "stale-epoch", "The lease is lost"),
+            Error::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many tries"),
             Error::Unavailable { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not now")
             }
@@ -73,10 +74,15 @@ impl IntoResponse for Failure {
             let ask = HeaderValue::from_static("Basic realm=\"nightshift\", charset=\"UTF-8\"");
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, ask);
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        let pause = match &self.0 {
+            Error::TooMany { seconds, .. } => Some(*seconds),
+            Error::Unavailable { .. } => Some(2),
+            _ => None,
+        };
+        if let Some(pause) = pause {
             answer
                 .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+                .insert(header::RETRY_AFTER, HeaderValue::from(pause));
         }
         answer
     }
@@ -85,6 +91,11 @@ impl IntoResponse for Failure {
 /// The detail of a problem, kept beside the answer so that a page can show it.
 #[derive(Debug, Clone)]
 pub(crate) struct Detail(pub(crate) String);
+
+tokio::task_local! {
+    /// The number of the request that is being answered.
+    pub(crate) static REQUEST: u64;
+}
 
 /// A problem document as an answer.
 pub(crate) fn problem(status: StatusCode, kind: &str, title: &str, detail: String) -> Response {
@@ -105,7 +116,8 @@ fn problem_at(
         status: status.as_u16(),
         detail,
         errors,
-        request_id: None,
+        // Outside of a request there is none.
+        request_id: REQUEST.try_with(u64::to_string).ok(),
     };
     let mut answer = (status, Json(body)).into_response();
     let media = HeaderValue::from_static("application/problem+json");

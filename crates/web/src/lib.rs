@@ -8,6 +8,7 @@ mod diff;
 mod door;
 mod error;
 mod git;
+mod limit;
 mod live;
 mod operation;
 mod page;

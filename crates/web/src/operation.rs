@@ -11,10 +11,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, on};
 use http_body_util::{BodyExt as _, Limited};
-use nightshift_api::operations::{RunnerClaim, SessionLink, TokenCreate};
+use nightshift_api::operations::{IdentityInvite, RunnerClaim, SessionLink, TokenCreate};
 use nightshift_api::{Method, Needs, Operation};
 use nightshift_app::{App, Caller, Once};
-
 use serde_json::Value;
 
 use crate::error::Failure;
@@ -218,7 +217,13 @@ fn names(known: &str, tag: &str) -> bool {
 
 /// Whether the answer shows a secret, which is never written down.
 fn holds_secret<O: Operation>() -> bool {
-    [TokenCreate::ID, SessionLink::ID, RunnerClaim::ID].contains(&O::ID)
+    [
+        TokenCreate::ID,
+        SessionLink::ID,
+        IdentityInvite::ID,
+        RunnerClaim::ID,
+    ]
+    .contains(&O::ID)
 }
 
 /// The idempotency key of a request that does something.

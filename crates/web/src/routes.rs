@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::{Extension, Router};
 use nightshift_api::operations as op;
@@ -15,12 +15,12 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::decompression::RequestDecompressionLayer;
 
-use crate::door::{account, event, issue, project, pull, run, runner};
-use crate::error::problem;
+use crate::door::{account, desk as desk_door, event, issue, project, pull, run, runner};
+use crate::error::{REQUEST, problem};
 use crate::live::Live;
 use crate::operation::{MAX_BODY, bind, method};
-use crate::page::{asset, change, change_form, desk, live, picture, sign_in};
-use crate::{git, stream};
+use crate::page::{asset, change, change_form, desk, live, picture, sign_in, sign_in_with};
+use crate::{git, limit, stream};
 
 /// All doors of the server.
 pub fn router(app: App) -> Router {
@@ -44,6 +44,7 @@ pub fn router_with(app: App, live: &Live) -> Router {
         .merge(git_routes())
         .fallback(missing)
         .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(app.clone(), limit::limit))
         .layer(CatchPanicLayer::custom(|_panic| {
             tracing::error!("a request panicked");
             problem(
@@ -100,6 +101,12 @@ fn people(router: Router<App>) -> Router<App> {
     let router = bind::<op::TokenList, _, _>(router, account::token_list);
     let router = bind::<op::TokenRevoke, _, _>(router, account::token_revoke);
     let router = bind::<op::SessionLink, _, _>(router, account::session_link);
+    let router = bind::<op::IdentityInvite, _, _>(router, account::identity_invite);
+    let router = bind::<op::IdentityList, _, _>(router, account::identity_list);
+    let router = bind::<op::IdentityRemove, _, _>(router, account::identity_remove);
+    let router = bind::<op::DeskList, _, _>(router, desk_door::list);
+    let router = bind::<op::DeskPark, _, _>(router, desk_door::park);
+    let router = bind::<op::DeskUnpark, _, _>(router, desk_door::unpark);
     let router = bind::<op::NotificationList, _, _>(router, account::notification_list);
     let router = bind::<op::NotificationRead, _, _>(router, account::notification_read);
     let router = bind::<op::ServerGet, _, _>(router, account::server);
@@ -193,6 +200,8 @@ fn pages(router: Router<App>) -> Router<App> {
         )
         .route("/live/desk", get(live::desk))
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-in/with/{provider}", get(sign_in_with::begin))
+        .route("/sign-in/with/{provider}/back", get(sign_in_with::back))
         .route("/sign-out", post(sign_in::out))
         .route("/language", get(sign_in::language))
         .route("/assets/{hash}/{name}", get(asset::serve))
@@ -273,10 +282,13 @@ async fn number(mut request: Request, next: Next) -> Response {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let span = tracing::info_span!("request", number, method = %request.method(), path = request.uri().path());
     request.extensions_mut().insert(number);
-    let mut answer = match nul(request.uri()) {
-        Some(refused) => refused,
-        None => tracing::Instrument::instrument(next.run(request), span).await,
+    let answer = async {
+        match nul(request.uri()) {
+            Some(refused) => refused,
+            None => tracing::Instrument::instrument(next.run(request), span).await,
+        }
     };
+    let mut answer = REQUEST.scope(number, answer).await;
     if let Ok(value) = HeaderValue::from_str(&number.to_string()) {
         answer.headers_mut().insert("x-request-id", value);
     }

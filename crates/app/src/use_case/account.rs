@@ -16,7 +16,7 @@ use nightshift_store::{event, notification, project, runner, token, user};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::session::{LINK, SESSION};
+use super::session::{DEVICE, INVITATION, LINK, SESSION};
 use crate::{App, Caller, Error, Secret};
 
 /// A token to be made.
@@ -144,7 +144,7 @@ impl App {
                 "`label` must say in 1 to 200 characters what the token is for",
             ));
         }
-        if [SESSION, LINK].contains(&new.label.trim()) {
+        if [SESSION, LINK, INVITATION, DEVICE].contains(&new.label.trim()) {
             return Err(Error::invalid(format!(
                 "`label` {:?} is the platform's own: say what the token is for",
                 new.label

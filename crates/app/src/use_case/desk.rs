@@ -1,6 +1,7 @@
 //! The desk: everything that waits for a person, over all projects they see, in ranked order.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use nightshift_domain::access::Action;
@@ -28,6 +29,10 @@ const AGEING: Ageing = Ageing {
     point: SignedDuration::from_secs(3_600 / desk::AGES_BY),
     ages_for: SignedDuration::from_hours(desk::AGES_FOR_HOURS),
 };
+/// How long a parked card stays away if nothing else is said.
+const PARK: Duration = Duration::from_secs(20 * 3_600);
+/// The longest that a card may be parked.
+const LONGEST_PARK: Duration = Duration::from_secs(366 * 24 * 3_600);
 
 /// One thing that waits for a person.
 #[derive(Debug, Clone)]
@@ -192,6 +197,28 @@ impl App {
         let row = self.issue_row(&mut tx, &found, number).await?;
         self.park(&mut tx, own, row.id, until).await?;
         self.commit(tx, caller).await
+    }
+
+    /// Hides a card from the caller's desk until a time of their choice, or for the usual one.
+    ///
+    /// # Errors
+    /// `Invalid` for a time that is past or too far away, `NotFound` where the caller may not see
+    /// the issue.
+    pub async fn desk_park_until(
+        &self,
+        caller: &Caller,
+        name: &str,
+        number: Number,
+        until: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        let now = self.now();
+        let until = until.unwrap_or(now + PARK);
+        if until <= now || until > now + LONGEST_PARK {
+            return Err(Error::invalid(
+                "`until` must be a time from now on, within a year",
+            ));
+        }
+        self.desk_park(caller, name, number, Some(until)).await
     }
 
     async fn park(

@@ -1,5 +1,8 @@
 //! Signing in: by a one-time link, or by a password. A session is a token with an end.
 //!
+//! Tries are counted by account and by browser, apart from each other: `limit.rs` says how. A
+//! browser that was in by a password carries a token that does nothing but tell so.
+//!
 //! Every refusal has the same words and takes the same work, whoever it is about. Deliberately
 //! absent: account lock-out, which would be a weapon in the hand of whoever knows a name.
 
@@ -19,6 +22,12 @@ use crate::{App, Caller, Error, Secret, secret};
 pub const SESSION: &str = "session";
 /// The label of a one-time link's token.
 pub const LINK: &str = "sign-in link";
+/// The label of an invitation's token.
+pub const INVITATION: &str = "invitation";
+/// The label of the token of a browser that has been in by a password.
+pub const DEVICE: &str = "known browser";
+/// How long a browser is known.
+pub const DEVICE_LASTS: Duration = Duration::from_secs(365 * 24 * 3_600);
 /// How long a session lasts.
 pub const SESSION_LASTS: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// How long a one-time link works.
@@ -29,6 +38,14 @@ pub(crate) const HASHING_AT_ONCE: usize = 2;
 const HASHING_PATIENCE: Duration = Duration::from_secs(5);
 /// The shortest password (NIST SP 800-63B-4 asks for 15 where it stands alone).
 pub const SHORTEST_PASSWORD: usize = 15;
+
+/// A person who is in.
+pub struct SignedIn {
+    /// Their session.
+    pub session: Secret,
+    /// What their browser keeps to be known the next time, if it was not known.
+    pub device: Option<Secret>,
+}
 
 impl App {
     /// Makes a one-time sign-in link's secret for a person, on the server's own machine.
@@ -104,13 +121,31 @@ impl App {
         Ok(secret)
     }
 
-    /// Turns a name and a password into a session.
+    /// Turns a name and a password into a session. `device` is what this browser was given when it
+    /// was in before.
     ///
     /// # Errors
-    /// `Unauthenticated`, with the same words whatever is wrong.
-    pub async fn sign_in(&self, name: &str, password: &str) -> Result<Secret, Error> {
+    /// `Unauthenticated`, with the same words whatever is wrong; `TooMany`.
+    pub async fn sign_in(
+        &self,
+        name: &str,
+        password: &str,
+        device: Option<&str>,
+    ) -> Result<SignedIn, Error> {
         let mut tx = self.db().read().await?;
         let person = user::user_by_name(&mut tx, name).await?;
+        let known_here = match (&person, device) {
+            (Some(person), Some(text)) => self.device_of(&mut tx, text, person.id).await?,
+            _ => false,
+        };
+        // Whoever was in before is not kept out by others who try at the same name.
+        let limits = self.limits();
+        if known_here {
+            limits.device.take(device)?;
+        } else {
+            limits.account.take(name)?;
+            limits.strangers.take(())?;
+        }
         let known = match &person {
             Some(person) => password::password_get(&mut tx, person.id).await?,
             None => None,
@@ -128,11 +163,35 @@ impl App {
             return Err(refused());
         };
         let mut tx = self.db().write().await?;
-        let secret = self
+        let session = self
             .limited_token(&mut tx, person.id, SESSION, SESSION_LASTS)
             .await?;
+        let device = match known_here {
+            true => None,
+            false => Some(
+                self.limited_token(&mut tx, person.id, DEVICE, DEVICE_LASTS)
+                    .await?,
+            ),
+        };
         self.commit_plain(tx).await?;
-        Ok(secret)
+        Ok(SignedIn { session, device })
+    }
+
+    /// Whether this is a browser that the person was in with.
+    async fn device_of(
+        &self,
+        tx: &mut nightshift_store::Tx,
+        text: &str,
+        person: UserId,
+    ) -> Result<bool, Error> {
+        let now = self.now();
+        let found = token::token_by_hash(tx, &secret::hash(text)).await?;
+        Ok(found.is_some_and(|one| {
+            one.label == DEVICE
+                && one.holder == Holder::Person(person)
+                && one.revoked_at.is_none()
+                && one.expires_at.is_some_and(|end| end > now)
+        }))
     }
 
     /// Sets the caller's own password, and ends all of their sessions and links.
@@ -147,6 +206,7 @@ impl App {
                 "a password has {SHORTEST_PASSWORD} to 256 characters: take a few words"
             )));
         }
+        self.limits().device.take(caller.holder())?;
         let new = new.to_owned();
         let salt = self.ids().secret();
         let turn = self.hashing_turn().await?;
@@ -163,7 +223,7 @@ impl App {
         let now = self.now();
         let mut tx = self.db().write().await?;
         password::password_set(&mut tx, own, &hash, now).await?;
-        for label in [SESSION, LINK] {
+        for label in [SESSION, LINK, INVITATION, DEVICE] {
             token::token_revoke_labelled(&mut tx, own, label, now).await?;
         }
         self.record_server(&mut tx, caller, "user.password-set", json!({}))
@@ -196,7 +256,7 @@ impl App {
         }
     }
 
-    async fn limited_token(
+    pub(crate) async fn limited_token(
         &self,
         tx: &mut nightshift_store::Tx,
         person: UserId,

@@ -30,6 +30,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::connection::Connection;
 use crate::demo;
+use crate::desk;
 use crate::environment::Environment;
 use crate::failure::{CODES, Done};
 use crate::output::Output;
@@ -109,6 +110,8 @@ pub(crate) enum Command {
     Run(run::Command),
     /// Show what is about to land, and what it waits for
     Queue,
+    /// Decide on what waits for you, in the terminal
+    Desk,
     /// Show what waits for you
     Inbox(inbox::Args),
     /// Show what happened
@@ -165,6 +168,7 @@ impl Cli {
             Command::Pr(command) => command.run(&connect(environment)?).await,
             Command::Run(command) => command.run(&connect(environment)?).await,
             Command::Queue => queue::run(&connect(environment)?).await,
+            Command::Desk => desk::run(connect(environment)?).await,
             Command::Inbox(args) => args.run(&connect(environment)?).await,
             Command::Events(args) => args.run(&connect(environment)?).await,
             Command::Runners => runners::run(&connect(environment)?).await,

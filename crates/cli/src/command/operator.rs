@@ -9,6 +9,7 @@ use crate::environment::Environment;
 use crate::failure::Done;
 use crate::output::Output;
 use crate::server::Place;
+use crate::server_settings::ServerSettings;
 
 /// Which server, and what to do.
 #[derive(Debug, clap::Args)]
@@ -55,7 +56,7 @@ impl Args {
     pub(crate) async fn run(self, environment: &Environment, output: Output) -> Done {
         let data = self.data.unwrap_or(environment.data.join("server"));
         let app = Place::new(&data, self.database.as_deref())?
-            .open(environment)
+            .open(environment, &ServerSettings::default(), "")
             .await?
             .app;
         let secret = match self.command {

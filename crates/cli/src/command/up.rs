@@ -19,6 +19,7 @@ use crate::logging;
 use crate::output::Output;
 use crate::screen::{bold, dim, plain};
 use crate::server::private_folder;
+use crate::server_settings::ServerSettings;
 use crate::stop::Stop;
 use crate::view::issue::commands_of;
 
@@ -34,6 +35,9 @@ pub(crate) struct Args {
     /// How many runs at one time; otherwise one for each processor
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     slots: Option<u16>,
+    /// The server's settings; otherwise `server.toml` in your settings folder, if it is there
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
 }
 
 impl Args {
@@ -49,12 +53,14 @@ impl Args {
             .map_err(|error| Failure::failed(format!("cannot write {}: {error}", log.display())))?;
         logging::start(environment, false, Some(file))?;
         let mut settings = ClientSettings::read(&environment.config)?;
+        let server = ServerSettings::read(self.settings.as_deref(), &environment.config)?;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         let plan = Plan {
             data: data.clone(),
             listen,
             slots: self.slots.map_or_else(processors, usize::from),
             admin: admin(environment),
+            settings: server,
             known: settings.tokens.get(&format!("http://{listen}")).cloned(),
         };
         let (slots, admin) = (plan.slots, plan.admin.clone());

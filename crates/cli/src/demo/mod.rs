@@ -31,6 +31,7 @@ use crate::output::Output;
 use crate::program::{self, Git};
 use crate::screen::{bold, dim, plain};
 use crate::server::private_folder;
+use crate::server_settings::ServerSettings;
 use crate::stop::Stop;
 use crate::view;
 use example::PROJECT;
@@ -76,6 +77,7 @@ impl Args {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)),
             slots: usize::from(self.slots),
             admin: crate::command::up::admin(&environment),
+            settings: ServerSettings::default(),
             known: None,
         };
         let local = Local::start(plan, &environment, output, &stop).await?;

@@ -1,5 +1,6 @@
 //! The stories, and the kit that they are told with.
 
+mod desk;
 mod document;
 mod kit;
 mod local;

@@ -1,8 +1,8 @@
-//! Users, tokens, passwords, runners, projects, members.
+//! Users, identities, tokens, passwords, runners, projects, members.
 
 use nightshift_domain::access::Role;
 use nightshift_domain::config::ConfigError;
-use nightshift_domain::id::{ProjectId, TokenId, UserId};
+use nightshift_domain::id::{IdentityId, ProjectId, TokenId, UserId};
 use nightshift_store::*;
 
 use crate::world::{World, at, commit};
@@ -27,6 +27,76 @@ pub(crate) async fn users(w: World) {
         matches!(refused, Error::Duplicate { what: "user" }),
         "{refused:?}"
     );
+}
+
+pub(crate) async fn identities(w: World) {
+    let (alice, bob) = (w.user("alice").await, w.user("bob").await);
+    let new = |user: UserId, issuer: &str, subject: &str| Identity {
+        id: IdentityId(w.id()),
+        user,
+        provider: "house".to_owned(),
+        issuer: issuer.to_owned(),
+        subject: subject.to_owned(),
+        email: None,
+        created_at: at(1),
+        used_at: at(1),
+    };
+    let one = new(alice.id, "https://a.test", "1");
+    let two = new(alice.id, "https://b.test", "1");
+    let mut tx = w.db.write().await.unwrap();
+    for identity in [&one, &two] {
+        identity_insert(&mut tx, identity).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    // One issuer and subject are one person.
+    let mut tx = w.db.write().await.unwrap();
+    let refused = identity_insert(&mut tx, &new(bob.id, "https://a.test", "1")).await;
+    assert!(matches!(
+        refused.unwrap_err(),
+        Error::Duplicate { what: "identity" }
+    ));
+    drop(tx);
+    let mut tx = w.db.write().await.unwrap();
+    let of = identity_list_of_user(&mut tx, alice.id).await.unwrap();
+    assert_eq!(of, [one.clone(), two.clone()]);
+    identity_used(&mut tx, one.id, Some("a@a.test"), at(9))
+        .await
+        .unwrap();
+    let found = identity_by_subject(&mut tx, "https://a.test", "1")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (found.email.as_deref(), found.used_at),
+        (Some("a@a.test"), at(9))
+    );
+    for (issuer, subject) in [("https://A.test", "1"), ("https://a.test", "2")] {
+        let none = identity_by_subject(&mut tx, issuer, subject).await.unwrap();
+        assert_eq!(none, None);
+    }
+    assert!(!identity_remove(&mut tx, one.id, bob.id).await.unwrap());
+    assert!(identity_remove(&mut tx, one.id, alice.id).await.unwrap());
+    let of = identity_list_of_user(&mut tx, alice.id).await.unwrap();
+    assert_eq!(of, [two]);
+    assert!(user_set_admin(&mut tx, bob.id, true).await.unwrap());
+    let bob = user_get(&mut tx, bob.id).await.unwrap().unwrap();
+    assert!(bob.is_admin);
+    assert!(!user_set_admin(&mut tx, UserId(w.id()), true).await.unwrap());
+}
+
+pub(crate) async fn sign_ins_come_back_once(w: World) {
+    let mut tx = w.db.write().await.unwrap();
+    for (state, new) in [(1, true), (2, true), (1, false)] {
+        let inserted = sign_in_insert(&mut tx, &[state; 32], at(i64::from(state)))
+            .await
+            .unwrap();
+        assert_eq!(inserted, new, "{state}");
+    }
+    sign_in_sweep(&mut tx, at(2)).await.unwrap();
+    for (state, new) in [(1, true), (2, false)] {
+        let inserted = sign_in_insert(&mut tx, &[state; 32], at(3)).await.unwrap();
+        assert_eq!(inserted, new, "{state}");
+    }
 }
 
 pub(crate) async fn tokens(w: World) {

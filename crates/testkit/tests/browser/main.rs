@@ -15,8 +15,9 @@ use nightshift_api::issue::NewIssue;
 use nightshift_api::operations as op;
 use nightshift_api::pull::{Decision, LineComment, NewReview};
 use nightshift_api::runner::End;
+use nightshift_domain::admission::Policy;
 use nightshift_domain::job::Kind;
-use nightshift_testkit::{Hand, Person, World};
+use nightshift_testkit::{Hand, Identities, Person, World};
 
 /// Runs a script of `scripts/browser` and returns what it printed.
 fn drive(script: &str, words: &[&str]) -> String {
@@ -350,4 +351,19 @@ async fn e2e_browser_suggestions_and_pictures() {
         ],
     );
     assert!(said.contains("suggestions by keys"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn e2e_browser_in_by_a_provider() {
+    let identities = Identities::start().await;
+    identities.vouches_for(serde_json::json!({
+        "sub": "1", "preferred_username": "ada", "groups": ["devs"],
+    }));
+    let policy = Policy {
+        require_groups: vec!["devs".to_owned()],
+        ..Policy::default()
+    };
+    let world = World::with_provider(&identities, policy).await;
+    let said = drive("provider.mjs", &[&world.url]);
+    assert!(said.contains("in as ada"), "{said}");
 }

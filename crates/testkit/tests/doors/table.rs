@@ -182,6 +182,9 @@ impl Stage {
                 self.made += 1;
                 body = json!({ "name": format!("p{}", self.made) });
             }
+            "desk.list" | "desk.unpark" => {}
+            "desk.park" => body = json!({ "project": "tally", "number": 1 }),
+            "identity.invite" | "identity.list" | "identity.remove" => {}
             "member.set" => body = json!({ "role": "reader" }),
             "member.remove" => {
                 let path = nightshift_api::project::MemberPath {
@@ -237,6 +240,7 @@ impl Stage {
             .replace("{runner}", "nobody")
             .replace("{run}", &run)
             .replace("{token}", &self.token)
+            .replace("{identity}", &self.token)
             .replace("{notification}", &self.live.run.to_string());
         assert!(!path.contains('{'), "{id}: {path}");
         Row {

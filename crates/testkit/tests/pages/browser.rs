@@ -89,6 +89,11 @@ impl Browser {
         }
     }
 
+    /// A request to any address, as a browser follows a link; without a cookie.
+    pub(crate) fn to(&self, url: &str) -> reqwest::RequestBuilder {
+        self.client.get(url)
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(self.request("GET", path)).await
     }

@@ -2,9 +2,11 @@
 
 mod browser;
 mod keyboard;
+mod limit;
 mod live;
 mod log;
 mod plan;
+mod provider;
 mod session;
 mod settings;
 mod suggest;

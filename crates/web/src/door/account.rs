@@ -1,13 +1,15 @@
-//! Health, people, tokens, notifications, runners, the server.
+//! Health, people, identities, tokens, notifications, runners, the server.
 
 use axum::Json;
 use nightshift_api::operations as op;
-use nightshift_api::project::{CreatedToken, Health, Link, Me, Notification, Token, User};
+use nightshift_api::project::{
+    CreatedToken, Health, Identity, Link, Me, Notification, Token, User,
+};
 use nightshift_api::runner::{Revoked, RunnerLine};
 use nightshift_api::server::Server;
 use nightshift_api::{Nothing, Page};
 use nightshift_app::use_case::account::NewToken;
-use nightshift_domain::id::TokenId;
+use nightshift_domain::id::{IdentityId, TokenId};
 
 use super::whole;
 use crate::error::Failure;
@@ -83,6 +85,37 @@ pub(crate) async fn session_link(call: Call<op::SessionLink>) -> Result<Link, Fa
         code,
         expires_at,
     })
+}
+
+pub(crate) async fn identity_invite(call: Call<op::IdentityInvite>) -> Result<Link, Failure> {
+    let (secret, expires_at) = call
+        .app
+        .identity_invite(&call.caller, &call.path.user)
+        .await?;
+    let code = secret.reveal().to_owned();
+    Ok(Link {
+        path: format!("/sign-in?invite={code}"),
+        code,
+        expires_at,
+    })
+}
+
+pub(crate) async fn identity_list(call: Call<op::IdentityList>) -> Result<Page<Identity>, Failure> {
+    let found = call
+        .app
+        .identity_list(&call.caller, &call.path.user)
+        .await?;
+    Ok(whole(
+        found.into_iter().map(view::account::identity).collect(),
+    ))
+}
+
+pub(crate) async fn identity_remove(call: Call<op::IdentityRemove>) -> Result<Nothing, Failure> {
+    let id = IdentityId(call.path.identity);
+    call.app
+        .identity_remove(&call.caller, &call.path.user, id)
+        .await?;
+    Ok(Nothing {})
 }
 
 pub(crate) async fn notification_list(

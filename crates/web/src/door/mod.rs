@@ -1,6 +1,7 @@
 //! Handlers: extract, call one use case, render. One file for each noun.
 
 pub(crate) mod account;
+pub(crate) mod desk;
 pub(crate) mod event;
 pub(crate) mod issue;
 pub(crate) mod project;

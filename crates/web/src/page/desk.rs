@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use axum::response::{IntoResponse as _, Redirect, Response};
-use jiff::Timestamp;
 use maud::{Markup, html};
 use nightshift_app::record::Decision;
 use nightshift_app::use_case::desk::{COUNT_TO, Desk, DeskCard};
@@ -411,18 +410,14 @@ pub(crate) async fn park(posted: Posted<Picked>) -> Response {
     let visit = &posted.visit;
     let mut refused = None;
     for (project, number, _) in posted.form.each() {
-        let until: Option<Timestamp> = Some(visit.app.later(PARK));
         let outcome = visit
             .app
-            .desk_park(&visit.caller, &project, number, until)
+            .desk_park_until(&visit.caller, &project, number, None)
             .await;
         refused = refused.or(outcome.err());
     }
     back(visit, refused)
 }
-
-/// How long a parked card stays away.
-const PARK: Duration = Duration::from_secs(20 * 3_600);
 
 /// Brings parked cards back.
 pub(crate) async fn unpark(posted: Posted<Picked>) -> Response {

@@ -31,6 +31,7 @@ pub(crate) mod said;
 pub(crate) mod server;
 pub(crate) mod settings;
 pub(crate) mod sign_in;
+pub(crate) mod sign_in_with;
 pub(crate) mod timeline;
 pub(crate) mod tryout;
 pub(crate) mod visit;

@@ -19,6 +19,8 @@ use crate::page::layout;
 
 /// The cookie that holds a session.
 pub(crate) const COOKIE: &str = "nightshift_session";
+/// The cookie of a browser that has been in by a password; it opens nothing.
+pub(crate) const DEVICE: &str = "nightshift_device";
 /// The cookie that holds a chosen language.
 pub(crate) const LANGUAGE: &str = "nightshift_language";
 

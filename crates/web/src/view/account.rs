@@ -1,6 +1,6 @@
 //! People, tokens, notifications, runners, events.
 
-use nightshift_api::project::{Event, Notification, Token, User};
+use nightshift_api::project::{Event, Identity, Notification, Token, User};
 use nightshift_api::runner::RunnerLine;
 use nightshift_app::record;
 use nightshift_app::use_case::account::RunnerView;
@@ -12,6 +12,18 @@ pub(crate) fn user(user: record::User) -> User {
         name: user.name,
         is_admin: user.is_admin,
         created_at: user.created_at,
+    }
+}
+
+pub(crate) fn identity(one: record::Identity) -> Identity {
+    Identity {
+        id: one.id.0,
+        provider: one.provider,
+        issuer: one.issuer,
+        subject: one.subject,
+        email: one.email,
+        created_at: one.created_at,
+        used_at: one.used_at,
     }
 }
 

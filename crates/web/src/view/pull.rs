@@ -37,7 +37,7 @@ pub(crate) fn pull(view: app::PullView) -> Pull {
     }
 }
 
-fn verdict(made: record::Verdict) -> Verdict {
+pub(crate) fn verdict(made: record::Verdict) -> Verdict {
     Verdict {
         head: String::from(made.head),
         base: String::from(made.base),

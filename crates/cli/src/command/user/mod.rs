@@ -1,5 +1,7 @@
 //! `user`: people whom the server knows.
 
+mod identities;
+mod invite;
 mod list;
 mod new;
 
@@ -13,6 +15,12 @@ pub(crate) enum Command {
     New(new::Args),
     /// List people
     List,
+    /// Print an address at which a person links an identity at a provider, once (administrators)
+    Invite(invite::Args),
+    /// List what providers vouch for a person: yourself, or another (administrators)
+    Identities(identities::Args),
+    /// Unlink an identity, and end the person's sessions
+    Unlink(identities::Unlink),
 }
 
 impl Command {
@@ -20,6 +28,9 @@ impl Command {
         match self {
             Self::New(args) => args.run(connection).await,
             Self::List => list::run(connection).await,
+            Self::Invite(args) => args.run(connection).await,
+            Self::Identities(args) => args.run(connection).await,
+            Self::Unlink(args) => args.run(connection).await,
         }
     }
 }
