@@ -9,10 +9,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use nightshift_domain::config::Harness;
-use nightshift_runner::config::{Endpoint, Endpoints};
+use nightshift_runner::broker::{EndpointSpec, KeySource};
+use nightshift_runner::config::Endpoints;
 use nightshift_runner::harness::Programs;
 use nightshift_runner::sandbox::Bind;
-use nightshift_runner::secret::Secret;
 use serde::Deserialize;
 
 use crate::environment;
@@ -94,13 +94,11 @@ impl RunnerSettings {
         Ok(())
     }
 
-    /// The endpoints, with their keys.
+    /// The endpoints. Their keys are looked for here and read by the broker alone.
     pub(crate) fn endpoints(&self) -> Done<Endpoints> {
         let mut endpoints = Endpoints::default();
         for (name, settings) in &self.endpoint {
-            endpoints
-                .by_name
-                .insert(name.clone(), settings.with_key(name)?);
+            endpoints.by_name.insert(name.clone(), settings.spec(name)?);
         }
         for harness in WITH_MODEL {
             let word = harness.as_str();
@@ -162,23 +160,10 @@ impl RunnerSettings {
 }
 
 impl EndpointSettings {
-    fn with_key(&self, name: &str) -> Done<Endpoint> {
+    fn spec(&self, name: &str) -> Done<EndpointSpec> {
         let key = match (&self.key_env, &self.key_file) {
-            (Some(variable), None) => Some(environment::text(variable).ok_or_else(|| {
-                Failure::usage(format!(
-                    "the model endpoint {name:?} takes its key from {variable}, which is not set"
-                ))
-            })?),
-            (None, Some(file)) => Some(
-                fs::read_to_string(file)
-                    .map(|text| text.trim().to_owned())
-                    .map_err(|error| {
-                        Failure::usage(format!(
-                            "the key of the model endpoint {name:?}: cannot read {}: {error}",
-                            file.display()
-                        ))
-                    })?,
-            ),
+            (Some(variable), None) => Some(KeySource::Variable(variable.clone())),
+            (None, Some(file)) => Some(KeySource::File(absolute(file)?)),
             (None, None) => None,
             (Some(_), Some(_)) => {
                 return Err(Failure::usage(format!(
@@ -186,14 +171,25 @@ impl EndpointSettings {
                 )));
             }
         };
+        if let Some(key) = &key {
+            key.read(&environment::text).map_err(|why| {
+                Failure::usage(format!("the key of the model endpoint {name:?}: {why}"))
+            })?;
+        }
         let bearer = self.header.eq_ignore_ascii_case("authorization");
-        Ok(Endpoint {
+        Ok(EndpointSpec {
             url: self.url.trim_end_matches('/').to_owned(),
             header: self.header.clone(),
             prefix: if bearer { "Bearer " } else { "" }.to_owned(),
-            secret: key.map(Secret::new),
+            key,
         })
     }
+}
+
+/// The broker works in another directory.
+fn absolute(path: &Path) -> Done<PathBuf> {
+    std::path::absolute(path)
+        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }
 
 #[cfg(test)]
@@ -222,14 +218,18 @@ mod tests {
             .add_endpoint("house=http://127.0.0.1:9,Authorization,")
             .expect("an endpoint");
         let endpoints = settings.endpoints().expect("endpoints");
-        let claude = endpoints.of(Harness::ClaudeCode).expect("one").expect("it");
+        let of = |harness| {
+            let name = endpoints.of(harness).expect("one").expect("it");
+            &endpoints.by_name[name]
+        };
+        let claude = of(Harness::ClaudeCode);
         assert_eq!(
             (claude.url.as_str(), claude.prefix.as_str()),
             ("https://a.example", "")
         );
-        assert_eq!(claude.secret, Some(Secret::new("secret")));
-        let codex = endpoints.of(Harness::Codex).expect("one").expect("it");
-        assert_eq!((codex.prefix.as_str(), &codex.secret), ("Bearer ", &None));
+        assert_eq!(claude.key, Some(KeySource::File(key)));
+        let codex = of(Harness::Codex);
+        assert_eq!((codex.prefix.as_str(), &codex.key), ("Bearer ", &None));
         for bad in ["", "x", "x=u,h", "=u,h,k", "x=,h,k"] {
             assert!(settings.add_endpoint(bad).is_err(), "{bad:?}");
         }
@@ -246,6 +246,6 @@ mod tests {
         assert!(message("x = 1\n").contains("runner.toml, line 1: unknown field `x`"));
         assert!(message("[use]\ngemini = \"x\"\n").contains("\"gemini\""));
         let missing = "[endpoint.a]\nurl = \"u\"\nheader = \"h\"\nkey_env = \"NO_SUCH_VARIABLE\"\n";
-        assert!(message(missing).contains("NO_SUCH_VARIABLE, which is not set"));
+        assert!(message(missing).contains("the variable NO_SUCH_VARIABLE is not set"));
     }
 }

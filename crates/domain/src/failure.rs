@@ -49,6 +49,8 @@ reasons! {
     Released = "released",
     /// A part of the sandbox is missing or did not start.
     SandboxUnavailable = "sandbox-unavailable",
+    /// The runner's broker died or hung, and with it the run's only way out.
+    BrokerLost = "broker-lost",
     /// The runner could not fetch the repository or make the workspace.
     WorkspaceFailed = "workspace-failed",
     /// The push of the result did not arrive.
@@ -128,6 +130,7 @@ impl Reason {
         match self {
             Self::RunnerLost => retry(0, true),
             Self::Released => retry(0, false),
+            Self::BrokerLost => retry(5, false),
             Self::SandboxUnavailable | Self::WorkspaceFailed | Self::PublishFailed => {
                 retry(10, true)
             }
@@ -170,5 +173,11 @@ mod tests {
     fn quota_is_never_retried_as_a_generic_failure() {
         assert!(matches!(Reason::RateLimited.policy(), Policy::Park { .. }));
         assert_eq!(Reason::BudgetExhausted.policy(), Policy::Gate);
+    }
+
+    #[test]
+    fn a_lost_broker_is_nobodys_start() {
+        let policy = Reason::BrokerLost.policy();
+        assert!(matches!(policy, Policy::Retry { counts: false, .. }));
     }
 }

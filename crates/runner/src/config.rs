@@ -1,7 +1,7 @@
 //! What the operator decides about a runner; made by the command line and passed down whole.
 //!
-//! Invariant: nothing here comes from a repository or from the server, and secrets have neither
-//! `Display` nor a telling `Debug`. Deliberately absent: reading files and the environment.
+//! Invariant: nothing here comes from a repository or from the server; keys of models are named here
+//! and not held. Deliberately absent: reading files and the environment.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use nightshift_domain::config::Harness;
 use nightshift_domain::job::{HEARTBEAT, Kind, LEASE};
 
+use crate::broker::{BrokerProgram, EndpointSpec};
 use crate::harness::Programs;
 use crate::sandbox::{Bind, SandboxProgram};
 use crate::secret::Secret;
@@ -31,6 +32,8 @@ pub struct Config {
     pub version: String,
     /// Our own program, started outside and inside of sandboxes.
     pub program: SandboxProgram,
+    /// How the broker is started.
+    pub broker: BrokerProgram,
     /// The program bubblewrap.
     pub bwrap: PathBuf,
     /// The program git, used for the runner's own copies of repositories.
@@ -45,40 +48,26 @@ pub struct Config {
     pub timing: Timing,
 }
 
-/// A model endpoint, and the credential that is added outside of the sandbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    /// Its address; a `/v1` at its end makes no difference. Claude Code calls `<url>/v1/messages`,
-    /// Codex `<url>/v1/responses`.
-    pub url: String,
-    /// The header that carries the credential, such as `x-api-key` or `authorization`.
-    pub header: String,
-    /// Before the credential: `Bearer ` for `authorization`, else empty.
-    pub prefix: String,
-    /// The credential; none for a model that wants none.
-    pub secret: Option<Secret>,
-}
-
 /// Model endpoints by name, and which one a harness uses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Endpoints {
-    /// By name.
-    pub by_name: BTreeMap<String, Endpoint>,
+    /// By name; the broker alone reads their keys.
+    pub by_name: BTreeMap<String, EndpointSpec>,
     /// The name that agents of a harness use.
     pub default: Vec<(Harness, String)>,
 }
 
 impl Endpoints {
-    /// The endpoint that agents of this harness use.
+    /// The name of the endpoint that agents of this harness use.
     ///
     /// # Errors
     /// The message says which setting is missing.
-    pub fn of(&self, harness: Harness) -> Result<Option<&Endpoint>, String> {
+    pub fn of(&self, harness: Harness) -> Result<Option<&str>, String> {
         let named = self.default.iter().find(|(of, _)| *of == harness);
         match (named, harness) {
-            (Some((_, name)), _) => match self.by_name.get(name) {
-                Some(endpoint) => Ok(Some(endpoint)),
-                None => Err(format!(
+            (Some((_, name)), _) => match self.by_name.contains_key(name) {
+                true => Ok(Some(name)),
+                false => Err(format!(
                     "the runner uses the model endpoint {name:?} for {} but does not define it: add [endpoint.{name}] with its url and credential to the runner's settings",
                     harness.as_str()
                 )),

@@ -1,12 +1,12 @@
 //! Where agents work: the loop that claims jobs, the harness that drives an agent program, the
-//! workspace it works on, the sandbox around it, and the forwarder that is its only way out.
+//! workspace it works on, the sandbox around it, and the broker that is its only way out.
 //!
 //! Invariant: the runner reaches the server over HTTP only, also on one machine; nothing of a
 //! project's tree decides how a sandbox is built. Deliberately absent: the database, and rules
 //! about what may happen next.
 
+pub mod broker;
 pub mod config;
-pub mod forward;
 pub mod harness;
 pub mod sandbox;
 pub mod secret;

@@ -4,6 +4,7 @@
 //! settings by itself; what it works with is passed in. Deliberately absent: rules, which are the
 //! server's.
 
+pub(crate) mod broker;
 pub(crate) mod completion;
 pub(crate) mod doctor;
 pub(crate) mod events;
@@ -130,6 +131,9 @@ pub(crate) enum Command {
     Serve(serve::Args),
     /// Start a runner alone: it claims jobs and carries them out in sandboxes
     Runner(Box<runner::Args>),
+    /// What a runner starts as the only way out of its sandboxes
+    #[command(hide = true)]
+    Broker(broker::Args),
     /// On the server's own machine: make the first administrator, make tokens
     Operator(operator::Args),
     /// Sign in to a server with a token
@@ -162,6 +166,7 @@ impl Cli {
             Command::Demo(args) => args.run(environment, output).await,
             Command::Serve(args) => args.run(&environment, output).await,
             Command::Runner(args) => args.run(global, &environment).await,
+            Command::Broker(args) => args.run(&environment),
             Command::Operator(args) => args.run(&environment, output).await,
             Command::Project(command) => command.run(&connect(environment)?).await,
             Command::Issue(command) => command.run(&connect(environment)?).await,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use nightshift_domain::job::Kind;
+use nightshift_runner::broker::BrokerProgram;
 use nightshift_runner::config::{Config, Timing};
 use nightshift_runner::sandbox::SandboxProgram;
 use nightshift_runner::secret::Secret;
@@ -128,6 +129,13 @@ impl Args {
             program: SandboxProgram {
                 path: program::own()?,
                 prefix_args: Vec::new(),
+            },
+            broker: BrokerProgram {
+                path: program::own()?,
+                args: match self.log_json {
+                    true => vec!["broker".to_owned(), "--log-json".to_owned()],
+                    false => vec!["broker".to_owned()],
+                },
             },
             bwrap: program("bwrap", "install the package bubblewrap")?,
             git: program("git", "install the package git")?,

@@ -1,11 +1,12 @@
-//! The two hidden sandbox commands alone: what the tests run, and all that needs to be visible
-//! inside a sandbox.
+//! The two hidden sandbox commands and the broker alone: what the tests run, and all that needs to be
+//! visible inside a sandbox.
 //!
 //! Invariant: one thread until `sandbox-enter` has become bubblewrap. Deliberately absent: every
 //! other command.
 
 use std::process::ExitCode;
 
+use nightshift_runner::broker;
 use nightshift_runner::sandbox::{enter, init};
 
 fn main() -> ExitCode {
@@ -13,6 +14,18 @@ fn main() -> ExitCode {
     match args.next().as_deref() {
         Some("sandbox-enter") => enter::main(args),
         Some("sandbox-init") => init::main(args),
+        Some("broker") => match broker::serve(variable) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
         _ => ExitCode::from(64),
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this program reads its own environment"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }

@@ -7,7 +7,7 @@
 //! does. An outcome says what the *program* said about itself: it tells failures apart so that
 //! each gets its retry policy, and it never stands for "the work is done". That is measured.
 //!
-//! Deliberately absent: credentials (the forwarder outside the sandbox adds them), prompts
+//! Deliberately absent: credentials (the broker outside the sandbox adds them), prompts
 //! (built elsewhere), and any setting that comes from the repository the agent works on.
 
 mod claude;

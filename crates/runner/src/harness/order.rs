@@ -34,7 +34,7 @@ pub struct AgentOrder {
     pub programs: Programs,
     /// The model endpoint as seen in the sandbox, without `/v1` and without a slash at the end.
     pub model_base_url: String,
-    /// Bounds the program itself is asked to keep. The forwarder and the wall clock keep theirs.
+    /// Bounds the program itself is asked to keep. The broker and the wall clock keep theirs.
     pub limits: AgentLimits,
     /// Where things are in the sandbox.
     pub paths: Paths,

@@ -26,7 +26,7 @@ pub enum Part {
     Program,
     /// A directory or file that was to be visible inside.
     Bind,
-    /// A relay from a loopback port to one of the forwarder's sockets.
+    /// A relay from a loopback port to one of the broker's sockets.
     Relay,
     /// The command of the step.
     Command,

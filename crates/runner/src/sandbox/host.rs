@@ -145,7 +145,12 @@ impl SandboxHost {
         made.map_err(|e| SandboxError::host(format!("making {}", path.display()), e))
     }
 
-    /// Gives a file of the runner (a socket) to the user of the sandboxes.
+    /// To whom a file is to belong that sandboxes use; the runner itself where there is no other.
+    pub(crate) fn owner(&self) -> Option<(u32, u32)> {
+        self.identity
+    }
+
+    /// Gives a file of the runner to the user of the sandboxes.
     pub(crate) fn give(&self, path: &Path) -> io::Result<()> {
         run_dir::give(path, self.identity)
     }

@@ -1,15 +1,23 @@
-//! Relays inside the sandbox: a loopback port to a socket of the forwarder outside.
+//! Relays inside the sandbox: a loopback port to a socket of the broker outside.
 //!
 //! Invariant: bytes are carried, never read; a relay ends with the sandbox's first process. When
-//! the forwarder is gone a connection is closed at once, never sent elsewhere.
+//! the broker is gone, or goes before it answered, the answer is 503 at once; nothing is ever sent
+//! elsewhere.
 
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
+
+/// What is said where the broker does not answer; a problem document that model clients can read.
+const UNAVAILABLE: &str = concat!(
+    r#"{"title":"Service Unavailable","status":503,"detail":"the broker is not there","#,
+    r#""type":"error","error":{"type":"unavailable","message":"the broker of this run is not there; try again"}}"#,
+);
 
 /// Connections open at one time per relay; more are closed at once.
 const MOST: usize = 128;
@@ -36,7 +44,7 @@ fn serve(listener: &TcpListener, socket: &Path) {
         }
         let (socket, counter) = (socket.to_owned(), Arc::clone(&open));
         let started = thread::Builder::new().stack_size(128 << 10).spawn(move || {
-            // A connection that breaks is the client's and the forwarder's to notice.
+            // A connection that breaks is the client's and the broker's to notice.
             carry(&client, &socket).ok();
             counter.fetch_sub(1, Ordering::Relaxed);
         });
@@ -47,22 +55,54 @@ fn serve(listener: &TcpListener, socket: &Path) {
 }
 
 fn carry(client: &TcpStream, socket: &Path) -> io::Result<()> {
-    let server = UnixStream::connect(socket)?;
+    let Ok(server) = UnixStream::connect(socket) else {
+        return refuse(client);
+    };
     client.set_nodelay(true)?;
-    thread::scope(|scope| {
+    let answered = thread::scope(|scope| {
         let up = thread::Builder::new()
             .stack_size(128 << 10)
             .spawn_scoped(scope, || {
                 let copied = io::copy(&mut &*client, &mut &server);
                 server.shutdown(Shutdown::Write).and(copied.map(drop))
             })?;
-        let down = io::copy(&mut &server, &mut &*client);
-        // What the forwarder will not answer any more the client need not send.
+        let answered = down(&server, client);
+        if !answered {
+            refuse(client).ok();
+        }
+        // What the broker will not answer any more the client need not send.
         client.shutdown(Shutdown::Both).ok();
         server.shutdown(Shutdown::Both).ok();
         up.join()
             .map_err(|_| io::Error::other("relay thread ended"))?
             .ok();
-        down.map(drop)
-    })
+        Ok(answered)
+    });
+    answered.map(drop)
+}
+
+/// Carries answers until there are no more; whether there was any.
+fn down(mut server: &UnixStream, mut client: &TcpStream) -> bool {
+    let mut buffer = [0; 16 << 10];
+    let mut answered = false;
+    while let Ok(count @ 1..) = server.read(&mut buffer) {
+        answered = true;
+        if client.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+    }
+    answered
+}
+
+/// Says that there is no way out now, and lets the client read it before the connection ends.
+fn refuse(mut client: &TcpStream) -> io::Result<()> {
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n{UNAVAILABLE}",
+        UNAVAILABLE.len()
+    );
+    client.write_all(answer.as_bytes())?;
+    client.shutdown(Shutdown::Write)?;
+    client.set_read_timeout(Some(Duration::from_secs(1)))?;
+    io::copy(&mut client.take(1 << 20), &mut io::sink()).map(drop)
 }

@@ -4,7 +4,7 @@
 //! <data>/runs/<run id>/   0700, the runner's
 //!   lock      held while a runner process owns the run
 //!   control/  read-only inside at /nightshift: prompt, acceptance tests
-//!   sockets/  the forwarder's sockets
+//!   sockets/  the broker's sockets
 //!   home/     the run's /home/agent
 //!   upper/    what the run changes over the warm checkout, with work/, lower/, merged/ for the mount
 //!   tree/     a checkout of its own, where there are no overlays

@@ -17,7 +17,7 @@ pub const HOME: &str = "/home/agent";
 pub const CONTROL: &str = "/nightshift";
 /// Our own program inside.
 pub const PROGRAM: &str = "/nightshift/bin/nightshift";
-/// The forwarder's sockets inside.
+/// The broker's sockets inside.
 pub const SOCKETS: &str = "/nightshift/sockets";
 /// The project's objects inside; alternates of warm checkouts point here.
 pub const OBJECTS: &str = "/nightshift/objects";
@@ -56,7 +56,7 @@ pub enum Tree {
     Plain,
 }
 
-/// From a loopback port inside to a socket of the forwarder.
+/// From a loopback port inside to a socket of the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relay {
     /// On 127.0.0.1.

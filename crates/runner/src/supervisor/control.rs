@@ -22,6 +22,11 @@ pub(crate) enum Halt {
         /// The limit, in bytes.
         bytes: u64,
     },
+    /// The broker was lost, and with it every connection.
+    Broker {
+        /// How.
+        how: String,
+    },
     /// The runner cannot write its log.
     Spool {
         /// What the system said.

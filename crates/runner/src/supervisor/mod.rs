@@ -27,8 +27,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use control::{Control, Halt, Lost};
 pub(crate) use pulse::{Beating, is_gone};
 
+use crate::broker::{Broker, Settings};
 use crate::config::Config;
-use crate::forward::ForwardClient;
 use crate::harness::{self, AgentOrder, PlanError};
 use crate::sandbox::{HostConfig, SandboxHost};
 use crate::work::{Clock, Worker};
@@ -76,10 +76,11 @@ pub async fn run(config: Config, clock: Clock, shutdown: CancellationToken) -> a
     let beats = self::client(&config)?;
     let pulse = Pulse::start(move || beats, config.timing).context("starting the heartbeat")?;
     let workspaces = Arc::new(Workspaces::new(Arc::clone(&host), config.git.clone()));
-    let forward = ForwardClient::new()?;
-    let worker = Arc::new(Worker::new(
-        config, clock, client, host, workspaces, forward,
-    ));
+    let settings = Settings {
+        endpoints: config.endpoints.by_name.clone(),
+    };
+    let broker = Broker::start(config.broker.clone(), settings).await?;
+    let worker = Arc::new(Worker::new(config, clock, client, host, workspaces, broker));
     Supervisor {
         worker,
         pulse,

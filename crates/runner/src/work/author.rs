@@ -82,9 +82,6 @@ pub(crate) async fn run(task: &Task) -> Option<Ended> {
         Err(cut) => Err(cut.clone()),
     };
     if let Ok((bench, ..)) = opened {
-        if let Some(traffic) = bench.traffic() {
-            task.say(transcript::Step::Runner, traffic);
-        }
         bench.close().await;
     }
     let end = match worked {
@@ -224,7 +221,7 @@ async fn agent_step(
             Some(0) => return Err(spent(task)),
             left => left,
         };
-        let asks = bench.asks();
+        let asks = bench.asks().await;
         let Came {
             outcome,
             question,
@@ -258,7 +255,7 @@ async fn agent_step(
             return Err(cut);
         }
         // What the server heard counts, also where the program then failed: it waits for an answer.
-        if bench.asks() > asks {
+        if bench.asks().await > asks {
             return Ok(Asks::Yes(question));
         }
         if let Some(failure) = &outcome.failure {

@@ -15,10 +15,10 @@ use super::check::Printed;
 use super::cut::Cut;
 use super::step::{self, Guard, Stepped};
 use super::{Task, seal};
-use crate::config::Endpoint;
-use crate::forward::{Budget, Credential, Forwarder, ModelWay, PlatformWay, Rule, rule};
+use crate::broker::{Budget, Event, Lever, ModelWay, PlatformWay, Room, Rule, Ways, rule};
 use crate::sandbox::{self, Exit, Limits, Sandbox, Stdin, Tree};
 use crate::secret::Secret;
+use crate::supervisor::Halt;
 use crate::workspace::{Collect, Source, Workspace};
 
 /// The largest index of a working tree that is taken over; a million files have one of this size.
@@ -26,8 +26,8 @@ const INDEX: u64 = 256 << 20;
 
 /// What an agent may have that a proof may not.
 pub(crate) struct Agent<'a> {
-    /// Its model, if it has one.
-    pub(crate) endpoint: Option<&'a Endpoint>,
+    /// The name of its model's endpoint, if it has one.
+    pub(crate) endpoint: Option<&'a str>,
     /// Its program, visible read-only.
     pub(crate) read_only: Vec<sandbox::Bind>,
     /// Its session, visible and writable.
@@ -39,7 +39,7 @@ pub(crate) struct Bench<'a> {
     pub(crate) task: &'a Task,
     pub(crate) sandbox: Sandbox,
     workspace: Option<Workspace>,
-    forwarder: Option<Forwarder>,
+    room: Option<Room>,
 }
 
 impl<'a> Bench<'a> {
@@ -53,21 +53,21 @@ impl<'a> Bench<'a> {
         let begun = std::time::Instant::now();
         let workspace = prepare(task, commit).await?;
         let mut spec = workspace.spec(limits(task));
-        let forwarder = match agent {
+        let room = match agent {
             None => None,
             Some(agent) => {
                 spec.read_only.extend(agent.read_only);
                 spec.writable.extend(agent.writable);
-                let forwarder = ways(task, &workspace, agent.endpoint)?;
-                spec.relays = forwarder.relays();
-                Some(forwarder)
+                let room = open_room(task, &workspace, ways(task, agent.endpoint)).await?;
+                spec.relays = room.relays();
+                Some(room)
             }
         };
         let bench = Self {
             task,
             sandbox: Sandbox::new(Arc::clone(&task.worker.host), spec),
             workspace: Some(workspace),
-            forwarder,
+            room,
         };
         seal::write(bench.run_dir()?, task.order.acceptance.as_ref())?;
         bench.adjust().await?;
@@ -98,34 +98,37 @@ impl<'a> Bench<'a> {
     }
 
     /// How often the agent asked the person, as the server acknowledged.
-    pub(crate) fn asks(&self) -> u64 {
+    pub(crate) async fn asks(&self) -> u64 {
+        let Some(room) = &self.room else {
+            return 0;
+        };
         let path = speech(self.task, "ask");
-        self.forwarder
-            .as_ref()
-            .map_or(0, |forwarder| forwarder.platform_posts(&path))
+        room.report().await.posts.get(&path).copied().unwrap_or(0)
     }
 
-    /// What went out so far, in words.
-    pub(crate) fn traffic(&self) -> Option<String> {
-        let forwarder = self.forwarder.as_ref()?;
-        let (model, platform) = (forwarder.model_traffic(), forwarder.platform_traffic());
-        Some(format!(
-            "model: {} requests, {} failed, {} refused, {} bytes sent, {} received; \
-             platform: {} requests, {} failed, {} refused",
-            model.requests,
-            model.failed,
-            model.refused,
-            model.bytes_sent,
-            model.bytes_received,
-            platform.requests,
-            platform.failed,
-            platform.refused,
-        ))
-    }
-
-    /// Removes everything.
+    /// Closes the ways out and removes everything; what went out is said in the log.
     pub(crate) async fn close(mut self) {
-        self.forwarder = None;
+        if let Some(room) = self.room.take() {
+            let (model, platform) = {
+                let report = room.close().await;
+                (report.model, report.platform)
+            };
+            self.task.say(
+                transcript::Step::Runner,
+                format!(
+                    "model: {} requests, {} failed, {} refused, {} bytes sent, {} received; \
+                     platform: {} requests, {} failed, {} refused",
+                    model.requests,
+                    model.failed,
+                    model.refused,
+                    model.bytes_sent,
+                    model.bytes_received,
+                    platform.requests,
+                    platform.failed,
+                    platform.refused,
+                ),
+            );
+        }
         let Some(workspace) = self.workspace.take() else {
             return;
         };
@@ -259,60 +262,40 @@ fn limits(task: &Task) -> Limits {
     }
 }
 
-fn ways(task: &Task, workspace: &Workspace, endpoint: Option<&Endpoint>) -> Result<Forwarder, Cut> {
+fn ways(task: &Task, endpoint: Option<&str>) -> Ways {
     let mut rules = rule::git(&task.order.git_path);
     for what in ["ask", "progress"] {
         rules.push(Rule::new(hyper::Method::POST, speech(task, what)));
     }
-    let platform = PlatformWay {
-        base: task.worker.config.server.clone(),
-        rules,
-        budget: Budget::default(),
-    };
-    let model = endpoint.map(|endpoint| ModelWay {
-        base: root(&endpoint.url).to_owned(),
-        rules: rule::model(),
-        credential: endpoint.secret.clone().map(|value| Credential {
-            header: endpoint.header.clone(),
-            prefix: endpoint.prefix.clone(),
-            value,
+    Ways {
+        platform: Some(PlatformWay {
+            base: task.worker.config.server.clone(),
+            rules,
+            budget: Budget::default(),
         }),
-        budget: Budget::default(),
+        model: endpoint.map(|endpoint| ModelWay {
+            endpoint: endpoint.to_owned(),
+            rules: rule::model(),
+            budget: Budget::default(),
+        }),
+    }
+}
+
+async fn open_room(task: &Task, workspace: &Workspace, ways: Ways) -> Result<Room, Cut> {
+    let (control, log) = (Arc::clone(&task.control), Arc::clone(&task.log));
+    let lever: Lever = Box::new(move |event| match event {
+        Event::Lost { how } => control.halt(Halt::Broker { how }),
+        Event::Spent { what } => log.status(transcript::Step::Runner, what),
     });
-    Forwarder::start(
-        &task.worker.forward,
-        &task.worker.host,
-        workspace.run_dir(),
-        platform,
-        model,
-    )
-    .map_err(|error| Cut::failed(Reason::SandboxUnavailable, error.to_string()))
+    let worker = &task.worker;
+    let opened = worker
+        .broker
+        .open(&worker.host, workspace.run_dir(), ways, lever)
+        .await;
+    opened.map_err(|error| Cut::failed(Reason::SandboxUnavailable, error.to_string()))
 }
 
 /// Where the agent speaks to the platform.
 fn speech(task: &Task, what: &str) -> String {
     format!("/api/v1/runs/{}/{what}", task.order.run)
-}
-
-/// The address without the `/v1` that one half of the programs expects in it.
-fn root(url: &str) -> &str {
-    let url = url.trim_end_matches('/');
-    url.strip_suffix("/v1").unwrap_or(url)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_endpoint_is_the_same_with_and_without_its_version() {
-        for url in [
-            "https://m.example",
-            "https://m.example/v1/",
-            "https://m.example/v1",
-        ] {
-            assert_eq!(root(url), "https://m.example");
-        }
-        assert_eq!(root("https://m.example/api/v1"), "https://m.example/api");
-    }
 }

@@ -69,6 +69,12 @@ impl Cut {
                     "the run wrote more than {bytes} bytes of log and was ended: let it print less"
                 ),
             ),
+            Self::Halted(Halt::Broker { how }) => plain(
+                Reason::BrokerLost,
+                format!(
+                    "the run's only way out was lost ({how}); it is there again, and another start follows by itself"
+                ),
+            ),
             Self::Halted(Halt::Spool { cause }) => plain(
                 Reason::WorkspaceFailed,
                 format!("the runner cannot write the run's log: {cause}"),

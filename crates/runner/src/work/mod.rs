@@ -31,8 +31,8 @@ use nightshift_domain::job::Kind;
 use nightshift_domain::transcript::{self, Usage};
 use tokio::task::JoinSet;
 
+use crate::broker::Broker;
 use crate::config::Config;
-use crate::forward::ForwardClient;
 use crate::sandbox::SandboxHost;
 use crate::supervisor::{Beating, Control};
 use crate::workspace::Workspaces;
@@ -49,7 +49,7 @@ pub(crate) struct Worker {
     client: Client,
     host: Arc<SandboxHost>,
     workspaces: Arc<Workspaces>,
-    forward: ForwardClient,
+    broker: Broker,
 }
 
 /// One run's own things.
@@ -78,7 +78,7 @@ impl Worker {
         client: Client,
         host: Arc<SandboxHost>,
         workspaces: Arc<Workspaces>,
-        forward: ForwardClient,
+        broker: Broker,
     ) -> Self {
         Self {
             config,
@@ -86,7 +86,7 @@ impl Worker {
             client,
             host,
             workspaces,
-            forward,
+            broker,
         }
     }
 

@@ -49,7 +49,7 @@ const PROGRAM: &str = "NIGHTSHIFT_TEST_PROGRAM";
     clippy::disallowed_methods,
     reason = "a test that starts itself again says where things are"
 )]
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     match std::env::var_os(PROGRAM) {
         Some(path) => path.into(),
         None => PathBuf::from(env!("CARGO_BIN_EXE_nightshift-sandbox")),

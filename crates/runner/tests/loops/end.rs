@@ -84,6 +84,44 @@ async fn a_cancelled_agent_that_ignores_signals_is_gone_at_once_and_its_work_is_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_broker_dies_ends_as_such_and_the_next_one_has_another() {
+    let house = &mut House::empty(&[("a.txt", "one\n")]).await;
+    let mut config = house.config();
+    // A name of its own, by which it is found.
+    let program = house.dir.path().join("the-broker");
+    std::os::unix::fs::symlink(&config.broker.path, &program).unwrap();
+    config.broker.path = program.clone();
+    house.runner(config);
+    let order = house.author(&stubborn("7105"));
+    let run = house.give(&order);
+    is_up(house, run, "7105").await;
+    let mark = program.to_str().unwrap();
+    let broker = pid(mark);
+    nix::sys::signal::kill(broker, nix::sys::signal::Signal::SIGKILL).unwrap();
+    let complete = house.server.ended(run).await;
+    assert_eq!(reason(&complete), Reason::BrokerLost);
+    assert_eq!(alive("10007105"), 0);
+    let kept = complete.attempt.expect("what it had is kept");
+    assert_eq!(house.git(&["show", &format!("{kept}:a.txt")]), "wip");
+    assert_ne!(pid(mark), broker);
+    let order = house.author("```sh\necho two >a.txt\n```\n");
+    let run = house.give(&order);
+    assert!(house.server.ended(run).await.attempt.is_some());
+    house.drain().await;
+    gone(mark, Duration::from_secs(5)).await;
+}
+
+/// The process with this word in its arguments.
+fn pid(mark: &str) -> nix::unistd::Pid {
+    let found = std::fs::read_dir("/proc").unwrap().flatten().find(|entry| {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(mark)
+    });
+    let name = found.expect("a process").file_name().into_string().unwrap();
+    nix::unistd::Pid::from_raw(name.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stale_epoch_kills_the_run_and_nothing_more_is_said_of_it() {
     let house = &mut House::empty(&[("a.txt", "one\n")]).await;
     let mut config = house.config();

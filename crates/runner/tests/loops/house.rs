@@ -13,6 +13,7 @@ use nightshift_domain::config::{Agent, Environment, Harness};
 use nightshift_domain::git_name::{ObjectId, RefName};
 use nightshift_domain::id::{JobId, ProjectId, RunId};
 use nightshift_domain::job::Kind;
+use nightshift_runner::broker::BrokerProgram;
 use nightshift_runner::config::{Config, Endpoints, Timing};
 use nightshift_runner::harness::Programs;
 use nightshift_runner::sandbox::SandboxProgram;
@@ -62,6 +63,10 @@ pub(crate) fn config(server: &str, data: &Path) -> Config {
         program: SandboxProgram {
             path: env!("CARGO_BIN_EXE_nightshift-sandbox").into(),
             prefix_args: Vec::new(),
+        },
+        broker: BrokerProgram {
+            path: env!("CARGO_BIN_EXE_nightshift-sandbox").into(),
+            args: vec!["broker".to_owned()],
         },
         bwrap: "/usr/bin/bwrap".into(),
         git: "git".into(),

@@ -7,9 +7,8 @@ use nightshift_api::runner::{AuthorOrder, Complete, End, SessionState, WorkOrder
 use nightshift_domain::config::Harness;
 use nightshift_domain::failure::Reason;
 use nightshift_domain::git_name::ObjectId;
-use nightshift_runner::config::Endpoint;
+use nightshift_runner::broker::{EndpointSpec, KeySource};
 use nightshift_runner::harness::Programs;
-use nightshift_runner::secret::Secret;
 use nightshift_testkit::model::{Exchange, ModelServer, Script, Step};
 
 use super::house::{House, check};
@@ -87,16 +86,18 @@ async fn furnished_with(
     model: &ModelServer,
 ) -> House {
     let mut house = House::empty(&[("calc.py", "def add(a, b):\n    return a - b\n")]).await;
+    let key = house.dir.path().join("key");
+    std::fs::write(&key, KEY).unwrap();
     let mut config = house.config();
     config.programs = programs();
     config.endpoints.default = vec![(harness, "house".to_owned())];
     config.endpoints.by_name.insert(
         "house".to_owned(),
-        Endpoint {
+        EndpointSpec {
             url: model.base_url(),
             header: header.to_owned(),
             prefix: prefix.to_owned(),
-            secret: Some(Secret::new(KEY)),
+            key: Some(KeySource::File(key)),
         },
     );
     house.runner(config);

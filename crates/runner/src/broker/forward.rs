@@ -4,47 +4,24 @@
 //! is in no answer, error or log. When the other side cannot be reached the answer is 502 within
 //! seconds; there is no second way. Deliberately absent: redirects, cookies, protocol upgrades.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyDataStream, BodyExt as _, Full, StreamBody};
+use http_body_util::{BodyDataStream, BodyExt as _, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::{Request, Response, StatusCode};
 
+use super::answer::{Body, full, passed_on, problem, whole};
 use super::rule::{self, Refusal, Rule};
-use super::{Budget, Credential, Traffic};
+use super::wire::{Budget, Event, Traffic};
+use crate::secret::Secret;
 
-/// An answer on its way back.
-pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
-
-/// Never passed on, by either side.
-const HOP_BY_HOP: &[&str] = &[
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "expect",
-    "host",
-    "cookie",
-    "set-cookie",
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-real-ip",
-];
 /// How callers present credentials to model endpoints; replaced by the real one.
 const CREDENTIALS: &[&str] = &["authorization", "x-api-key", "x-goog-api-key", "api-key"];
 /// The same, in a query.
@@ -53,7 +30,6 @@ const CREDENTIAL_PARAMETERS: &[&str] = &["key", "api_key", "api-key", "access_to
 const ERROR_BODY: usize = 256 << 10;
 
 /// Where requests go, and what may go.
-#[derive(Debug)]
 pub(super) struct Upstream {
     pub(super) client: reqwest::Client,
     pub(super) base: reqwest::Url,
@@ -61,6 +37,40 @@ pub(super) struct Upstream {
     pub(super) auth: Auth,
     pub(super) budget: Budget,
     pub(super) counts: Counts,
+    /// Hears what cannot wait.
+    pub(super) tell: Box<dyn Fn(Event) + Send + Sync>,
+}
+
+/// How the real key is presented to the model endpoint.
+#[derive(Debug, Clone)]
+pub(super) struct Credential {
+    /// Such as `x-api-key`, `authorization`, `x-goog-api-key`.
+    pub(super) header: String,
+    /// Before the value: `Bearer ` for `authorization`, else empty.
+    pub(super) prefix: String,
+    /// The key.
+    pub(super) value: Secret,
+}
+
+impl Credential {
+    fn name(&self) -> Result<HeaderName, String> {
+        self.header
+            .parse()
+            .map_err(|_| "the credential's header has no valid name".to_owned())
+    }
+
+    fn header_value(&self) -> Result<HeaderValue, String> {
+        let mut value = HeaderValue::from_str(&format!("{}{}", self.prefix, self.value.expose()))
+            .map_err(|_| "the credential is no valid header value".to_owned())?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// Whether it can be put into a header at all.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.name()?;
+        self.header_value().map(drop)
+    }
 }
 
 /// Whose credential goes out.
@@ -99,17 +109,32 @@ pub(super) struct Counts {
     sent: AtomicU64,
     received: AtomicU64,
     /// How often a `POST` to a path was answered well.
-    posts: Mutex<HashMap<String, u64>>,
+    posts: Mutex<BTreeMap<String, u64>>,
+    /// Whether it was told that a budget is used up.
+    told: AtomicBool,
 }
 
 /// Paths whose answers are counted at most; the rules of the platform name fewer.
 const MOST_PATHS: usize = 64;
 
 impl Counts {
-    /// How often a `POST` to this path was answered well.
-    pub(super) fn posts(&self, path: &str) -> u64 {
+    /// Counts that go on where they stood.
+    pub(super) fn from(before: Traffic, posts: BTreeMap<String, u64>) -> Self {
+        Self {
+            requests: before.requests.into(),
+            refused: before.refused.into(),
+            failed: before.failed.into(),
+            sent: before.bytes_sent.into(),
+            received: before.bytes_received.into(),
+            posts: Mutex::new(posts),
+            told: AtomicBool::new(false),
+        }
+    }
+
+    /// How often a `POST` to each path was answered well.
+    pub(super) fn posts(&self) -> BTreeMap<String, u64> {
         let posts = self.posts.lock().unwrap_or_else(PoisonError::into_inner);
-        posts.get(path).copied().unwrap_or(0)
+        posts.clone()
     }
 
     fn posted(&self, path: &str) {
@@ -156,6 +181,10 @@ pub(super) async fn answer(
     let earlier = upstream.counts.requests.fetch_add(1, Ordering::Relaxed);
     if let Some(text) = upstream.over_budget(earlier) {
         upstream.counts.refused.fetch_add(1, Ordering::Relaxed);
+        if !upstream.counts.told.swap(true, Ordering::Relaxed) {
+            let what = text.to_owned();
+            (upstream.tell)(Event::Spent { what });
+        }
         return Ok(problem(
             StatusCode::TOO_MANY_REQUESTS,
             "budget_exhausted",
@@ -330,48 +359,4 @@ fn count(counter: &AtomicU64, chunk: &Bytes) -> u64 {
     counter
         .fetch_add(length, Ordering::Relaxed)
         .saturating_add(length)
-}
-
-/// Headers without those between two neighbours, also those that `Connection` names.
-fn passed_on(headers: &HeaderMap) -> HeaderMap {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    headers
-        .iter()
-        .filter(|(name, _)| !HOP_BY_HOP.contains(&name.as_str()) && !named.contains(name))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
-}
-
-fn whole(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    response
-}
-
-fn full(text: String) -> Body {
-    Full::new(Bytes::from(text))
-        .map_err(|never| match never {})
-        .boxed_unsync()
-}
-
-/// An answer of our own: a problem document that model clients can read as well.
-fn problem(status: StatusCode, kind: &str, detail: &str) -> Response<Body> {
-    let document = serde_json::json!({
-        "title": status.canonical_reason(),
-        "status": status.as_u16(),
-        "detail": detail,
-        "type": "error",
-        "error": { "type": kind, "message": detail },
-    });
-    let mut response = whole(status, HeaderMap::new(), full(document.to_string()));
-    let kind = HeaderValue::from_static("application/problem+json");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
 }

@@ -1,4 +1,5 @@
-//! The ways out: what the real sandbox reaches through relay, socket and forwarder, and what not.
+//! The ways out: what the real sandbox reaches through relay, socket and broker, and what not; and
+//! what happens when the broker dies or hangs.
 
 mod kit;
 
@@ -15,10 +16,13 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use kit::{DONE, Machine, Ran, finish, step};
-use nightshift_runner::forward::{
-    Budget, Credential, ForwardClient, Forwarder, ModelWay, PlatformWay, Rule, Traffic, rule,
+use nightshift_runner::broker::{
+    Broker, BrokerError, BrokerProgram, Budget, EndpointSpec, Event, KeySource, ModelWay,
+    PlatformWay, Room, Rule, Settings, Traffic, Ways, rule,
 };
-use nightshift_runner::secret::Secret;
+use nightshift_runner::sandbox::{Running, Stdin};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::net::TcpListener;
 
 const KEY: &str = "sk-real-CANARY-5519";
@@ -118,44 +122,80 @@ async fn reply(
 
 struct Setting {
     machine: Machine,
-    forwarder: Forwarder,
+    room: Room,
+    /// What the runner was told.
+    told: Arc<Mutex<Vec<Event>>>,
+    broker: Broker,
+}
+
+fn program() -> BrokerProgram {
+    BrokerProgram {
+        path: kit::program(),
+        args: vec!["broker".to_owned()],
+    }
+}
+
+/// Settings with the endpoint `house`, whose key is in a file.
+fn settings(url: &str, dir: &std::path::Path) -> Settings {
+    let key = dir.join("key");
+    std::fs::write(&key, format!("{KEY}\n")).expect("a file");
+    let house = EndpointSpec {
+        url: url.to_owned(),
+        header: "x-api-key".to_owned(),
+        prefix: String::new(),
+        key: Some(KeySource::File(key)),
+    };
+    Settings {
+        endpoints: [("house".to_owned(), house)].into(),
+    }
 }
 
 impl Setting {
     async fn new(platform: &str, model: &str, budget: Budget) -> Self {
         let mut machine = Machine::new().await;
         let mut rules = rule::git("/git/p1.git");
-        rules.push(Rule::new(
-            "POST".parse().expect("a method"),
-            "/api/v1/runs/r1/ask",
-        ));
-        rules.push(Rule::new(
-            "GET".parse().expect("a method"),
-            "/api/v1/runs/r1/away",
-        ));
-        let forwarder = Forwarder::start(
-            &ForwardClient::new().expect("a client"),
-            &machine.host,
-            &machine.run,
-            PlatformWay {
+        for (method, path) in [
+            ("POST", "/api/v1/runs/r1/ask"),
+            ("GET", "/api/v1/runs/r1/away"),
+        ] {
+            rules.push(Rule::new(method.parse().expect("a method"), path));
+        }
+        let ways = Ways {
+            platform: Some(PlatformWay {
                 base: platform.to_owned(),
                 rules,
                 budget,
-            },
-            Some(ModelWay {
-                base: model.to_owned(),
+            }),
+            model: Some(ModelWay {
+                endpoint: "house".to_owned(),
                 rules: rule::model(),
-                credential: Some(Credential {
-                    header: "x-api-key".to_owned(),
-                    prefix: String::new(),
-                    value: Secret::new(KEY),
-                }),
                 budget,
             }),
-        );
-        let forwarder = forwarder.expect("a forwarder");
-        machine.spec.relays = forwarder.relays();
-        Self { machine, forwarder }
+        };
+        let settings = settings(model, machine.dir.path());
+        let broker = Broker::start(program(), settings).await.expect("a broker");
+        let told: Arc<Mutex<Vec<Event>>> = Arc::default();
+        let heard = Arc::clone(&told);
+        let lever = Box::new(move |event| heard.lock().expect("a lock").push(event));
+        let room = broker.open(&machine.host, &machine.run, ways, lever).await;
+        let room = room.expect("a room");
+        machine.spec.relays = room.relays();
+        Self {
+            machine,
+            room,
+            told,
+            broker,
+        }
+    }
+
+    /// Sends the broker's process a signal.
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.broker.pid()).expect("a process");
+        kill(Pid::from_raw(pid), signal).expect("a signal");
+    }
+
+    async fn model_traffic(&self) -> Traffic {
+        self.room.report().await.model
     }
 
     /// Runs a Python script that has `call(port, method, path, headers, body)`.
@@ -187,7 +227,7 @@ def call(port, method, path, headers={}, body=None):
     return r.status, text
 "#;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_model_gets_the_real_credential_and_the_agent_never_sees_it() {
     let upstream = upstream().await;
     let setting = Setting::new(&upstream.base, &upstream.base, Budget::default()).await;
@@ -212,9 +252,7 @@ print(text)",
         !format!("{seen:?}").contains("sent-from-inside"),
         "{seen:?}"
     );
-    let debug = format!("{:?}", setting.forwarder);
-    assert!(!debug.contains(KEY), "{debug}");
-    let traffic = setting.forwarder.model_traffic();
+    let traffic = setting.model_traffic().await;
     assert_eq!(
         (traffic.requests, traffic.bytes_sent, traffic.refused),
         (2, 100_000, 0)
@@ -222,7 +260,7 @@ print(text)",
     assert!(traffic.bytes_received >= 4);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_platform_gets_the_runs_own_token_and_only_what_a_rule_names() {
     let upstream = upstream().await;
     let setting = Setting::new(&upstream.base, &upstream.base, Budget::default()).await;
@@ -257,7 +295,7 @@ call(7070, 'GET', '/api/v1/runs/r1/away', h)",
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_is_streamed_as_it_comes() {
     let upstream = upstream().await;
     let setting = Setting::new(&upstream.base, &upstream.base, Budget::default()).await;
@@ -275,7 +313,7 @@ print(a, b, time.monotonic() - t > 0.1)",
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn without_an_upstream_the_answer_comes_within_five_seconds() {
     let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let dead = format!("http://{}", closed.local_addr().expect("an address"));
@@ -297,10 +335,10 @@ async fn without_an_upstream_the_answer_comes_within_five_seconds() {
         "{:?}",
         begin.elapsed()
     );
-    assert_eq!(setting.forwarder.model_traffic().failed, 1);
+    assert_eq!(setting.model_traffic().await.failed, 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn budgets_end_what_a_run_may_send() {
     let upstream = upstream().await;
     let budget = Budget {
@@ -326,58 +364,163 @@ except OSError as error: print('cut')",
     assert!(seen.iter().all(|seen| seen.body <= 2 << 20), "{seen:?}");
 }
 
-#[tokio::test]
-async fn when_the_run_ends_every_connection_is_cut() {
-    let upstream = upstream().await;
-    let Setting { machine, forwarder } =
-        Setting::new(&upstream.base, &upstream.base, Budget::default()).await;
-    let script = "import socket
-s = socket.create_connection(('127.0.0.1', 7070)); s.sendall(b'POST /api'); print('ready', flush=True)
-def ended(act):
-    try: print(act())
-    except ConnectionError: print(b'')
-s.settimeout(10); ended(lambda: s.recv(10))
-n = socket.create_connection(('127.0.0.1', 7070)); n.settimeout(10)
-ended(lambda: (n.sendall(b'GET / HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n'), n.recv(10))[1])";
+/// Starts a script inside, with a pipe as its input; returns when it has printed `ready`.
+async fn until_ready(setting: &Setting, script: &str) -> Running {
     let mut python = step("");
-    python.command = ["/usr/bin/python3", "-c", script]
+    let script = format!("{CALL}\n{script}");
+    python.command = ["/usr/bin/python3", "-c", &script]
         .map(str::to_owned)
         .to_vec();
-    let mut running = machine.sandbox().spawn(&python).await.expect("a start");
+    python.stdin = Stdin::Pipe;
+    let started = setting.machine.sandbox().spawn(&python).await;
+    let mut running = started.expect("a start");
     let mut seen = Vec::new();
     let stdout = running.stdout.as_mut().expect("output");
     while !seen.ends_with(b"ready\n") {
         let read = tokio::io::AsyncReadExt::read_buf(stdout, &mut seen).await;
         assert_ne!(read.expect("output"), 0, "{seen:?}");
     }
-    drop(forwarder);
+    running
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_run_ends_every_connection_is_cut() {
+    let upstream = upstream().await;
+    let setting = Setting::new(&upstream.base, &upstream.base, Budget::default()).await;
+    let script = "import socket
+s = socket.create_connection(('127.0.0.1', 7070)); s.sendall(b'POST /api'); print('ready', flush=True)
+s.settimeout(10); print(s.recv(12))
+n = socket.create_connection(('127.0.0.1', 7070)); n.settimeout(10)
+n.sendall(b'GET / HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n'); print(n.recv(12))";
+    let running = until_ready(&setting, script).await;
+    let report = setting.room.close().await;
+    assert_eq!(report.platform.requests, 0);
     let ran = finish(running).await;
     assert_eq!(
         (ran.exit.clone(), ran.out.as_str()),
-        (DONE, "b''\nb''\n"),
+        (DONE, "b'HTTP/1.1 503'\nb'HTTP/1.1 503'\n"),
         "{ran:?}"
     );
 }
 
-#[tokio::test]
-async fn a_base_address_that_is_none_is_told() {
-    let machine = Machine::new().await;
+/// Waits until the runner was told that the broker is lost.
+async fn until_lost(setting: &Setting) {
+    let begun = Instant::now();
+    while !matches!(
+        setting.told.lock().expect("a lock").first(),
+        Some(Event::Lost { .. })
+    ) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "nobody was told");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn is_answered_503_and_comes_back(signal: Signal) {
+    let upstream = upstream().await;
+    let setting = Setting::new(&upstream.base, &upstream.base, Budget::default()).await;
+    let script = "h = {'Authorization': 'Bearer run-token'}
+call(7070, 'POST', '/api/v1/runs/r1/ask', h, 'question'); call(7071, 'POST', '/v1/messages', {}, '{}')
+print('ready', flush=True); sys.stdin.read()
+begun = time.monotonic(); status, text = call(7071, 'POST', '/v1/messages', {}, '{}')
+print(status, time.monotonic() - begun < 5, 'unavailable' in text)
+for i in range(100):
+    status, text = call(7071, 'POST', '/v1/messages', {}, '{}')
+    if status == 200: break
+    time.sleep(0.1)
+print('back', status, call(7070, 'POST', '/api/v1/runs/r1/ask', h)[0])";
+    let mut running = until_ready(&setting, script).await;
+    let before = setting.room.report().await;
+    assert_eq!((before.platform.requests, before.model.requests), (1, 1));
+    let first = setting.broker.pid();
+    setting.signal(signal);
+    drop(running.stdin.take());
+    until_lost(&setting).await;
+    let ran = finish(running).await;
+    assert_eq!(ran.exit, DONE, "{ran:?}");
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert!(lines.contains(&"503 True True"), "{ran:?}");
+    assert!(ran.out.ends_with("back 200 200\n"), "{ran:?}");
+    assert_ne!(setting.broker.pid(), first);
+    // What was used before is not forgotten, and nothing went past the broker.
+    let after = setting.room.report().await;
+    assert_eq!(after.posts["/api/v1/runs/r1/ask"], 2);
+    assert_eq!(after.model.requests, 2);
+    assert_eq!(upstream.seen.lock().expect("a lock").len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_killed_is_answered_503_and_comes_back() {
+    is_answered_503_and_comes_back(Signal::SIGKILL).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_hangs_is_answered_503_and_comes_back() {
+    is_answered_503_and_comes_back(Signal::SIGSTOP).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_broker_ends_with_its_runner() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = Broker::start(program(), settings("http://127.0.0.1:9", dir.path())).await;
+    let broker = broker.expect("a broker");
+    let process = format!("/proc/{}", broker.pid());
+    assert!(std::fs::exists(&process).expect("processes"));
+    // Nothing else of this user reads the keys in it.
+    assert_eq!(
+        std::fs::read(format!("{process}/environ")).is_ok(),
+        nix::unistd::geteuid().is_root()
+    );
+    drop(broker);
+    let begun = Instant::now();
+    while std::fs::exists(&process).expect("processes") {
+        assert!(begun.elapsed() < Duration::from_secs(5), "it lives on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_in_the_settings_is_told_at_the_start() {
+    let dir = tempfile::tempdir().expect("a directory");
     for bad in [
         "ftp://x",
         "not an address",
         "http://user:pass@x/",
         "http://",
     ] {
-        let way = PlatformWay {
-            base: bad.to_owned(),
+        let started = Broker::start(program(), settings(bad, dir.path())).await;
+        let error = started.expect_err(bad);
+        assert!(matches!(error, BrokerError::Settings(_)), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("is not an http or https address"),
+            "{error}"
+        );
+    }
+    let without = settings("http://127.0.0.1:9", dir.path());
+    std::fs::remove_file(dir.path().join("key")).expect("a file");
+    let error = Broker::start(program(), without).await.expect_err("no key");
+    assert!(
+        error.to_string().contains("\"house\": cannot read"),
+        "{error}"
+    );
+    let machine = Machine::new().await;
+    let broker = Broker::start(program(), Settings::default())
+        .await
+        .expect("a broker");
+    let ways = Ways {
+        platform: None,
+        model: Some(ModelWay {
+            endpoint: "house".to_owned(),
             rules: Vec::new(),
             budget: Budget::default(),
-        };
-        let client = ForwardClient::new().expect("a client");
-        let started = Forwarder::start(&client, &machine.host, &machine.run, way, None);
-        assert!(started.is_err(), "{bad}");
-    }
-    assert_eq!(Traffic::default().requests, 0);
+        }),
+    };
+    let opened = broker
+        .open(&machine.host, &machine.run, ways, Box::new(|_| {}))
+        .await;
+    let error = opened.expect_err("no endpoint").to_string();
+    assert!(error.contains("no model endpoint \"house\""), "{error}");
 }
 
 #[test]

@@ -5,26 +5,31 @@
 //! repaired. Deliberately absent: IO.
 
 use hyper::http::{Method, Uri};
+use serde::{Deserialize, Serialize};
 
 /// One kind of request that is let through.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
-    method: Method,
+    method: String,
     pattern: String,
 }
 
 impl Rule {
     /// `pattern` is a path; `*` in a segment stands for any characters but a slash.
     #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a method is given as a constant, and read as one"
+    )]
     pub fn new(method: Method, pattern: impl Into<String>) -> Self {
         Self {
-            method,
+            method: method.as_str().to_owned(),
             pattern: pattern.into(),
         }
     }
 
     fn allows(&self, method: &Method, path: &str) -> bool {
-        if self.method != method {
+        if self.method != method.as_str() {
             return false;
         }
         let (mut wanted, mut given) = (self.pattern.split('/'), path.split('/'));

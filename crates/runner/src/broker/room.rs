@@ -1,0 +1,198 @@
+//! One run's room in the broker: its sockets, and what goes through them.
+//!
+//! The sockets lie in the run's directory and are visible inside read-only; relays in the sandbox
+//! carry a loopback port to each. Invariants: a request leaves only if a rule names it; when this
+//! value is dropped every connection is cut. Deliberately absent: who decides what the ways are.
+
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
+
+use super::forward::{self, Auth, Counts, Credential, Upstream};
+use super::wire::{Event, Report, RoomSpec};
+use super::{Settings, wire};
+
+/// Longest wait for the head of a request from inside.
+const HEAD: Duration = Duration::from_secs(30);
+/// Connections from inside at one time, for each socket.
+const MOST: usize = 64;
+/// The names of the sockets.
+pub(super) const PLATFORM: &str = "platform";
+pub(super) const MODEL: &str = "model";
+
+/// Hears what cannot wait.
+pub(super) type Tell = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// What all rooms use.
+pub(super) struct House {
+    pub(super) settings: Settings,
+    /// The keys of the endpoints that have one.
+    pub(super) keys: std::collections::BTreeMap<String, Credential>,
+    /// Follows no redirect, reads no proxy settings, keeps no cookies.
+    pub(super) client: reqwest::Client,
+}
+
+/// The ways out of one run, open as long as this lives.
+pub(super) struct Room {
+    platform: Option<Arc<Upstream>>,
+    model: Option<Arc<Upstream>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Room {
+    /// Opens the sockets in the run's directory and serves them.
+    pub(super) fn open(house: &House, spec: RoomSpec, tell: &Tell) -> Result<Self, String> {
+        let mut tasks = JoinSet::new();
+        let RoomSpec {
+            directory,
+            owner,
+            ways,
+            before,
+        } = spec;
+        let told = |tell: &Tell| {
+            let tell = Arc::clone(tell);
+            Box::new(move |event| tell(event)) as Box<dyn Fn(Event) + Send + Sync>
+        };
+        let listen = |name: &str| {
+            listen(&directory, name, owner)
+                .map_err(|cause| format!("no socket at {}/{name}: {cause}", directory.display()))
+        };
+        let platform = match ways.platform {
+            None => None,
+            Some(way) => {
+                let upstream = Arc::new(Upstream {
+                    client: house.client.clone(),
+                    base: address(&way.base)?,
+                    rules: way.rules,
+                    auth: Auth::Callers,
+                    budget: way.budget,
+                    counts: Counts::from(before.platform, before.posts),
+                    tell: told(tell),
+                });
+                tasks.spawn(serve(listen(PLATFORM)?, Arc::clone(&upstream)));
+                Some(upstream)
+            }
+        };
+        let model = match ways.model {
+            None => None,
+            Some(wire::ModelWay {
+                endpoint,
+                rules,
+                budget,
+            }) => {
+                let known = house.settings.endpoints.get(&endpoint);
+                let known = known.ok_or_else(|| format!("no model endpoint {endpoint:?}"))?;
+                let upstream = Arc::new(Upstream {
+                    client: house.client.clone(),
+                    base: address(known.root())?,
+                    rules,
+                    auth: Auth::Ours(house.keys.get(&endpoint).cloned()),
+                    budget,
+                    counts: Counts::from(before.model, Default::default()),
+                    tell: told(tell),
+                });
+                tasks.spawn(serve(listen(MODEL)?, Arc::clone(&upstream)));
+                Some(upstream)
+            }
+        };
+        Ok(Self {
+            platform,
+            model,
+            _tasks: tasks,
+        })
+    }
+
+    /// What went through so far.
+    pub(super) fn report(&self) -> Report {
+        let counts = |upstream: &Option<Arc<Upstream>>| match upstream {
+            Some(upstream) => upstream.counts.traffic(),
+            None => wire::Traffic::default(),
+        };
+        let posts = self
+            .platform
+            .as_ref()
+            .map(|platform| platform.counts.posts());
+        Report {
+            platform: counts(&self.platform),
+            posts: posts.unwrap_or_default(),
+            model: counts(&self.model),
+        }
+    }
+}
+
+/// An address that requests may be sent to.
+pub(super) fn address(text: &str) -> Result<reqwest::Url, String> {
+    let wrong = || {
+        let shown: String = text.chars().take(200).collect();
+        format!(
+            "{shown:?} is not an http or https address; next: correct it in the runner's configuration"
+        )
+    };
+    let url: reqwest::Url = text.parse().map_err(|_| wrong())?;
+    let good = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none();
+    if good { Ok(url) } else { Err(wrong()) }
+}
+
+/// A socket that only the user of the sandboxes may connect to. It is bound by way of the directory's
+/// descriptor, because the path itself may be longer than a socket's address. One that an earlier
+/// broker left is replaced.
+fn listen(directory: &Path, name: &str, owner: Option<(u32, u32)>) -> io::Result<UnixListener> {
+    let path = directory.join(name);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let open = nix::fcntl::open(directory, flags, Mode::empty())?;
+    let listener = UnixListener::bind(format!("/proc/self/fd/{}/{name}", open.as_raw_fd()))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    if let Some((uid, gid)) = owner {
+        chown(&path, Some(uid), Some(gid))?;
+    }
+    Ok(listener)
+}
+
+/// Accepts for ever; all connections end with this task.
+async fn serve(listener: UnixListener, upstream: Arc<Upstream>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept(), if connections.len() < MOST => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(stream, Arc::clone(&upstream)));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a socket of a run does not accept");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+        }
+    }
+}
+
+async fn connection(stream: UnixStream, upstream: Arc<Upstream>) {
+    let service = service_fn(move |request| forward::answer(Arc::clone(&upstream), request));
+    let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection of a run broke");
+    }
+}
