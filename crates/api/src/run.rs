@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use nightshift_domain::failure::Failure;
+use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript::Usage;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,10 @@ pub struct Run {
     /// What its program says it used.
     #[schemars(with = "Option<serde_json::Value>")]
     pub usage: Option<Usage>,
+    /// What it reached and what it was refused, as the broker counted it.
+    #[serde(default)]
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub traffic: Option<Traffic>,
     /// The session of the agent's program, for resume and take-over.
     pub session: Option<String>,
     /// The size of its log, in bytes.

@@ -5,11 +5,12 @@
 
 use jiff::Timestamp;
 use nightshift_domain::check::{Acceptance, Check, CheckResult, ProofReport};
-use nightshift_domain::config::{Agent, Environment};
+use nightshift_domain::config::{Agent, Environment, Network};
 use nightshift_domain::failure::Failure;
 use nightshift_domain::git_name::{ObjectId, RefName};
 use nightshift_domain::id::{Epoch, JobId, Number, ProjectId, RunId};
 use nightshift_domain::job::Kind;
+use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript::Usage;
 use nightshift_domain::tryout::Report as TryoutReport;
 use schemars::JsonSchema;
@@ -70,6 +71,9 @@ pub struct WorkOrder {
     pub start: ObjectId,
     /// The environment's set-up.
     pub environment: Environment,
+    /// What may be reached beside the platform and the model.
+    #[serde(default)]
+    pub network: Network,
     /// Required checks.
     pub checks: Vec<Check>,
     /// Sealed tests.
@@ -209,6 +213,10 @@ pub struct Complete {
     /// Words of people that the agent was given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub handed: Vec<Uuid>,
+    /// What it reached and what it was refused, as the broker counted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub traffic: Option<Traffic>,
 }
 
 /// How a run ended.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use nightshift_domain::access::Actor;
 use nightshift_domain::budget::Left;
 use nightshift_domain::check::{Acceptance, Check};
-use nightshift_domain::config::{Agent, Environment};
+use nightshift_domain::config::{Agent, Environment, Network};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::git_name::{ObjectId, RefName};
 use nightshift_domain::issue::{Cause, Event};
@@ -50,6 +50,8 @@ pub struct Prepared {
     pub base: ObjectId,
     /// Set-up.
     pub environment: Environment,
+    /// What may be reached beside the platform and the model.
+    pub network: Network,
     /// Required checks.
     pub checks: Vec<Check>,
     /// Sealed tests.
@@ -187,6 +189,7 @@ impl App {
             token: secret,
             base,
             environment: project.config.environment.clone(),
+            network: project.config.network.clone(),
             checks: match order {
                 // What is tried is the sealed tests alone.
                 Order::Tryout { .. } => Vec::new(),

@@ -9,8 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use nightshift_domain::config::Harness;
-use nightshift_runner::broker::{EndpointSpec, KeySource};
-use nightshift_runner::config::Endpoints;
+use nightshift_domain::host::Allowed;
+use nightshift_runner::broker::{Budget, EndpointSpec, KeySource};
+use nightshift_runner::config::{Endpoints, OperatorNetwork};
 use nightshift_runner::harness::Programs;
 use nightshift_runner::sandbox::Bind;
 use serde::Deserialize;
@@ -32,9 +33,30 @@ pub(crate) struct RunnerSettings {
     /// Where the programs of harnesses are; otherwise the search path is looked through.
     #[serde(default)]
     pub(crate) program: BTreeMap<String, PathBuf>,
+    /// What runs may reach beside the server and their model.
+    #[serde(default)]
+    pub(crate) network: NetworkSettings,
     /// Folders that every sandbox can read: tool chains outside `/usr`.
     #[serde(default)]
     pub(crate) read_only: Vec<PathBuf>,
+}
+
+/// What the operator says about the network that runs may reach.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NetworkSettings {
+    /// Hosts that every run may reach.
+    #[serde(default)]
+    pub(crate) allow: Vec<Allowed>,
+    /// Places that may have private addresses, where a project or `allow` names them.
+    #[serde(default)]
+    pub(crate) private: Vec<Allowed>,
+    /// Requests and tunnels of one run.
+    pub(crate) requests: Option<u64>,
+    /// What one run may send, in mebibytes.
+    pub(crate) sent_mib: Option<u32>,
+    /// What one run may receive, in mebibytes.
+    pub(crate) received_mib: Option<u32>,
 }
 
 /// A model endpoint.
@@ -149,6 +171,21 @@ impl RunnerSettings {
         Ok(Programs { claude, codex })
     }
 
+    /// What runs may reach beside the server and their model.
+    pub(crate) fn network(&self) -> OperatorNetwork {
+        let usual = Budget::NETWORK;
+        let bytes = |mib: Option<u32>, usual| mib.map_or(usual, |mib| u64::from(mib) << 20);
+        OperatorNetwork {
+            allow: self.network.allow.clone(),
+            private: self.network.private.clone(),
+            budget: Budget {
+                requests: self.network.requests.unwrap_or(usual.requests),
+                bytes_sent: bytes(self.network.sent_mib, usual.bytes_sent),
+                bytes_received: bytes(self.network.received_mib, usual.bytes_received),
+            },
+        }
+    }
+
     /// What every sandbox can read, at the same place inside.
     pub(crate) fn binds(&self) -> Vec<Bind> {
         let binds = self.read_only.iter().map(|path| Bind {
@@ -236,6 +273,15 @@ mod tests {
     }
 
     #[test]
+    fn the_network_has_usual_bounds() {
+        let text = "[network]\nprivate = [\"mirror.corp.example\"]\nsent_mib = 1\n";
+        let network = read(text).expect("settings").network();
+        assert_eq!(network.private[0].to_string(), "mirror.corp.example");
+        assert_eq!(network.budget.bytes_sent, 1 << 20);
+        assert_eq!(network.budget.requests, Budget::NETWORK.requests);
+    }
+
+    #[test]
     fn mistakes_are_named() {
         let message = |text: &str| {
             read(text)
@@ -244,6 +290,11 @@ mod tests {
                 .message
         };
         assert!(message("x = 1\n").contains("runner.toml, line 1: unknown field `x`"));
+        let scheme = message("[network]\nallow = [\"https://a.example\"]\n");
+        assert!(
+            scheme.contains("line 2") && scheme.contains("without https://"),
+            "{scheme}"
+        );
         assert!(message("[use]\ngemini = \"x\"\n").contains("\"gemini\""));
         let missing = "[endpoint.a]\nurl = \"u\"\nheader = \"h\"\nkey_env = \"NO_SUCH_VARIABLE\"\n";
         assert!(message(missing).contains("the variable NO_SUCH_VARIABLE is not set"));

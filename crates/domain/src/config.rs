@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::{self, Budget};
 use crate::check::Check;
+use crate::host::{Allowed, AllowedError};
 
 pub mod edit;
 pub mod field;
@@ -32,6 +33,9 @@ pub struct Config {
     pub checks: Vec<Check>,
     /// Agents by name; `script` is always there.
     pub agents: Vec<Agent>,
+    /// What runs may reach beside the platform and their model.
+    #[serde(default)]
+    pub network: Network,
     /// How changes land.
     pub merge: Merge,
     /// How often red results go back by themselves.
@@ -50,6 +54,13 @@ pub struct Environment {
     pub setup_timeout_s: u64,
     /// Files whose content is the key of the set-up cache.
     pub cache: Vec<String>,
+}
+
+/// What runs may reach beside the platform and their model.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Hosts, for set-up, agent and checks alike; what is not named is out of reach.
+    pub allow: Vec<Allowed>,
 }
 
 /// An agent: an identity with a harness.
@@ -178,6 +189,7 @@ impl Default for Config {
             },
             checks: Vec::new(),
             agents: vec![Agent::script()],
+            network: Network::default(),
             merge: Merge {
                 method: Method::Squash,
                 protect: vec![".nightshift/**".to_owned()],
@@ -283,6 +295,8 @@ struct File {
     #[serde(default)]
     agent: Vec<FileAgent>,
     #[serde(default)]
+    network: FileNetwork,
+    #[serde(default)]
     merge: FileMerge,
     #[serde(default)]
     repair: FileRepair,
@@ -318,6 +332,13 @@ struct FileAgent {
     #[serde(default)]
     prompt: PromptBy,
     timeout: Option<Span>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct FileNetwork {
+    #[serde(default)]
+    allow: Vec<toml::Spanned<String>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -461,6 +482,16 @@ impl File {
                 timeout_s: agent.timeout.map_or(3_600, |span| span.0),
             });
         }
+        let mut allow = Vec::new();
+        for entry in self.network.allow {
+            let text = entry.get_ref();
+            let allowed: Allowed = text
+                .parse()
+                .map_err(|error| fail(entry.span(), bad_host(text, &error)))?;
+            if !allow.contains(&allowed) {
+                allow.push(allowed);
+            }
+        }
         Ok(Config {
             environment: Environment {
                 setup: self
@@ -483,6 +514,7 @@ impl File {
                 })
                 .collect(),
             agents,
+            network: Network { allow },
             merge: Merge {
                 method: self.merge.method.unwrap_or(defaults.merge.method),
                 protect: self.merge.protect.unwrap_or(defaults.merge.protect),
@@ -502,6 +534,12 @@ impl File {
             },
         })
     }
+}
+
+fn bad_host(text: &str, error: &AllowedError) -> String {
+    format!(
+        "network.allow: {text:?} cannot be allowed: {error}; write \"packages.example.com\", \"*.example.com\" or \"example.com:8443\""
+    )
 }
 
 fn bad_name(what: &str, name: &str) -> String {
@@ -553,6 +591,8 @@ timeout = "2h"
 name = "script"
 harness = "script"
 timeout = "5m"
+[network]
+allow = ["Packages.example.com", "*.example.org:8443", "packages.example.com"]
 [merge]
 method = "rebase"
 protect = ["LICENSE"]
@@ -567,6 +607,13 @@ issue_minutes = 90
         assert_eq!(config.checks[0].timeout_s, 120);
         assert_eq!(config.agent("claude").map(|a| a.timeout_s), Some(7_200));
         assert_eq!(config.agent("script").map(|a| a.timeout_s), Some(300));
+        let allowed: Vec<_> = config
+            .network
+            .allow
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(allowed, ["packages.example.com", "*.example.org:8443"]);
         assert_eq!(config.merge.method, Method::Rebase);
         assert_eq!((config.repair.in_run, config.repair.after_verdict), (0, 1));
         assert_eq!(config.budget.cost_micro_usd, Some(5_000_000));
@@ -606,6 +653,13 @@ issue_minutes = 90
                 3,
                 "unknown variant",
             ),
+            (
+                "[network]\nallow = [\n  \"a.example\",\n  \"https://b.example\",\n]",
+                4,
+                "without https://",
+            ),
+            ("[network]\nallow = [\"*\"]", 2, "at least two parts"),
+            ("[network]\nallow = \"a.example\"", 2, ""),
             ("[merge\nmethod = 1", 1, ""),
             ("[budget]\nissue = -1.5", 2, "is no budget in US dollars"),
             ("[budget]\nissue_minutes = 0", 2, "is no budget in minutes"),

@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nightshift_domain::config::Harness;
+use nightshift_domain::host::Allowed;
 use nightshift_domain::job::{HEARTBEAT, Kind, LEASE};
 
-use crate::broker::{BrokerProgram, EndpointSpec};
+use crate::broker::{BrokerProgram, Budget, EndpointSpec};
 use crate::harness::Programs;
 use crate::sandbox::{Bind, SandboxProgram};
 use crate::secret::Secret;
@@ -44,6 +45,8 @@ pub struct Config {
     pub programs: Programs,
     /// Where models are.
     pub endpoints: Endpoints,
+    /// What runs may reach beside.
+    pub network: OperatorNetwork,
     /// How long things take.
     pub timing: Timing,
 }
@@ -77,6 +80,27 @@ impl Endpoints {
                 "the runner has no model endpoint for {}: define one with its url and credential in the runner's settings and start the runner again",
                 harness.as_str()
             )),
+        }
+    }
+}
+
+/// What the operator says about the network that runs may reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorNetwork {
+    /// Hosts that every run may reach.
+    pub allow: Vec<Allowed>,
+    /// Places that may have addresses of a network of one's own, where they are allowed at all.
+    pub private: Vec<Allowed>,
+    /// What one run may send and receive at most.
+    pub budget: Budget,
+}
+
+impl Default for OperatorNetwork {
+    fn default() -> Self {
+        Self {
+            allow: Vec::new(),
+            private: Vec::new(),
+            budget: Budget::NETWORK,
         }
     }
 }

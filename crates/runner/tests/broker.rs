@@ -147,6 +147,7 @@ fn settings(url: &str, dir: &std::path::Path) -> Settings {
     };
     Settings {
         endpoints: [("house".to_owned(), house)].into(),
+        ..Settings::default()
     }
 }
 
@@ -171,6 +172,7 @@ impl Setting {
                 rules: rule::model(),
                 budget,
             }),
+            network: None,
         };
         let settings = settings(model, machine.dir.path());
         let broker = Broker::start(program(), settings).await.expect("a broker");
@@ -509,12 +511,12 @@ async fn what_is_wrong_in_the_settings_is_told_at_the_start() {
         .await
         .expect("a broker");
     let ways = Ways {
-        platform: None,
         model: Some(ModelWay {
             endpoint: "house".to_owned(),
             rules: Vec::new(),
             budget: Budget::default(),
         }),
+        ..Ways::default()
     };
     let opened = broker
         .open(&machine.host, &machine.run, ways, Box::new(|_| {}))

@@ -235,6 +235,7 @@ impl World {
             start: nightshift_domain::git_name::ObjectId::zero(),
             attempt: None,
             usage: None,
+            traffic: None,
             session: None,
             progress: None,
             log_bytes: 0,

@@ -58,6 +58,12 @@ pub(crate) const ALL: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0006_identities.sql"),
         postgres: include_str!("../migrations/postgres/0006_identities.sql"),
     },
+    Migration {
+        version: 7,
+        name: "traffic",
+        sqlite: include_str!("../migrations/sqlite/0007_traffic.sql"),
+        postgres: include_str!("../migrations/postgres/0007_traffic.sql"),
+    },
 ];
 
 /// The one table that exists before the first migration.

@@ -11,6 +11,7 @@ use nightshift_domain::failure::Failure;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{Epoch, IssueId, JobId, Number, ProjectId, RunId, RunnerId};
 use nightshift_domain::job::Kind;
+use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript::Usage;
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
@@ -101,6 +102,8 @@ pub struct Run {
     pub attempt: Option<ObjectId>,
     /// What it used.
     pub usage: Option<Usage>,
+    /// What it reached and what it was refused.
+    pub traffic: Option<Traffic>,
     /// The session it left.
     pub session: Option<Session>,
     /// What it last said about its progress.
@@ -119,14 +122,14 @@ const COLUMNS: Columns = Columns("run");
 
 macro_rules! columns {
     () => {
-        "id, job_id, project_id, issue_id, number, kind, epoch, round, agent, runner_id, phase, state, start_commit, attempt, usage, session, progress, log_bytes, log_closed, started_at, ended_at"
+        "id, job_id, project_id, issue_id, number, kind, epoch, round, agent, runner_id, phase, state, start_commit, attempt, usage, traffic, session, progress, log_bytes, log_closed, started_at, ended_at"
     };
 }
 
 sql! { "run";
-    INSERT = both(concat!("INSERT INTO runs (", columns!(), ", session_agent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)"));
+    INSERT = both(concat!("INSERT INTO runs (", columns!(), ", session_agent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)"));
     GET = both(concat!("SELECT ", columns!(), " FROM runs WHERE id = $1"));
-    SAVE = both("UPDATE runs SET phase = $2, state = $3, start_commit = $4, attempt = $5, usage = $6, session = $7, session_agent = $8, progress = $9, ended_at = $10 WHERE id = $1");
+    SAVE = both("UPDATE runs SET phase = $2, state = $3, start_commit = $4, attempt = $5, usage = $6, session = $7, session_agent = $8, progress = $9, ended_at = $10, traffic = $11 WHERE id = $1");
     SET_LOG = both("UPDATE runs SET log_bytes = $2 WHERE id = $1");
     SET_LOG_CLOSED = both("UPDATE runs SET log_closed = 1 WHERE id = $1");
     LIST = both(concat!("SELECT ", columns!(), " FROM runs WHERE id < $1 ORDER BY id DESC LIMIT $2"));
@@ -160,6 +163,7 @@ struct Row {
     start_commit: String,
     attempt: Option<String>,
     usage: Option<String>,
+    traffic: Option<String>,
     session: Option<String>,
     progress: Option<String>,
     log_bytes: i64,
@@ -190,6 +194,7 @@ impl Row {
             start: COLUMNS.parse("start_commit", &self.start_commit)?,
             attempt: COLUMNS.parse_option("attempt", self.attempt.as_deref())?,
             usage: COLUMNS.json_option("usage", self.usage.as_deref())?,
+            traffic: COLUMNS.json_option("traffic", self.traffic.as_deref())?,
             session: COLUMNS.json_option("session", self.session.as_deref())?,
             progress: self.progress,
             log_bytes: self.log_bytes,
@@ -218,6 +223,7 @@ pub async fn run_insert(tx: &mut Tx, run: &Run) -> Result<(), Error> {
         &run.start,
         run.attempt.as_ref(),
         COLUMNS.to_json_option(run.usage.as_ref())?,
+        COLUMNS.to_json_option(run.traffic.as_ref())?,
         COLUMNS.to_json_option(run.session.as_ref())?,
         &run.progress,
         run.log_bytes,
@@ -247,7 +253,8 @@ pub async fn run_save(tx: &mut Tx, run: &Run) -> Result<(), Error> {
         COLUMNS.to_json_option(run.session.as_ref())?,
         run.session.as_ref().map(|session| session.agent.as_str()),
         &run.progress,
-        run.ended_at
+        run.ended_at,
+        COLUMNS.to_json_option(run.traffic.as_ref())?
     ];
     tx.must_run(&SAVE, values).await
 }

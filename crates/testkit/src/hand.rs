@@ -129,6 +129,7 @@ impl Hand {
             epoch: order.epoch,
             end,
             usage: None,
+            traffic: None,
             session: order.author.as_ref().map(|author| SessionState {
                 id: format!("session-{}", order.number),
                 agent: author.agent.name.clone(),

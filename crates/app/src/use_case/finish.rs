@@ -13,6 +13,7 @@ use nightshift_domain::git_name::{ObjectId, RefName};
 use nightshift_domain::id::RunId;
 use nightshift_domain::issue::Event;
 use nightshift_domain::job::{self, Kind, Outcome};
+use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript::Usage;
 use nightshift_domain::trust::Trust;
 use nightshift_domain::tryout::Report;
@@ -46,6 +47,8 @@ pub struct Ending {
     pub attempt: Option<ObjectId>,
     /// Words of people that the agent was given.
     pub handed: Vec<Uuid>,
+    /// What it reached and what it was refused.
+    pub traffic: Option<Traffic>,
 }
 
 /// The ways to end.
@@ -88,6 +91,7 @@ impl Ending {
             session: None,
             attempt: None,
             handed: Vec::new(),
+            traffic: None,
         }
     }
 }
@@ -185,6 +189,7 @@ impl App {
             },
         };
         ended.usage = ending.usage;
+        ended.traffic = ending.traffic;
         ended.attempt = ending.attempt;
         ended.session = ending.session.map(|(id, totals)| Session {
             id,

@@ -145,6 +145,7 @@ impl App {
             start: ObjectId::zero(),
             attempt: None,
             usage: None,
+            traffic: None,
             session: None,
             progress: None,
             log_bytes: 0,

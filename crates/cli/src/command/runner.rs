@@ -142,6 +142,7 @@ impl Args {
             read_only: settings.binds(),
             programs: settings.programs(&environment.path)?,
             endpoints: settings.endpoints()?,
+            network: settings.network(),
             timing: Timing::default(),
         })
     }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use nightshift_api::run::Run;
+use nightshift_domain::traffic::HostUse;
 use nightshift_domain::transcript::Usage;
 
 use super::{age, bytes, phase, span_words};
@@ -76,6 +77,11 @@ pub(crate) fn whole(screen: &mut Screen, run: &Run, now: Timestamp) {
         ("session", plain(run.session.as_deref().unwrap_or_default())),
         ("log", plain(bytes(run.log_bytes))),
     ]);
+    if let Some(traffic) = &run.traffic {
+        for host in &traffic.hosts {
+            screen.line([plain(format!("  {}", reached(host)))]);
+        }
+    }
     if let Some(failure) = &run.failure {
         screen.gap();
         screen.line([red(format!("failed: {}", failure.reason.as_str()))]);
@@ -88,6 +94,26 @@ pub(crate) fn whole(screen: &mut Screen, run: &Run, now: Timestamp) {
 fn took(run: &Run, now: Timestamp) -> String {
     let end = run.ended_at.unwrap_or(now);
     span_words(end.as_second() - run.started_at.as_second())
+}
+
+/// What was asked of a host, in words.
+fn reached(host: &HostUse) -> String {
+    let name = &host.host;
+    let mut text = match (&host.allowed_by, &host.refused_because) {
+        (None, Some(why)) => return format!("blocked {name}, {} times: {why}", host.refused),
+        (Some(by), _) => format!("reached {name} (allowed by: {by})"),
+        (None, None) => format!("reached {name}"),
+    };
+    text.push_str(&format!(
+        ", {} requests, {} out, {} in",
+        host.requests,
+        bytes(i64::try_from(host.bytes_sent).unwrap_or(i64::MAX)),
+        bytes(i64::try_from(host.bytes_received).unwrap_or(i64::MAX)),
+    ));
+    if let Some(why) = &host.refused_because {
+        text.push_str(&format!("; refused {} times: {why}", host.refused));
+    }
+    text
 }
 
 /// What a program used, in words.

@@ -38,6 +38,7 @@ async fn end(runner: &Client, order: &WorkOrder) {
         epoch: order.epoch,
         end: End::Stopped,
         usage: None,
+        traffic: None,
         session: None,
         attempt: None,
         handed: Vec::new(),

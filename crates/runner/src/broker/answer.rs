@@ -13,7 +13,19 @@ use hyper::http::{Response, StatusCode};
 /// An answer on its way back.
 pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-/// Never passed on, by either side.
+/// Between two neighbours only.
+const NEIGHBOURS: &[&str] = &[
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+/// Never passed on to the server or a model, nor back.
 const HOP_BY_HOP: &[&str] = &[
     "connection",
     "keep-alive",
@@ -35,8 +47,18 @@ const HOP_BY_HOP: &[&str] = &[
     "x-real-ip",
 ];
 
-/// Headers without those between two neighbours, also those that `Connection` names.
+/// Headers without those between two neighbours and those that say who is behind the broker.
 pub(super) fn passed_on(headers: &HeaderMap) -> HeaderMap {
+    without(headers, HOP_BY_HOP)
+}
+
+/// Headers without those between two neighbours.
+pub(super) fn forwarded(headers: &HeaderMap) -> HeaderMap {
+    without(headers, NEIGHBOURS)
+}
+
+/// Headers without these, and without those that `Connection` names.
+fn without(headers: &HeaderMap, these: &[&str]) -> HeaderMap {
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -46,7 +68,7 @@ pub(super) fn passed_on(headers: &HeaderMap) -> HeaderMap {
         .collect();
     headers
         .iter()
-        .filter(|(name, _)| !HOP_BY_HOP.contains(&name.as_str()) && !named.contains(name))
+        .filter(|(name, _)| !these.contains(&name.as_str()) && !named.contains(name))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
 }

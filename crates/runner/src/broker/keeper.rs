@@ -22,9 +22,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Settings;
-use super::room::{MODEL, PLATFORM};
+use super::room::{MODEL, NETWORK, PLATFORM};
 use super::wire::{self, Event, Order, Report, RoomSpec, Ways, Word};
-use crate::sandbox::spec::{MODEL_PORT, PLATFORM_PORT};
+use crate::sandbox::spec::{MODEL_PORT, PLATFORM_PORT, PROXY_PORT};
 use crate::sandbox::{Relay, RunDir, SandboxHost};
 
 /// How often the broker is asked whether it is alive.
@@ -151,9 +151,10 @@ impl Broker {
         };
         let relays = [
             ways.platform
-                .as_ref()
-                .map(|_| relay(PLATFORM_PORT, PLATFORM)),
-            ways.model.as_ref().map(|_| relay(MODEL_PORT, MODEL)),
+                .is_some()
+                .then(|| relay(PLATFORM_PORT, PLATFORM)),
+            ways.model.is_some().then(|| relay(MODEL_PORT, MODEL)),
+            ways.network.is_some().then(|| relay(PROXY_PORT, NETWORK)),
         ];
         let report = Arc::new(Mutex::new(Report::default()));
         let (opening, opened) = oneshot::channel();

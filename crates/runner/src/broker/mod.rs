@@ -1,7 +1,7 @@
 //! The broker: a process of its own, and the only way out of a runner's sandboxes.
 //!
 //! ```text
-//! runner ──socket pair──▶ broker ──▶ server, model endpoints
+//! runner ──socket pair──▶ broker ──▶ server, model endpoints, allowed hosts
 //!   │ rooms opened and closed   ▲
 //!   └─ sandbox ── relay ── socket in the run's directory
 //! ```
@@ -14,15 +14,19 @@
 
 mod answer;
 mod forward;
+mod hello;
 mod keeper;
+mod network;
 mod process;
 mod room;
 pub mod rule;
 mod settings;
+mod stream;
+mod tunnel;
 mod wire;
 
 pub use keeper::{Broker, BrokerError, BrokerProgram, Lever, Room};
 pub use process::serve;
 pub use rule::Rule;
 pub use settings::{EndpointSpec, KeySource, Settings};
-pub use wire::{Budget, Event, ModelWay, PlatformWay, Report, Traffic, Ways};
+pub use wire::{Budget, Event, Grant, ModelWay, NetworkWay, PlatformWay, Report, Traffic, Ways};

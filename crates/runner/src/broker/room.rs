@@ -11,16 +11,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::forward::{self, Auth, Counts, Credential, Upstream};
+use super::network::{self, Network};
 use super::wire::{Event, Report, RoomSpec};
-use super::{Settings, wire};
+use super::{Settings, tunnel, wire};
 
 /// Longest wait for the head of a request from inside.
 const HEAD: Duration = Duration::from_secs(30);
@@ -29,6 +32,7 @@ const MOST: usize = 64;
 /// The names of the sockets.
 pub(super) const PLATFORM: &str = "platform";
 pub(super) const MODEL: &str = "model";
+pub(super) const NETWORK: &str = "network";
 
 /// Hears what cannot wait.
 pub(super) type Tell = Arc<dyn Fn(Event) + Send + Sync>;
@@ -46,6 +50,7 @@ pub(super) struct House {
 pub(super) struct Room {
     platform: Option<Arc<Upstream>>,
     model: Option<Arc<Upstream>>,
+    network: Option<Arc<Network>>,
     _tasks: JoinSet<()>,
 }
 
@@ -79,7 +84,7 @@ impl Room {
                     counts: Counts::from(before.platform, before.posts),
                     tell: told(tell),
                 });
-                tasks.spawn(serve(listen(PLATFORM)?, Arc::clone(&upstream)));
+                tasks.spawn(serve(listen(PLATFORM)?, forwarding(&upstream)));
                 Some(upstream)
             }
         };
@@ -101,13 +106,24 @@ impl Room {
                     counts: Counts::from(before.model, Default::default()),
                     tell: told(tell),
                 });
-                tasks.spawn(serve(listen(MODEL)?, Arc::clone(&upstream)));
+                tasks.spawn(serve(listen(MODEL)?, forwarding(&upstream)));
                 Some(upstream)
+            }
+        };
+        let network = match ways.network {
+            None => None,
+            Some(way) => {
+                let private = house.settings.private.clone();
+                let network = Network::new(way, private, before.hosts, Arc::clone(tell));
+                let network = Arc::new(network);
+                tasks.spawn(serve(listen(NETWORK)?, proxying(&network)));
+                Some(network)
             }
         };
         Ok(Self {
             platform,
             model,
+            network,
             _tasks: tasks,
         })
     }
@@ -126,6 +142,11 @@ impl Room {
             platform: counts(&self.platform),
             posts: posts.unwrap_or_default(),
             model: counts(&self.model),
+            hosts: self
+                .network
+                .as_ref()
+                .map(|network| network.report())
+                .unwrap_or_default(),
         }
     }
 }
@@ -167,14 +188,14 @@ fn listen(directory: &Path, name: &str, owner: Option<(u32, u32)>) -> io::Result
 }
 
 /// Accepts for ever; all connections end with this task.
-async fn serve(listener: UnixListener, upstream: Arc<Upstream>) {
+async fn serve(listener: UnixListener, connection: Connection) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < MOST => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, Arc::clone(&upstream)));
+                    connections.spawn(connection(stream));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a socket of a run does not accept");
@@ -185,14 +206,49 @@ async fn serve(listener: UnixListener, upstream: Arc<Upstream>) {
     }
 }
 
-async fn connection(stream: UnixStream, upstream: Arc<Upstream>) {
-    let service = service_fn(move |request| forward::answer(Arc::clone(&upstream), request));
-    let served = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-    if let Err(error) = served {
-        tracing::debug!(%error, "a connection of a run broke");
-    }
+/// What is done with one connection from inside.
+type Connection = Box<dyn Fn(UnixStream) -> BoxFuture<'static, ()> + Send + Sync>;
+
+fn forwarding(upstream: &Arc<Upstream>) -> Connection {
+    let upstream = Arc::clone(upstream);
+    Box::new(move |stream| {
+        let upstream = Arc::clone(&upstream);
+        let service = service_fn(move |request| forward::answer(Arc::clone(&upstream), request));
+        Box::pin(async move {
+            let served = http().serve_connection(TokioIo::new(stream), service).await;
+            if let Err(error) = served {
+                tracing::debug!(%error, "a connection of a run broke");
+            }
+        })
+    })
+}
+
+fn proxying(network: &Arc<Network>) -> Connection {
+    let network = Arc::clone(network);
+    Box::new(move |stream| {
+        let (tunnels, mut asked) = mpsc::unbounded_channel();
+        let (of, network) = (Arc::clone(&network), Arc::clone(&network));
+        let service = service_fn(move |request| {
+            network::answer(Arc::clone(&of), None, tunnels.clone(), request)
+        });
+        Box::pin(async move {
+            let served = http()
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades()
+                .await;
+            if let Err(error) = served {
+                tracing::debug!(%error, "a connection of a run broke");
+            }
+            // One at most: a connection that became a tunnel answers no request any more.
+            if let Ok(tunnel) = asked.try_recv() {
+                tunnel::run(network, tunnel).await;
+            }
+        })
+    })
+}
+
+fn http() -> hyper::server::conn::http1::Builder {
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD);
+    http
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use nightshift_domain::host::Allowed;
 use serde::{Deserialize, Serialize};
 
 use crate::secret::Secret;
@@ -14,6 +15,8 @@ use crate::secret::Secret;
 pub struct Settings {
     /// Model endpoints by name.
     pub endpoints: BTreeMap<String, EndpointSpec>,
+    /// Places that may have addresses of a network of one's own, where they are allowed at all.
+    pub private: Vec<Allowed>,
 }
 
 /// A model endpoint, and how it is presented its key.

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
 
+use nightshift_domain::host::Allowed;
+use nightshift_domain::traffic::HostUse;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +101,13 @@ pub enum Event {
         /// How.
         how: String,
     },
+    /// A host of the network was refused, for the first time in this run.
+    Blocked {
+        /// Host and port.
+        place: String,
+        /// Why.
+        why: String,
+    },
     /// A budget of the run's traffic is used up.
     Spent {
         /// Which, in words.
@@ -126,6 +135,26 @@ pub struct Ways {
     pub platform: Option<PlatformWay>,
     /// To the model.
     pub model: Option<ModelWay>,
+    /// To the allow-listed network.
+    pub network: Option<NetworkWay>,
+}
+
+/// The way to the allow-listed network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NetworkWay {
+    /// What may be reached.
+    pub allow: Vec<Grant>,
+    /// At most.
+    pub budget: Budget,
+}
+
+/// What may be reached, and who says so.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Grant {
+    /// The host, or the names below one.
+    pub entry: Allowed,
+    /// `project`, `operator` or `issue`.
+    pub by: String,
 }
 
 /// The way to the server.
@@ -162,6 +191,15 @@ pub struct Budget {
     pub bytes_received: u64,
 }
 
+impl Budget {
+    /// For the allow-listed network: enough to fetch what a build needs, and little to send.
+    pub const NETWORK: Self = Self {
+        requests: 5_000,
+        bytes_sent: 32 << 20,
+        bytes_received: 8 << 30,
+    };
+}
+
 impl Default for Budget {
     fn default() -> Self {
         Self {
@@ -196,6 +234,8 @@ pub struct Report {
     pub posts: BTreeMap<String, u64>,
     /// To and from the model.
     pub model: Traffic,
+    /// Hosts of the network.
+    pub hosts: Vec<HostUse>,
 }
 
 /// Writes one message.

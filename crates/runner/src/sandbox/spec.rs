@@ -26,6 +26,9 @@ pub const PLATFORM_PORT: u16 = 7070;
 /// The loopback port of the model's relay.
 pub const MODEL_PORT: u16 = 7071;
 
+/// The loopback port of the network's relay, an HTTP proxy.
+pub const PROXY_PORT: u16 = 7072;
+
 /// How our own program is started: by path, with arguments before the hidden command.
 #[derive(Debug, Clone)]
 pub struct SandboxProgram {

@@ -81,9 +81,11 @@ pub(crate) async fn run(task: &Task) -> Option<Ended> {
         }
         Err(cut) => Err(cut.clone()),
     };
+    let mut traffic = None;
     if let Ok((bench, ..)) = opened {
-        bench.close().await;
+        traffic = Some(bench.close().await);
     }
+    let worked = worked.map_err(|cut| cut.with_blocked(traffic.as_ref()));
     let end = match worked {
         // A question that only the server heard is asked by the server: an author's run with an open
         // question needs input, whatever it brought.
@@ -103,6 +105,7 @@ pub(crate) async fn run(task: &Task) -> Option<Ended> {
             .session
             .map(|session| session::state(author, &session)),
         attempt: so_far.pushed,
+        traffic: traffic.filter(|traffic| !traffic.is_empty()),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Where one run works: its workspace, its sandbox, its ways out.
 //!
-//! Invariants: the deadline and the levers are armed before anything is fetched; a proof gets no
-//! way out at all, and no token; what is dropped here is gone from the disk. Deliberately absent:
+//! Invariants: the deadline and the levers are armed before anything is fetched; a proof gets neither
+//! a token nor a way to the server or a model, and of the network what the project's list names; what is dropped here is gone from the disk. Deliberately absent:
 //! what is done on the bench.
 
 use std::path::{Path, PathBuf};
@@ -9,13 +9,18 @@ use std::sync::Arc;
 
 use nightshift_domain::failure::Reason;
 use nightshift_domain::git_name::ObjectId;
+use nightshift_domain::host::Allowed;
+use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript;
 
 use super::check::Printed;
 use super::cut::Cut;
 use super::step::{self, Guard, Stepped};
 use super::{Task, seal};
-use crate::broker::{Budget, Event, Lever, ModelWay, PlatformWay, Room, Rule, Ways, rule};
+use crate::broker::{
+    Budget, Event, Grant, Lever, ModelWay, NetworkWay, PlatformWay, Room, Rule, Ways, rule,
+};
+use crate::sandbox::spec::PROXY_PORT;
 use crate::sandbox::{self, Exit, Limits, Sandbox, Stdin, Tree};
 use crate::secret::Secret;
 use crate::supervisor::Halt;
@@ -23,6 +28,9 @@ use crate::workspace::{Collect, Source, Workspace};
 
 /// The largest index of a working tree that is taken over; a million files have one of this size.
 const INDEX: u64 = 256 << 20;
+
+/// What is reached without the proxy: the relays themselves.
+const HERE: &str = "127.0.0.1,localhost,::1";
 
 /// What an agent may have that a proof may not.
 pub(crate) struct Agent<'a> {
@@ -53,16 +61,20 @@ impl<'a> Bench<'a> {
         let begun = std::time::Instant::now();
         let workspace = prepare(task, commit).await?;
         let mut spec = workspace.spec(limits(task));
-        let room = match agent {
-            None => None,
-            Some(agent) => {
-                spec.read_only.extend(agent.read_only);
-                spec.writable.extend(agent.writable);
-                let room = open_room(task, &workspace, ways(task, agent.endpoint)).await?;
-                spec.relays = room.relays();
-                Some(room)
-            }
+        let mut ways = Ways {
+            network: network(task),
+            ..Ways::default()
         };
+        if let Some(agent) = agent {
+            spec.read_only.extend(agent.read_only);
+            spec.writable.extend(agent.writable);
+            add_agents_ways(&mut ways, task, agent.endpoint);
+        }
+        let room = match ways == Ways::default() {
+            true => None,
+            false => Some(open_room(task, &workspace, ways).await?),
+        };
+        spec.relays = room.as_ref().map(Room::relays).unwrap_or_default();
         let bench = Self {
             task,
             sandbox: Sandbox::new(Arc::clone(&task.worker.host), spec),
@@ -86,15 +98,36 @@ impl<'a> Bench<'a> {
 
     /// What a command of the project finds in its environment, beside the sandbox's own.
     pub(crate) fn plain_env(&self) -> Vec<(String, String)> {
-        [
+        let proxied = self
+            .sandbox
+            .spec()
+            .relays
+            .iter()
+            .any(|relay| relay.port == PROXY_PORT);
+        let proxy = format!("http://127.0.0.1:{PROXY_PORT}");
+        let proxy = [
+            ("HTTP_PROXY", proxy.as_str()),
+            ("HTTPS_PROXY", &proxy),
+            ("http_proxy", &proxy),
+            ("https_proxy", &proxy),
+            ("NO_PROXY", HERE),
+            ("no_proxy", HERE),
+            // Node reads the variables above only where this one is set.
+            ("NODE_USE_ENV_PROXY", "1"),
+        ];
+        let plain = [
             ("CI", "true"),
             ("GIT_TERMINAL_PROMPT", "0"),
             ("GIT_EDITOR", "true"),
             ("GIT_PAGER", "cat"),
             ("PAGER", "cat"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec()
+        ];
+        let proxy = proxy.into_iter().filter(|_| proxied);
+        plain
+            .into_iter()
+            .chain(proxy)
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
     }
 
     /// How often the agent asked the person, as the server acknowledged.
@@ -106,13 +139,13 @@ impl<'a> Bench<'a> {
         room.report().await.posts.get(&path).copied().unwrap_or(0)
     }
 
-    /// Closes the ways out and removes everything; what went out is said in the log.
-    pub(crate) async fn close(mut self) {
+    /// Closes the ways out and removes everything; what went out is said in the log, and returned.
+    pub(crate) async fn close(mut self) -> Traffic {
+        let mut traffic = Traffic::default();
         if let Some(room) = self.room.take() {
-            let (model, platform) = {
-                let report = room.close().await;
-                (report.model, report.platform)
-            };
+            let report = room.close().await;
+            let (model, platform) = (report.model, report.platform);
+            traffic.hosts = report.hosts;
             self.task.say(
                 transcript::Step::Runner,
                 format!(
@@ -129,10 +162,10 @@ impl<'a> Bench<'a> {
                 ),
             );
         }
-        let Some(workspace) = self.workspace.take() else {
-            return;
-        };
-        remove(workspace).await;
+        if let Some(workspace) = self.workspace.take() {
+            remove(workspace).await;
+        }
+        traffic
     }
 
     fn run_dir(&self) -> Result<&sandbox::RunDir, Cut> {
@@ -262,29 +295,48 @@ fn limits(task: &Task) -> Limits {
     }
 }
 
-fn ways(task: &Task, endpoint: Option<&str>) -> Ways {
+/// What the project and the operator allow; none where nobody allows anything and no agent works.
+fn network(task: &Task) -> Option<NetworkWay> {
+    let operator = &task.worker.config.network;
+    let grants = |entries: &[Allowed], by: &str| -> Vec<Grant> {
+        let grant = |entry: &Allowed| Grant {
+            entry: entry.clone(),
+            by: by.to_owned(),
+        };
+        entries.iter().map(grant).collect()
+    };
+    let mut allow = grants(&task.order.network.allow, "project");
+    allow.extend(grants(&operator.allow, "operator"));
+    (!allow.is_empty() || task.order.author.is_some()).then_some(NetworkWay {
+        allow,
+        budget: operator.budget,
+    })
+}
+
+fn add_agents_ways(ways: &mut Ways, task: &Task, endpoint: Option<&str>) {
     let mut rules = rule::git(&task.order.git_path);
     for what in ["ask", "progress"] {
         rules.push(Rule::new(hyper::Method::POST, speech(task, what)));
     }
-    Ways {
-        platform: Some(PlatformWay {
-            base: task.worker.config.server.clone(),
-            rules,
-            budget: Budget::default(),
-        }),
-        model: endpoint.map(|endpoint| ModelWay {
-            endpoint: endpoint.to_owned(),
-            rules: rule::model(),
-            budget: Budget::default(),
-        }),
-    }
+    ways.platform = Some(PlatformWay {
+        base: task.worker.config.server.clone(),
+        rules,
+        budget: Budget::default(),
+    });
+    ways.model = endpoint.map(|endpoint| ModelWay {
+        endpoint: endpoint.to_owned(),
+        rules: rule::model(),
+        budget: Budget::default(),
+    });
 }
 
 async fn open_room(task: &Task, workspace: &Workspace, ways: Ways) -> Result<Room, Cut> {
     let (control, log) = (Arc::clone(&task.control), Arc::clone(&task.log));
     let lever: Lever = Box::new(move |event| match event {
         Event::Lost { how } => control.halt(Halt::Broker { how }),
+        Event::Blocked { place, why } => {
+            log.status(transcript::Step::Runner, format!("blocked: {place}: {why}"));
+        }
         Event::Spent { what } => log.status(transcript::Step::Runner, what),
     });
     let worker = &task.worker;

@@ -4,6 +4,7 @@
 
 use nightshift_api::runner::End;
 use nightshift_domain::failure::{Failure, Reason};
+use nightshift_domain::traffic::Traffic;
 
 use crate::sandbox::{Cap, SandboxError};
 use crate::supervisor::{Control, Halt};
@@ -31,6 +32,27 @@ impl Cut {
             detail: bounded(detail.into()),
             retry_at: None,
         })
+    }
+
+    /// The same, with the hosts that were out of reach where that may be why.
+    pub(crate) fn with_blocked(self, traffic: Option<&Traffic>) -> Self {
+        let blocked: Vec<&str> = traffic
+            .into_iter()
+            .flat_map(Traffic::blocked)
+            .take(10)
+            .map(|host| host.host.as_str())
+            .collect();
+        match self {
+            Self::Failed(mut failure) if !blocked.is_empty() => {
+                let hosts = blocked.join(", ");
+                failure.detail = bounded(format!(
+                    "{}\nIt could not reach {hosts}: if it should, add it to allow under [network] in .nightshift/config.toml",
+                    failure.detail.trim_end()
+                ));
+                Self::Failed(failure)
+            }
+            other => other,
+        }
     }
 
     /// A cap that ended the run.

@@ -28,6 +28,7 @@ use nightshift_api::runner::{Complete, End, WorkOrder};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::job::Kind;
+use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript::{self, Usage};
 use tokio::task::JoinSet;
 
@@ -69,6 +70,7 @@ pub(crate) struct Ended {
     usage: Option<Usage>,
     session: Option<nightshift_api::runner::SessionState>,
     attempt: Option<ObjectId>,
+    traffic: Option<Traffic>,
 }
 
 impl Worker {
@@ -168,6 +170,7 @@ impl Worker {
                 session: ended.session,
                 attempt: ended.attempt,
                 handed: control.handed(),
+                traffic: ended.traffic,
             };
             complete::send(&self.client, run, complete, &control).await;
         }
@@ -212,6 +215,7 @@ impl Ended {
             usage: None,
             session: None,
             attempt: None,
+            traffic: None,
         }
     }
 

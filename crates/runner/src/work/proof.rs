@@ -1,8 +1,8 @@
 //! The proof run (verify, trial and tryout): the checks and the sealed tests on exactly one commit, in
 //! sandboxes that no agent ever touched.
 //!
-//! Invariants: no way out and no token inside; results are raw, nothing is judged here; what cannot
-//! be measured is left out rather than guessed. Deliberately absent: the agent, and any write.
+//! Invariants: no token inside, and no way out but to the hosts that the project's list names; results
+//! are raw, nothing is judged here; what cannot be measured is left out rather than guessed. Deliberately absent: the agent, and any write.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use nightshift_api::runner::End;
 use nightshift_domain::check::{Acceptance, CheckResult, ProofReport};
 use nightshift_domain::failure::Reason;
 use nightshift_domain::job::Kind;
+use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript::Step;
 use nightshift_domain::tryout::Report;
 
@@ -20,10 +21,15 @@ use super::{Ended, Task};
 
 /// Carries out a proof; `None` when the run is lost.
 pub(crate) async fn run(task: &Task) -> Option<Ended> {
-    match report(task).await {
+    let mut traffic = Traffic::default();
+    let ended = match report(task, &mut traffic).await {
         Ok(report) => Some(Ended::of(End::Proved { report })),
-        Err(cut) => cut.into_end().map(Ended::of),
-    }
+        Err(cut) => cut.with_blocked(Some(&traffic)).into_end().map(Ended::of),
+    };
+    ended.map(|ended| Ended {
+        traffic: (!traffic.is_empty()).then_some(traffic),
+        ..ended
+    })
 }
 
 /// Tries the sealed tests on the base, and nothing else; `None` when the run is lost.
@@ -46,7 +52,7 @@ pub(crate) async fn try_out(task: &Task) -> Option<Ended> {
     }
 }
 
-async fn report(task: &Task) -> Result<ProofReport, Cut> {
+async fn report(task: &Task, traffic: &mut Traffic) -> Result<ProofReport, Cut> {
     // One after the other: both use the run's one directory.
     let acceptance_on_base = match (&task.order.acceptance, task.order.kind) {
         (Some(acceptance), Kind::Verify) => on_base(task, acceptance).await?.acceptance,
@@ -55,7 +61,7 @@ async fn report(task: &Task) -> Result<ProofReport, Cut> {
     };
     let bench = Bench::open(task, &task.order.start, None).await?;
     let report = on_head(&bench, acceptance_on_base).await;
-    bench.close().await;
+    *traffic = bench.close().await;
     report
 }
 

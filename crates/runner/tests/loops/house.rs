@@ -9,12 +9,12 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use nightshift_api::runner::{AuthorOrder, CommitOrder, Limits, WorkOrder};
 use nightshift_domain::check::{Acceptance, Check, SealedFile};
-use nightshift_domain::config::{Agent, Environment, Harness};
+use nightshift_domain::config::{Agent, Environment, Harness, Network};
 use nightshift_domain::git_name::{ObjectId, RefName};
 use nightshift_domain::id::{JobId, ProjectId, RunId};
 use nightshift_domain::job::Kind;
 use nightshift_runner::broker::BrokerProgram;
-use nightshift_runner::config::{Config, Endpoints, Timing};
+use nightshift_runner::config::{Config, Endpoints, OperatorNetwork, Timing};
 use nightshift_runner::harness::Programs;
 use nightshift_runner::sandbox::SandboxProgram;
 use nightshift_runner::secret::Secret;
@@ -73,6 +73,7 @@ pub(crate) fn config(server: &str, data: &Path) -> Config {
         read_only: Vec::new(),
         programs: Programs::default(),
         endpoints: Endpoints::default(),
+        network: OperatorNetwork::default(),
         timing: timing(),
     }
 }
@@ -203,6 +204,7 @@ impl House {
                 setup_timeout_s: 60,
                 cache: Vec::new(),
             },
+            network: Network::default(),
             checks: Vec::new(),
             acceptance: None,
             author: None,

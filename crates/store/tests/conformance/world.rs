@@ -201,6 +201,7 @@ impl World {
             start: commit(1),
             attempt: None,
             usage: None,
+            traffic: None,
             session: None,
             progress: None,
             log_bytes: 0,

@@ -179,6 +179,7 @@ async fn it_decides_nothing_and_makes_nothing() {
         epoch,
         end: End::Stopped,
         usage: None,
+        traffic: None,
         session: None,
         attempt: None,
         handed: Vec::new(),

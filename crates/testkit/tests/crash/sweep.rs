@@ -129,6 +129,7 @@ fn complete(order: &WorkOrder, end: End, attempt: Option<ObjectId>) -> serde_jso
         epoch: order.epoch,
         end,
         usage: None,
+        traffic: None,
         session: None,
         attempt,
         handed: Vec::new(),

@@ -12,6 +12,7 @@ use nightshift_app::use_case::run::RunView;
 use nightshift_app::use_case::transcript::{Found, LogPage, Look};
 use nightshift_app::use_case::watch::RunChoices;
 use nightshift_domain::id::RunId;
+use nightshift_domain::traffic::Traffic;
 use serde::Deserialize;
 
 use super::words::Words;
@@ -239,6 +240,9 @@ pub(crate) fn facts(visit: &Visit, view: &RunView, choices: &RunChoices) -> Mark
             @if let Some(session) = &run.session {
                 dt { (words.get("run.session")) } dd { code { (session.id) } }
             }
+            @if let Some(traffic) = run.traffic.as_ref().filter(|traffic| !traffic.hosts.is_empty()) {
+                dt { (words.get("run.network")) } dd { (network(words, traffic)) }
+            }
             dt { (words.get("run.log")) } dd { (bytes(run.log_bytes.unsigned_abs())) }
         }
         (steers(words, choices))
@@ -288,6 +292,24 @@ fn steer_form(visit: &Visit, view: &RunView) -> Markup {
                 label { (words.get("steer.hint")) textarea.short name="text" required maxlength="16000" {} }
                 label.check-line { input type="checkbox" name="now"; (words.get("steer.now")) }
                 button { (words.get("steer.send")) }
+            }
+        }
+    }
+}
+
+/// The hosts that were reached and those that were refused.
+fn network(words: &Words, traffic: &Traffic) -> Markup {
+    html! {
+        ul.plain {
+            @for host in &traffic.hosts {
+                li { code { (host.host) } " "
+                    @if host.requests > 0 {
+                        (words.fill("run.reached", &[("requests", &host.requests), ("out", &bytes(host.bytes_sent)), ("in", &bytes(host.bytes_received))]))
+                    }
+                    @if let Some(why) = &host.refused_because {
+                        " " b { (words.fill("run.blocked", &[("times", &host.refused)])) } ": " (why)
+                    }
+                }
             }
         }
     }

@@ -28,6 +28,7 @@ pub(crate) fn run(view: RunView) -> Run {
         start: String::from(run.start),
         attempt: run.attempt.map(String::from),
         usage: run.usage,
+        traffic: run.traffic,
         session: run.session.map(|session| session.id),
         log_bytes: run.log_bytes,
         steers: Vec::new(),

@@ -25,6 +25,7 @@ pub(crate) fn order(prepared: Prepared) -> WorkOrder {
         base: prepared.base,
         start: run.start,
         environment: prepared.environment,
+        network: prepared.network,
         checks: prepared.checks,
         acceptance: prepared.acceptance,
         author: prepared.author.map(|author| AuthorOrder {
@@ -75,6 +76,7 @@ pub(crate) fn ending(complete: Complete) -> Ending {
         session: complete.session.map(|session| (session.id, session.totals)),
         attempt: complete.attempt,
         handed: complete.handed,
+        traffic: complete.traffic,
     }
 }
 
