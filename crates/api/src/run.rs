@@ -42,7 +42,7 @@ pub struct Run {
     #[schemars(with = "Option<serde_json::Value>")]
     pub usage: Option<Usage>,
     /// What it reached and what it was refused, as the broker counted it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<serde_json::Value>")]
     pub traffic: Option<Traffic>,
     /// The session of the agent's program, for resume and take-over.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use nightshift_domain::config::Harness;
 use nightshift_domain::host::Allowed;
-use nightshift_runner::broker::{Budget, EndpointSpec, KeySource};
+use nightshift_runner::broker::{self, Budget, Dialect, EndpointSpec, KeySource, Price};
 use nightshift_runner::config::{Endpoints, OperatorNetwork};
 use nightshift_runner::harness::Programs;
 use nightshift_runner::sandbox::Bind;
@@ -20,7 +20,7 @@ use crate::environment;
 use crate::failure::{Done, Failure};
 
 /// What the file says.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunnerSettings {
     /// Model endpoints by name.
@@ -36,6 +36,9 @@ pub(crate) struct RunnerSettings {
     /// What runs may reach beside the server and their model.
     #[serde(default)]
     pub(crate) network: NetworkSettings,
+    /// What models cost, before the list that ships.
+    #[serde(default)]
+    pub(crate) price: Vec<Price>,
     /// Folders that every sandbox can read: tool chains outside `/usr`.
     #[serde(default)]
     pub(crate) read_only: Vec<PathBuf>,
@@ -67,16 +70,36 @@ pub(crate) struct EndpointSettings {
     pub(crate) url: String,
     /// The header that carries the key.
     pub(crate) header: String,
-    /// The variable of the environment that holds the key.
-    #[serde(default)]
-    pub(crate) key_env: Option<String>,
-    /// The file that holds the key.
-    #[serde(default)]
-    pub(crate) key_file: Option<PathBuf>,
+    /// What it speaks, for the harness `command`; otherwise told from the header.
+    pub(crate) speaks: Option<Dialect>,
+    /// The variable of the environment that holds the key, or several for accounts that share.
+    pub(crate) key_env: Option<OneOrMore<String>>,
+    /// The file that holds the key, or several.
+    pub(crate) key_file: Option<OneOrMore<PathBuf>>,
+}
+
+/// One, or a list.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum OneOrMore<T> {
+    One(T),
+    More(Vec<T>),
+}
+
+impl<T> OneOrMore<T> {
+    fn all(&self) -> &[T] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::More(all) => all,
+        }
+    }
 }
 
 /// Harnesses that speak to a model.
 const WITH_MODEL: [Harness; 2] = [Harness::ClaudeCode, Harness::Codex];
+
+/// The one that has a model only where it is named.
+const ON_DEMAND: Harness = Harness::Command;
 
 impl RunnerSettings {
     /// Reads the file.
@@ -109,7 +132,8 @@ impl RunnerSettings {
         let endpoint = EndpointSettings {
             url: url.to_owned(),
             header: header.to_owned(),
-            key_env: (!key.is_empty()).then(|| key.to_owned()),
+            speaks: None,
+            key_env: (!key.is_empty()).then(|| OneOrMore::One(key.to_owned())),
             key_file: None,
         };
         self.endpoint.insert(name.to_owned(), endpoint);
@@ -130,8 +154,12 @@ impl RunnerSettings {
             let name = named.cloned().or(own).or(only.flatten().cloned());
             endpoints.default.extend(name.map(|name| (harness, name)));
         }
+        if let Some(name) = self.uses.get(ON_DEMAND.as_str()) {
+            endpoints.default.push((ON_DEMAND, name.clone()));
+        }
         let unknown = |word: &&String| !WITH_MODEL.iter().any(|harness| harness.as_str() == **word);
-        if let Some(word) = self.uses.keys().chain(self.program.keys()).find(unknown) {
+        let uses = self.uses.keys().filter(|word| *word != ON_DEMAND.as_str());
+        if let Some(word) = uses.chain(self.program.keys()).find(unknown) {
             return Err(Failure::usage(format!(
                 "the runner's settings name the harness {word:?}; those with a program or a model \
                  are claude-code and codex"
@@ -171,6 +199,12 @@ impl RunnerSettings {
         Ok(Programs { claude, codex })
     }
 
+    /// What models cost: the operator's own prices, then those that ship.
+    pub(crate) fn prices(&self) -> Vec<Price> {
+        let own = self.price.iter().cloned();
+        own.chain(broker::shipped_prices()).collect()
+    }
+
     /// What runs may reach beside the server and their model.
     pub(crate) fn network(&self) -> OperatorNetwork {
         let usual = Budget::NETWORK;
@@ -198,27 +232,42 @@ impl RunnerSettings {
 
 impl EndpointSettings {
     fn spec(&self, name: &str) -> Done<EndpointSpec> {
-        let key = match (&self.key_env, &self.key_file) {
-            (Some(variable), None) => Some(KeySource::Variable(variable.clone())),
-            (None, Some(file)) => Some(KeySource::File(absolute(file)?)),
-            (None, None) => None,
+        let keys = match (&self.key_env, &self.key_file) {
+            (Some(variables), None) => variables
+                .all()
+                .iter()
+                .cloned()
+                .map(KeySource::Variable)
+                .collect(),
+            (None, Some(files)) => {
+                let file = |file: &PathBuf| absolute(file).map(KeySource::File);
+                files.all().iter().map(file).collect::<Done<Vec<_>>>()?
+            }
+            (None, None) => Vec::new(),
             (Some(_), Some(_)) => {
                 return Err(Failure::usage(format!(
                     "the model endpoint {name:?} names both key_env and key_file: keep one"
                 )));
             }
         };
-        if let Some(key) = &key {
+        for key in &keys {
             key.read(&environment::text).map_err(|why| {
                 Failure::usage(format!("the key of the model endpoint {name:?}: {why}"))
             })?;
         }
+        let header = self.header.to_ascii_lowercase();
+        let dialect = self.speaks.unwrap_or(match header.as_str() {
+            "x-api-key" => Dialect::Anthropic,
+            "x-goog-api-key" => Dialect::Gemini,
+            _ => Dialect::OpenAi,
+        });
         let bearer = self.header.eq_ignore_ascii_case("authorization");
         Ok(EndpointSpec {
             url: self.url.trim_end_matches('/').to_owned(),
             header: self.header.clone(),
             prefix: if bearer { "Bearer " } else { "" }.to_owned(),
-            key,
+            dialect,
+            keys,
         })
     }
 }
@@ -264,9 +313,10 @@ mod tests {
             (claude.url.as_str(), claude.prefix.as_str()),
             ("https://a.example", "")
         );
-        assert_eq!(claude.key, Some(KeySource::File(key)));
+        assert_eq!(claude.keys, [KeySource::File(key)]);
+        assert_eq!(claude.dialect, Dialect::Anthropic);
         let codex = of(Harness::Codex);
-        assert_eq!((codex.prefix.as_str(), &codex.key), ("Bearer ", &None));
+        assert_eq!((codex.prefix.as_str(), codex.keys.len()), ("Bearer ", 0));
         for bad in ["", "x", "x=u,h", "=u,h,k", "x=,h,k"] {
             assert!(settings.add_endpoint(bad).is_err(), "{bad:?}");
         }

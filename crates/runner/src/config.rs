@@ -11,7 +11,7 @@ use nightshift_domain::config::Harness;
 use nightshift_domain::host::Allowed;
 use nightshift_domain::job::{HEARTBEAT, Kind, LEASE};
 
-use crate::broker::{BrokerProgram, Budget, EndpointSpec};
+use crate::broker::{BrokerProgram, Budget, Dialect, EndpointSpec, Price, RouteWay};
 use crate::harness::Programs;
 use crate::sandbox::{Bind, SandboxProgram};
 use crate::secret::Secret;
@@ -45,6 +45,8 @@ pub struct Config {
     pub programs: Programs,
     /// Where models are.
     pub endpoints: Endpoints,
+    /// What models cost, the operator's own prices first.
+    pub prices: Vec<Price>,
     /// What runs may reach beside.
     pub network: OperatorNetwork,
     /// How long things take.
@@ -81,6 +83,32 @@ impl Endpoints {
                 harness.as_str()
             )),
         }
+    }
+}
+
+impl Endpoints {
+    /// The way of agents of this harness to their model: the interface that the program speaks, or,
+    /// where it speaks any, the endpoint's own.
+    ///
+    /// # Errors
+    /// The message says which setting is missing.
+    pub fn route(&self, harness: Harness) -> Result<Option<RouteWay>, String> {
+        let Some(name) = self.of(harness)? else {
+            return Ok(None);
+        };
+        let dialect = match harness {
+            Harness::ClaudeCode => Dialect::Anthropic,
+            Harness::Codex => Dialect::OpenAi,
+            Harness::Script | Harness::Command => self
+                .by_name
+                .get(name)
+                .map_or(Dialect::OpenAi, |endpoint| endpoint.dialect),
+        };
+        Ok(Some(RouteWay {
+            dialect,
+            endpoint: name.to_owned(),
+            token: String::new(),
+        }))
     }
 }
 

@@ -17,8 +17,8 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use kit::{DONE, Machine, Ran, finish, step};
 use nightshift_runner::broker::{
-    Broker, BrokerError, BrokerProgram, Budget, EndpointSpec, Event, KeySource, ModelWay,
-    PlatformWay, Room, Rule, Settings, Traffic, Ways, rule,
+    Broker, BrokerError, BrokerProgram, Budget, Dialect, EndpointSpec, Event, KeySource, ModelsWay,
+    PlatformWay, Room, RouteWay, Rule, Settings, Traffic, Ways, rule,
 };
 use nightshift_runner::sandbox::{Running, Stdin};
 use nix::sys::signal::{Signal, kill};
@@ -143,7 +143,8 @@ fn settings(url: &str, dir: &std::path::Path) -> Settings {
         url: url.to_owned(),
         header: "x-api-key".to_owned(),
         prefix: String::new(),
-        key: Some(KeySource::File(key)),
+        dialect: Dialect::Anthropic,
+        keys: vec![KeySource::File(key)],
     };
     Settings {
         endpoints: [("house".to_owned(), house)].into(),
@@ -151,7 +152,25 @@ fn settings(url: &str, dir: &std::path::Path) -> Settings {
     }
 }
 
+fn models(budget: Budget) -> ModelsWay {
+    ModelsWay {
+        routes: vec![RouteWay {
+            dialect: Dialect::Anthropic,
+            endpoint: "house".to_owned(),
+            token: String::new(),
+        }],
+        budget,
+        cost_micro_usd: None,
+    }
+}
+
 impl Setting {
+    /// What stands in the sandbox for the key, as a line of Python.
+    fn token(&self) -> String {
+        let token = self.room.token(Dialect::Anthropic).expect("a token");
+        format!("T = {{'x-api-key': '{token}'}}")
+    }
+
     async fn new(platform: &str, model: &str, budget: Budget) -> Self {
         let mut machine = Machine::new().await;
         let mut rules = rule::git("/git/p1.git");
@@ -167,11 +186,7 @@ impl Setting {
                 rules,
                 budget,
             }),
-            model: Some(ModelWay {
-                endpoint: "house".to_owned(),
-                rules: rule::model(),
-                budget,
-            }),
+            models: Some(models(budget)),
             network: None,
         };
         let settings = settings(model, machine.dir.path());
@@ -202,7 +217,7 @@ impl Setting {
 
     /// Runs a Python script that has `call(port, method, path, headers, body)`.
     async fn python(&self, script: &str) -> Ran {
-        let script = format!("{CALL}\n{script}");
+        let script = format!("{CALL}\n{}\n{script}", self.token());
         let mut python = step("");
         python.command = ["/usr/bin/python3", "-c", &script]
             .map(str::to_owned)
@@ -235,9 +250,9 @@ async fn the_model_gets_the_real_credential_and_the_agent_never_sees_it() {
     let setting = Setting::new(&upstream.base, &upstream.base, Budget::default()).await;
     let ran = setting
         .python(
-            "h = {'x-api-key': 'sent-from-inside', 'Authorization': 'Bearer sent-from-inside', 'Cookie': 'sent-from-inside', 'X-Keep': 'kept'}
-call(7071, 'POST', '/v1/messages?beta=true&key=sent-from-inside', h, 'x' * 100000)
-status, text = call(7071, 'GET', '/v1/models', h)
+            "h = {**T, 'Authorization': 'Bearer sent-from-inside', 'Cookie': 'sent-from-inside', 'X-Keep': 'kept'}
+call(7071, 'POST', '/anthropic/v1/messages?beta=true&key=sent-from-inside', h, 'x' * 100000)
+status, text = call(7071, 'GET', '/anthropic/v1/models', h)
 print(text)",
         )
         .await;
@@ -251,7 +266,7 @@ print(text)",
         "{seen:?}"
     );
     assert!(
-        !format!("{seen:?}").contains("sent-from-inside"),
+        !format!("{seen:?}").contains("sent-from-inside") && !format!("{seen:?}").contains("nsr-"),
         "{seen:?}"
     );
     let traffic = setting.model_traffic().await;
@@ -303,7 +318,7 @@ async fn an_answer_is_streamed_as_it_comes() {
     let setting = Setting::new(&upstream.base, &upstream.base, Budget::default()).await;
     let ran = setting
         .python(
-            "c = http.client.HTTPConnection('127.0.0.1', 7071); c.request('POST', '/v1beta/models/m:streamGenerateContent', '{}')
+            "c = http.client.HTTPConnection('127.0.0.1', 7071); c.request('POST', '/anthropic/v1/messages?stream', '{}', T)
 r = c.getresponse(); a = r.read1(100); t = time.monotonic(); b = r.read1(100)
 print(a, b, time.monotonic() - t > 0.1)",
         )
@@ -324,7 +339,7 @@ async fn without_an_upstream_the_answer_comes_within_five_seconds() {
     let setting = Setting::new(&dead, "http://192.0.2.1:81", Budget::default()).await;
     let begin = Instant::now();
     let ran = setting
-        .python("call(7070, 'POST', '/api/v1/runs/r1/ask'); print(call(7071, 'POST', '/v1/messages', {}, '{}')[1])")
+        .python("call(7070, 'POST', '/api/v1/runs/r1/ask'); print(call(7071, 'POST', '/anthropic/v1/messages', T, '{}')[1])")
         .await;
     assert_eq!(ran.exit, DONE, "{ran:?}");
     assert!(
@@ -352,9 +367,9 @@ async fn budgets_end_what_a_run_may_send() {
     let ran = setting
         .python(
             "for i in range(5): call(7070, 'POST', '/api/v1/runs/r1/ask')
-try: call(7071, 'POST', '/v1/messages', {}, 'x' * 50000000)
+try: call(7071, 'POST', '/anthropic/v1/messages', T, 'x' * 50000000)
 except OSError as error: print('cut')
-try: call(7071, 'POST', '/v1/messages', {}, 'x')
+try: call(7071, 'POST', '/anthropic/v1/messages', T, 'x')
 except OSError as error: print('cut')",
         )
         .await;
@@ -369,7 +384,7 @@ except OSError as error: print('cut')",
 /// Starts a script inside, with a pipe as its input; returns when it has printed `ready`.
 async fn until_ready(setting: &Setting, script: &str) -> Running {
     let mut python = step("");
-    let script = format!("{CALL}\n{script}");
+    let script = format!("{CALL}\n{}\n{script}", setting.token());
     python.command = ["/usr/bin/python3", "-c", &script]
         .map(str::to_owned)
         .to_vec();
@@ -421,12 +436,12 @@ async fn is_answered_503_and_comes_back(signal: Signal) {
     let upstream = upstream().await;
     let setting = Setting::new(&upstream.base, &upstream.base, Budget::default()).await;
     let script = "h = {'Authorization': 'Bearer run-token'}
-call(7070, 'POST', '/api/v1/runs/r1/ask', h, 'question'); call(7071, 'POST', '/v1/messages', {}, '{}')
+call(7070, 'POST', '/api/v1/runs/r1/ask', h, 'question'); call(7071, 'POST', '/anthropic/v1/messages', T, '{}')
 print('ready', flush=True); sys.stdin.read()
-begun = time.monotonic(); status, text = call(7071, 'POST', '/v1/messages', {}, '{}')
+begun = time.monotonic(); status, text = call(7071, 'POST', '/anthropic/v1/messages', T, '{}')
 print(status, time.monotonic() - begun < 5, 'unavailable' in text)
 for i in range(100):
-    status, text = call(7071, 'POST', '/v1/messages', {}, '{}')
+    status, text = call(7071, 'POST', '/anthropic/v1/messages', T, '{}')
     if status == 200: break
     time.sleep(0.1)
 print('back', status, call(7070, 'POST', '/api/v1/runs/r1/ask', h)[0])";
@@ -511,11 +526,7 @@ async fn what_is_wrong_in_the_settings_is_told_at_the_start() {
         .await
         .expect("a broker");
     let ways = Ways {
-        model: Some(ModelWay {
-            endpoint: "house".to_owned(),
-            rules: Vec::new(),
-            budget: Budget::default(),
-        }),
+        models: Some(models(Budget::default())),
         ..Ways::default()
     };
     let opened = broker

@@ -5,6 +5,7 @@
 
 use nightshift_runner::broker;
 
+use crate::clock;
 use crate::environment::{self, Environment};
 use crate::failure::{Done, Failure};
 use crate::logging;
@@ -21,7 +22,7 @@ impl Args {
     pub(crate) fn run(self, environment: &Environment) -> Done {
         logging::start(environment, self.log_json, None)?;
         // Its own runtime, on threads of its own: this one only waits.
-        let served = std::thread::spawn(|| broker::serve(environment::text)).join();
+        let served = std::thread::spawn(|| broker::serve(environment::text, clock::now)).join();
         match served {
             Ok(served) => served.map_err(|error| Failure::failed(format!("no broker: {error}"))),
             Err(_panic) => Err(Failure::failed("the broker broke off; its log says why")),

@@ -142,6 +142,7 @@ impl Args {
             read_only: settings.binds(),
             programs: settings.programs(&environment.path)?,
             endpoints: settings.endpoints()?,
+            prices: settings.prices(),
             network: settings.network(),
             timing: Timing::default(),
         })

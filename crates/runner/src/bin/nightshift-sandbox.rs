@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     match args.next().as_deref() {
         Some("sandbox-enter") => enter::main(args),
         Some("sandbox-init") => init::main(args),
-        Some("broker") => match broker::serve(variable) {
+        Some("broker") => match broker::serve(variable, now) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         },
@@ -28,4 +28,9 @@ fn main() -> ExitCode {
 )]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+#[expect(clippy::disallowed_methods, reason = "this program has no other clock")]
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
 }

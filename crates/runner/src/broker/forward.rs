@@ -1,8 +1,8 @@
-//! One request out and its answer back, streamed both ways.
+//! One request to the server and its answer back, streamed both ways.
 //!
-//! Invariant: what a caller sent as credential to the model endpoint never leaves, and the real one
-//! is in no answer, error or log. When the other side cannot be reached the answer is 502 within
-//! seconds; there is no second way. Deliberately absent: redirects, cookies, protocol upgrades.
+//! Invariant: the run's own token is presented from inside; nothing is added here. When the server
+//! cannot be reached the answer is 502 within seconds; there is no second way. Deliberately absent:
+//! redirects, cookies, protocol upgrades.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -10,95 +10,25 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use http_body_util::{BodyDataStream, BodyExt as _, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::header;
 use hyper::http::{Request, Response, StatusCode};
 
-use super::answer::{Body, full, passed_on, problem, whole};
+use super::answer::{Body, passed_on, problem, whole};
 use super::rule::{self, Refusal, Rule};
 use super::wire::{Budget, Event, Traffic};
-use crate::secret::Secret;
-
-/// How callers present credentials to model endpoints; replaced by the real one.
-const CREDENTIALS: &[&str] = &["authorization", "x-api-key", "x-goog-api-key", "api-key"];
-/// The same, in a query.
-const CREDENTIAL_PARAMETERS: &[&str] = &["key", "api_key", "api-key", "access_token", "token"];
-/// An error answer is looked through for the credential up to this size and cut after it.
-const ERROR_BODY: usize = 256 << 10;
 
 /// Where requests go, and what may go.
 pub(super) struct Upstream {
     pub(super) client: reqwest::Client,
     pub(super) base: reqwest::Url,
     pub(super) rules: Vec<Rule>,
-    pub(super) auth: Auth,
     pub(super) budget: Budget,
     pub(super) counts: Counts,
     /// Hears what cannot wait.
     pub(super) tell: Box<dyn Fn(Event) + Send + Sync>,
-}
-
-/// How the real key is presented to the model endpoint.
-#[derive(Debug, Clone)]
-pub(super) struct Credential {
-    /// Such as `x-api-key`, `authorization`, `x-goog-api-key`.
-    pub(super) header: String,
-    /// Before the value: `Bearer ` for `authorization`, else empty.
-    pub(super) prefix: String,
-    /// The key.
-    pub(super) value: Secret,
-}
-
-impl Credential {
-    fn name(&self) -> Result<HeaderName, String> {
-        self.header
-            .parse()
-            .map_err(|_| "the credential's header has no valid name".to_owned())
-    }
-
-    fn header_value(&self) -> Result<HeaderValue, String> {
-        let mut value = HeaderValue::from_str(&format!("{}{}", self.prefix, self.value.expose()))
-            .map_err(|_| "the credential is no valid header value".to_owned())?;
-        value.set_sensitive(true);
-        Ok(value)
-    }
-
-    /// Whether it can be put into a header at all.
-    pub(super) fn check(&self) -> Result<(), String> {
-        self.name()?;
-        self.header_value().map(drop)
-    }
-}
-
-/// Whose credential goes out.
-#[derive(Debug)]
-pub(super) enum Auth {
-    /// The caller's own.
-    Callers,
-    /// Ours if there is one; the caller's is removed in any case.
-    Ours(Option<Credential>),
-}
-
-impl Auth {
-    fn credential(&self) -> Option<&Credential> {
-        match self {
-            Self::Callers => None,
-            Self::Ours(credential) => credential.as_ref(),
-        }
-    }
-
-    /// `text` without the credential.
-    fn clean(&self, text: String) -> String {
-        match self.credential() {
-            Some(credential) if !credential.value.expose().is_empty() => {
-                text.replace(credential.value.expose(), "***")
-            }
-            _ => text,
-        }
-    }
 }
 
 #[derive(Debug, Default)]
@@ -144,6 +74,45 @@ impl Counts {
         }
     }
 
+    /// Counts a request; which budget it is over, if it is over one.
+    pub(super) fn admit(&self, budget: Budget) -> Option<&'static str> {
+        let earlier = self.requests.fetch_add(1, Ordering::Relaxed);
+        if earlier >= budget.requests {
+            Some("this run has made all the requests it may make")
+        } else if self.sent.load(Ordering::Relaxed) >= budget.bytes_sent {
+            Some("this run has sent all the bytes it may send")
+        } else if self.received.load(Ordering::Relaxed) >= budget.bytes_received {
+            Some("this run has received all the bytes it may receive")
+        } else {
+            None
+        }
+    }
+
+    /// Counts a request that is refused here.
+    pub(super) fn refuse(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a request that gets no answer.
+    pub(super) fn fail(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts bytes of requests; all of them so far.
+    pub(super) fn sent(&self, bytes: usize) -> u64 {
+        add(&self.sent, bytes)
+    }
+
+    /// Counts bytes of answers; all of them so far.
+    pub(super) fn received(&self, bytes: usize) -> u64 {
+        add(&self.received, bytes)
+    }
+
+    /// Whether this is the first time that a budget is told to be used up.
+    pub(super) fn first_told(&self) -> bool {
+        !self.told.swap(true, Ordering::Relaxed)
+    }
+
     pub(super) fn traffic(&self) -> Traffic {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Traffic {
@@ -168,7 +137,7 @@ pub(super) async fn answer(
     let path = match rule::check(&upstream.rules, request.method(), request.uri(), host) {
         Ok(path) => path.to_owned(),
         Err(refusal) => {
-            upstream.counts.refused.fetch_add(1, Ordering::Relaxed);
+            upstream.counts.refuse();
             tracing::info!(method = %request.method(), path = request.uri().path(), %refusal, "refused a request of a run");
             let status = match refusal {
                 Refusal::Target => StatusCode::BAD_REQUEST,
@@ -178,10 +147,9 @@ pub(super) async fn answer(
             return Ok(problem(status, "refused", &refusal.to_string()));
         }
     };
-    let earlier = upstream.counts.requests.fetch_add(1, Ordering::Relaxed);
-    if let Some(text) = upstream.over_budget(earlier) {
-        upstream.counts.refused.fetch_add(1, Ordering::Relaxed);
-        if !upstream.counts.told.swap(true, Ordering::Relaxed) {
+    if let Some(text) = upstream.counts.admit(upstream.budget) {
+        upstream.counts.refuse();
+        if upstream.counts.first_told() {
             let what = text.to_owned();
             (upstream.tell)(Event::Spent { what });
         }
@@ -197,10 +165,10 @@ pub(super) async fn answer(
             if posts && response.status().is_success() {
                 upstream.counts.posted(&path);
             }
-            upstream.give_back(response).await
+            upstream.give_back(response)
         }
         Err(cause) => {
-            upstream.counts.failed.fetch_add(1, Ordering::Relaxed);
+            upstream.counts.fail();
             tracing::warn!(base = %upstream.base, %cause, "a request of a run got no answer");
             problem(StatusCode::BAD_GATEWAY, "unavailable", &cause)
         }
@@ -208,39 +176,14 @@ pub(super) async fn answer(
 }
 
 impl Upstream {
-    fn over_budget(&self, earlier: u64) -> Option<&'static str> {
-        let Traffic {
-            bytes_sent,
-            bytes_received,
-            ..
-        } = self.counts.traffic();
-        if earlier >= self.budget.requests {
-            Some("this run has made all the requests it may make")
-        } else if bytes_sent >= self.budget.bytes_sent {
-            Some("this run has sent all the bytes it may send")
-        } else if bytes_received >= self.budget.bytes_received {
-            Some("this run has received all the bytes it may receive")
-        } else {
-            None
-        }
-    }
-
     async fn send(
         self: &Arc<Self>,
         path: &str,
         request: Request<Incoming>,
     ) -> Result<reqwest::Response, String> {
-        let url = self.url(path, request.uri().query())?;
+        let url = target(&self.base, path, request.uri().query())?;
         let (parts, body) = request.into_parts();
-        let mut headers = passed_on(&parts.headers);
-        if matches!(self.auth, Auth::Ours(_)) {
-            for name in CREDENTIALS {
-                headers.remove(*name);
-            }
-        }
-        if let Some(credential) = self.auth.credential() {
-            headers.insert(credential.name()?, credential.header_value()?);
-        }
+        let headers = passed_on(&parts.headers);
         let has_body = parts.headers.contains_key(header::TRANSFER_ENCODING)
             || parts
                 .headers
@@ -252,62 +195,23 @@ impl Upstream {
             let stream = BodyDataStream::new(body)
                 .map_err(io::Error::other)
                 .and_then(move |chunk| {
-                    let sent = count(&upstream.counts.sent, &chunk);
+                    let sent = upstream.counts.sent(chunk.len());
                     let fits = sent <= upstream.budget.bytes_sent;
                     let over = || io::Error::other("the run's budget of sent bytes is used up");
                     std::future::ready(if fits { Ok(chunk) } else { Err(over()) })
                 });
             out = out.body(reqwest::Body::wrap_stream(stream));
         }
-        out.send().await.map_err(|error| self.explain(error))
+        out.send().await.map_err(explain)
     }
 
-    /// The address outside. Parsing must neither change the host nor lead above the base's path.
-    fn url(&self, path: &str, query: Option<&str>) -> Result<reqwest::Url, String> {
-        let mut url = self.base.clone();
-        let prefix = self.base.path().trim_end_matches('/');
-        let whole = format!("{prefix}{path}");
-        url.set_path(&whole);
-        url.set_query(query);
-        if matches!(self.auth, Auth::Ours(_)) && query.is_some() {
-            let kept: Vec<(String, String)> = url
-                .query_pairs()
-                .filter(|(name, _)| {
-                    !CREDENTIAL_PARAMETERS.contains(&name.to_ascii_lowercase().as_str())
-                })
-                .map(|(name, value)| (name.into_owned(), value.into_owned()))
-                .collect();
-            url.set_query(None);
-            if !kept.is_empty() {
-                url.query_pairs_mut().extend_pairs(kept);
-            }
-        }
-        let same = url.origin() == self.base.origin() && url.path().starts_with(prefix);
-        if same {
-            Ok(url)
-        } else {
-            Err("the path leads out of the endpoint".to_owned())
-        }
-    }
-
-    async fn give_back(self: &Arc<Self>, response: reqwest::Response) -> Response<Body> {
+    fn give_back(self: &Arc<Self>, response: reqwest::Response) -> Response<Body> {
         let status = response.status();
-        let mut headers = passed_on(response.headers());
-        if let Some(credential) = self.auth.credential() {
-            let secret = credential.value.expose();
-            headers = headers
-                .into_iter()
-                .filter_map(|(name, value)| Some((name?, value)))
-                .filter(|(_, value)| !String::from_utf8_lossy(value.as_bytes()).contains(secret))
-                .collect();
-            if status.is_client_error() || status.is_server_error() {
-                return self.scrubbed(status, headers, response).await;
-            }
-        }
+        let headers = passed_on(response.headers());
         let upstream = Arc::clone(self);
         let stream = response.bytes_stream().map(move |chunk| {
-            let chunk = chunk.map_err(|error| io::Error::other(upstream.explain(error)))?;
-            let received = count(&upstream.counts.received, &chunk);
+            let chunk = chunk.map_err(|error| io::Error::other(explain(error)))?;
+            let received = upstream.counts.received(chunk.len());
             if received > upstream.budget.bytes_received {
                 return Err(io::Error::other(
                     "the run's budget of received bytes is used up",
@@ -317,46 +221,40 @@ impl Upstream {
         });
         whole(status, headers, StreamBody::new(stream).boxed_unsync())
     }
+}
 
-    /// An error answer without the credential, which some endpoints repeat in it.
-    async fn scrubbed(
-        &self,
-        status: StatusCode,
-        mut headers: HeaderMap,
-        response: reqwest::Response,
-    ) -> Response<Body> {
-        let mut stream = response.bytes_stream();
-        let mut bytes = Vec::new();
-        while let Some(Ok(chunk)) = stream.next().await {
-            count(&self.counts.received, &chunk);
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() > ERROR_BODY {
-                break;
-            }
-        }
-        let clean = self
-            .auth
-            .clean(String::from_utf8_lossy(&bytes).into_owned());
-        headers.remove(header::CONTENT_LENGTH);
-        whole(status, headers, full(clean))
-    }
-
-    /// What went wrong, with all causes, without addresses and without the credential.
-    fn explain(&self, error: reqwest::Error) -> String {
-        let error = error.without_url();
-        let mut text = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        self.auth.clean(text)
+/// The address outside. Parsing must neither change the host nor lead above the base's path.
+pub(super) fn target(
+    base: &reqwest::Url,
+    path: &str,
+    query: Option<&str>,
+) -> Result<reqwest::Url, String> {
+    let mut url = base.clone();
+    let prefix = base.path().trim_end_matches('/');
+    url.set_path(&format!("{prefix}{path}"));
+    url.set_query(query);
+    let same = url.origin() == base.origin() && url.path().starts_with(prefix);
+    match same {
+        true => Ok(url),
+        false => Err("the path leads out of the endpoint".to_owned()),
     }
 }
 
-fn count(counter: &AtomicU64, chunk: &Bytes) -> u64 {
-    let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+/// What went wrong, with all causes and without addresses.
+pub(super) fn explain(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+fn add(counter: &AtomicU64, bytes: usize) -> u64 {
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
     counter
-        .fetch_add(length, Ordering::Relaxed)
-        .saturating_add(length)
+        .fetch_add(bytes, Ordering::Relaxed)
+        .saturating_add(bytes)
 }

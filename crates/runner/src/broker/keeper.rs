@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Settings;
 use super::room::{MODEL, NETWORK, PLATFORM};
+use super::usage::Dialect;
 use super::wire::{self, Event, Order, Report, RoomSpec, Ways, Word};
 use crate::sandbox::spec::{MODEL_PORT, PLATFORM_PORT, PROXY_PORT};
 use crate::sandbox::{Relay, RunDir, SandboxHost};
@@ -75,6 +76,7 @@ pub struct Broker {
 pub struct Room {
     run: String,
     relays: Vec<Relay>,
+    tokens: Vec<(Dialect, String)>,
     report: Arc<Mutex<Report>>,
     asks: mpsc::UnboundedSender<Ask>,
     open: bool,
@@ -140,9 +142,14 @@ impl Broker {
         &self,
         host: &SandboxHost,
         run: &RunDir,
-        ways: Ways,
+        mut ways: Ways,
         lever: Lever,
     ) -> Result<Room, BrokerError> {
+        let mut tokens = Vec::new();
+        for route in ways.models.iter_mut().flat_map(|models| &mut models.routes) {
+            route.token = token()?;
+            tokens.push((route.dialect, route.token.clone()));
+        }
         let name = run.path().file_name().unwrap_or_default();
         let name = name.to_string_lossy().into_owned();
         let relay = |port, socket: &str| Relay {
@@ -153,7 +160,7 @@ impl Broker {
             ways.platform
                 .is_some()
                 .then(|| relay(PLATFORM_PORT, PLATFORM)),
-            ways.model.is_some().then(|| relay(MODEL_PORT, MODEL)),
+            ways.models.is_some().then(|| relay(MODEL_PORT, MODEL)),
             ways.network.is_some().then(|| relay(PROXY_PORT, NETWORK)),
         ];
         let report = Arc::new(Mutex::new(Report::default()));
@@ -173,6 +180,7 @@ impl Broker {
         let room = Room {
             run: name.clone(),
             relays: relays.into_iter().flatten().collect(),
+            tokens,
             report,
             asks: self.asks.clone(),
             open: true,
@@ -195,6 +203,13 @@ impl Room {
     #[must_use]
     pub fn relays(&self) -> Vec<Relay> {
         self.relays.clone()
+    }
+
+    /// What stands in the sandbox for the key of this route, if the run has it.
+    #[must_use]
+    pub fn token(&self, dialect: Dialect) -> Option<&str> {
+        let found = self.tokens.iter().find(|(of, _)| *of == dialect);
+        found.map(|(_, token)| token.as_str())
     }
 
     /// What went through so far. The last that is known, where the broker does not answer.
@@ -246,6 +261,13 @@ impl std::fmt::Debug for Ask {
         };
         write!(f, "{what} {run}")
     }
+}
+
+/// A secret that is worth one route of one run.
+fn token() -> Result<String, BrokerError> {
+    let mut bytes = [0; 24];
+    getrandom::fill(&mut bytes).map_err(|error| BrokerError::Room(error.to_string()))?;
+    Ok(format!("nsr-{}", hex::encode(bytes)))
 }
 
 fn read(report: &Mutex<Report>) -> Report {
@@ -401,12 +423,16 @@ impl Keeper {
             Word::Report {
                 run,
                 report,
+                asked,
                 closed,
             } => {
                 if let Some(kept) = self.rooms.get_mut(&run) {
-                    *kept.report.lock().unwrap_or_else(PoisonError::into_inner) = report;
-                    for asked in kept.asked.drain(..) {
-                        asked.send(()).ok();
+                    if let Some(report) = report {
+                        *kept.report.lock().unwrap_or_else(PoisonError::into_inner) = report;
+                    }
+                    // What was said by itself may be older than the question.
+                    if asked {
+                        kept.asked.clear();
                     }
                 }
                 if closed {

@@ -12,21 +12,30 @@
 //! the broker is dead or hung the answer inside is 503 within five seconds, and there is no second
 //! way. Deliberately absent: DNS for the sandbox, and rules about what happens to a run.
 
+mod account;
 mod answer;
 mod forward;
 mod hello;
 mod keeper;
+mod model;
 mod network;
+mod price;
 mod process;
+mod reset;
 mod room;
 pub mod rule;
 mod settings;
 mod stream;
 mod tunnel;
+mod usage;
 mod wire;
 
 pub use keeper::{Broker, BrokerError, BrokerProgram, Lever, Room};
+pub use price::{Price, shipped as shipped_prices};
 pub use process::serve;
 pub use rule::Rule;
 pub use settings::{EndpointSpec, KeySource, Settings};
-pub use wire::{Budget, Event, Grant, ModelWay, NetworkWay, PlatformWay, Report, Traffic, Ways};
+pub use usage::Dialect;
+pub use wire::{
+    Budget, Event, Grant, ModelsWay, NetworkWay, PlatformWay, Report, RouteWay, Traffic, Ways,
+};

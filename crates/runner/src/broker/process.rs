@@ -13,10 +13,12 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::forward::Credential;
+use super::account::{Credential, Endpoint};
+use super::model::Clock;
 use super::room::{House, Room, Tell, address};
 use super::settings::Settings;
 use super::wire::{self, Order, Report, Word};
@@ -25,15 +27,16 @@ use super::wire::{self, Order, Report, Word};
 /// seconds.
 const CONNECT: Duration = Duration::from_secs(4);
 
-/// Runs the broker until the runner that started it is gone. `variable` reads the environment.
+/// Runs the broker until the runner that started it is gone. `variable` reads the environment,
+/// `now` the clock.
 ///
 /// # Errors
 /// It was started by something else than a runner, or does not take the runner's settings.
-pub fn serve(variable: impl Fn(&str) -> Option<String>) -> io::Result<()> {
-    run(&variable)
+pub fn serve(variable: impl Fn(&str) -> Option<String>, now: fn() -> Timestamp) -> io::Result<()> {
+    run(&variable, now)
 }
 
-fn run(variable: &dyn Fn(&str) -> Option<String>) -> io::Result<()> {
+fn run(variable: &dyn Fn(&str) -> Option<String>, now: Clock) -> io::Result<()> {
     close_to_others()?;
     let stdin = io::stdin().as_fd().try_clone_to_owned()?;
     let socket = UnixStream::from(stdin);
@@ -49,7 +52,7 @@ fn run(variable: &dyn Fn(&str) -> Option<String>) -> io::Result<()> {
         let Some(Order::Begin { settings }) = orders.recv().await else {
             return Err(io::Error::other("the first order is another"));
         };
-        let house = match house(settings, variable) {
+        let house = match house(settings, variable, now) {
             Ok(house) => house,
             Err(why) => {
                 say(&words, Word::Refused { why: why.clone() });
@@ -80,15 +83,13 @@ fn obey(house: &House, rooms: &mut Rooms, words: &mpsc::Sender<Word>, order: Ord
                 let report = room.report();
                 if *said != report {
                     *said = report.clone();
-                    let (run, closed) = (run.clone(), false);
-                    say(
-                        words,
-                        Word::Report {
-                            run,
-                            report,
-                            closed,
-                        },
-                    );
+                    let word = Word::Report {
+                        run: run.clone(),
+                        report: Some(report),
+                        asked: false,
+                        closed: false,
+                    };
+                    say(words, word);
                 }
             }
         }
@@ -98,7 +99,7 @@ fn obey(house: &House, rooms: &mut Rooms, words: &mpsc::Sender<Word>, order: Ord
                 let run = of.clone();
                 say(&to, Word::Told { run, event });
             });
-            let error = match Room::open(house, *room, &tell) {
+            let error = match Room::open(house, run.clone(), *room, &tell) {
                 Ok(room) => {
                     rooms.insert(run.clone(), (room, Report::default()));
                     None
@@ -109,23 +110,21 @@ fn obey(house: &House, rooms: &mut Rooms, words: &mpsc::Sender<Word>, order: Ord
         }
         Order::Tell { run } => {
             if let Some((room, _)) = rooms.get(&run) {
-                let report = room.report();
-                let closed = false;
-                say(
-                    words,
-                    Word::Report {
-                        run,
-                        report,
-                        closed,
-                    },
-                );
+                let word = Word::Report {
+                    report: Some(room.report()),
+                    run,
+                    asked: true,
+                    closed: false,
+                };
+                say(words, word);
             }
         }
         Order::Close { run } => {
             let report = rooms.remove(&run).map(|(room, _)| room.report());
             let word = Word::Report {
                 run,
-                report: report.unwrap_or_default(),
+                report,
+                asked: true,
                 closed: true,
             };
             say(words, word);
@@ -133,29 +132,26 @@ fn obey(house: &House, rooms: &mut Rooms, words: &mpsc::Sender<Word>, order: Ord
     }
 }
 
-fn house(settings: Settings, variable: &dyn Fn(&str) -> Option<String>) -> Result<House, String> {
+fn house(
+    settings: Settings,
+    variable: &dyn Fn(&str) -> Option<String>,
+    now: Clock,
+) -> Result<House, String> {
     // Whoever installed a provider first wins; which one it is does not matter here.
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
-    let mut keys = BTreeMap::new();
-    for (name, endpoint) in &settings.endpoints {
-        address(endpoint.root())?;
-        let Some(source) = &endpoint.key else {
-            continue;
-        };
-        let credential = source.read(variable).and_then(|value| {
-            let credential = Credential {
-                header: endpoint.header.clone(),
-                prefix: endpoint.prefix.clone(),
-                value,
-            };
-            credential.check()?;
-            Ok(credential)
+    let mut endpoints = BTreeMap::new();
+    for (name, spec) in &settings.endpoints {
+        let base = address(spec.root())?;
+        let credentials = spec.keys.iter().map(|source| {
+            let key = source.read(variable)?;
+            Credential::new(&spec.header, &spec.prefix, key)
         });
-        let credential =
-            credential.map_err(|why| format!("the key of the model endpoint {name:?}: {why}"))?;
-        keys.insert(name.clone(), credential);
+        let credentials: Result<Vec<_>, String> = credentials.collect();
+        let credentials =
+            credentials.map_err(|why| format!("the key of the model endpoint {name:?}: {why}"))?;
+        endpoints.insert(name.clone(), Arc::new(Endpoint::new(base, credentials)));
     }
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -166,9 +162,11 @@ fn house(settings: Settings, variable: &dyn Fn(&str) -> Option<String>) -> Resul
             format!("no HTTP client: {error}; next: check the certificate store of this machine")
         })?;
     Ok(House {
-        settings,
-        keys,
+        private: settings.private,
+        endpoints,
+        prices: Arc::new(settings.prices),
         client,
+        now,
     })
 }
 

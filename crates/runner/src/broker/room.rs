@@ -4,6 +4,7 @@
 //! carry a loopback port to each. Invariants: a request leaves only if a rule names it; when this
 //! value is dropped every connection is cut. Deliberately absent: who decides what the ways are.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -14,16 +15,20 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use nightshift_domain::host::Allowed;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::forward::{self, Auth, Counts, Credential, Upstream};
+use super::account::Endpoint;
+use super::forward::{self, Counts, Upstream};
+use super::model::{self, Clock, Models, Route};
 use super::network::{self, Network};
+use super::price::Price;
+use super::tunnel;
 use super::wire::{Event, Report, RoomSpec};
-use super::{Settings, tunnel, wire};
 
 /// Longest wait for the head of a request from inside.
 const HEAD: Duration = Duration::from_secs(30);
@@ -39,24 +44,31 @@ pub(super) type Tell = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// What all rooms use.
 pub(super) struct House {
-    pub(super) settings: Settings,
-    /// The keys of the endpoints that have one.
-    pub(super) keys: std::collections::BTreeMap<String, Credential>,
+    pub(super) private: Vec<Allowed>,
+    /// By name, with their accounts.
+    pub(super) endpoints: BTreeMap<String, Arc<Endpoint>>,
+    pub(super) prices: Arc<Vec<Price>>,
     /// Follows no redirect, reads no proxy settings, keeps no cookies.
     pub(super) client: reqwest::Client,
+    pub(super) now: Clock,
 }
 
 /// The ways out of one run, open as long as this lives.
 pub(super) struct Room {
     platform: Option<Arc<Upstream>>,
-    model: Option<Arc<Upstream>>,
+    models: Option<Arc<Models>>,
     network: Option<Arc<Network>>,
     _tasks: JoinSet<()>,
 }
 
 impl Room {
     /// Opens the sockets in the run's directory and serves them.
-    pub(super) fn open(house: &House, spec: RoomSpec, tell: &Tell) -> Result<Self, String> {
+    pub(super) fn open(
+        house: &House,
+        run: String,
+        spec: RoomSpec,
+        tell: &Tell,
+    ) -> Result<Self, String> {
         let mut tasks = JoinSet::new();
         let RoomSpec {
             directory,
@@ -79,7 +91,6 @@ impl Room {
                     client: house.client.clone(),
                     base: address(&way.base)?,
                     rules: way.rules,
-                    auth: Auth::Callers,
                     budget: way.budget,
                     counts: Counts::from(before.platform, before.posts),
                     tell: told(tell),
@@ -88,32 +99,48 @@ impl Room {
                 Some(upstream)
             }
         };
-        let model = match ways.model {
+        let models = match ways.models {
             None => None,
-            Some(wire::ModelWay {
-                endpoint,
-                rules,
-                budget,
-            }) => {
-                let known = house.settings.endpoints.get(&endpoint);
-                let known = known.ok_or_else(|| format!("no model endpoint {endpoint:?}"))?;
-                let upstream = Arc::new(Upstream {
-                    client: house.client.clone(),
-                    base: address(known.root())?,
-                    rules,
-                    auth: Auth::Ours(house.keys.get(&endpoint).cloned()),
-                    budget,
-                    counts: Counts::from(before.model, Default::default()),
-                    tell: told(tell),
+            Some(way) => {
+                let mut routes = Vec::new();
+                for route in way.routes {
+                    let endpoint = house.endpoints.get(&route.endpoint);
+                    let unknown = || format!("no model endpoint {:?}", route.endpoint);
+                    routes.push(Route {
+                        dialect: route.dialect,
+                        endpoint: Arc::clone(endpoint.ok_or_else(unknown)?),
+                        token: route.token,
+                    });
+                }
+                let ledger = before.models.into_iter().filter_map(|used| {
+                    let route = routes.iter().find(|r| r.dialect.as_str() == used.route)?;
+                    Some(((route.dialect, used.model.clone()), used))
                 });
-                tasks.spawn(serve(listen(MODEL)?, forwarding(&upstream)));
-                Some(upstream)
+                let models = Arc::new(Models {
+                    run,
+                    client: house.client.clone(),
+                    rules: routes
+                        .iter()
+                        .flat_map(|r| model::rules(r.dialect))
+                        .collect(),
+                    ledger: std::sync::Mutex::new(ledger.collect()),
+                    routes,
+                    budget: way.budget,
+                    most: way.cost_micro_usd,
+                    prices: Arc::clone(&house.prices),
+                    counts: Counts::from(before.model, Default::default()),
+                    tell: Arc::clone(tell),
+                    now: house.now,
+                    warned: std::sync::atomic::AtomicBool::new(false),
+                });
+                tasks.spawn(serve(listen(MODEL)?, modelling(&models)));
+                Some(models)
             }
         };
         let network = match ways.network {
             None => None,
             Some(way) => {
-                let private = house.settings.private.clone();
+                let private = house.private.clone();
                 let network = Network::new(way, private, before.hosts, Arc::clone(tell));
                 let network = Arc::new(network);
                 tasks.spawn(serve(listen(NETWORK)?, proxying(&network)));
@@ -122,7 +149,7 @@ impl Room {
         };
         Ok(Self {
             platform,
-            model,
+            models,
             network,
             _tasks: tasks,
         })
@@ -130,24 +157,18 @@ impl Room {
 
     /// What went through so far.
     pub(super) fn report(&self) -> Report {
-        let counts = |upstream: &Option<Arc<Upstream>>| match upstream {
-            Some(upstream) => upstream.counts.traffic(),
-            None => wire::Traffic::default(),
-        };
-        let posts = self
-            .platform
-            .as_ref()
-            .map(|platform| platform.counts.posts());
-        Report {
-            platform: counts(&self.platform),
-            posts: posts.unwrap_or_default(),
-            model: counts(&self.model),
-            hosts: self
-                .network
-                .as_ref()
-                .map(|network| network.report())
-                .unwrap_or_default(),
+        let mut report = Report::default();
+        if let Some(platform) = &self.platform {
+            report.platform = platform.counts.traffic();
+            report.posts = platform.counts.posts();
         }
+        if let Some(models) = &self.models {
+            (report.model, report.models) = models.report();
+        }
+        if let Some(network) = &self.network {
+            report.hosts = network.report();
+        }
+        report
     }
 }
 
@@ -214,6 +235,20 @@ fn forwarding(upstream: &Arc<Upstream>) -> Connection {
     Box::new(move |stream| {
         let upstream = Arc::clone(&upstream);
         let service = service_fn(move |request| forward::answer(Arc::clone(&upstream), request));
+        Box::pin(async move {
+            let served = http().serve_connection(TokioIo::new(stream), service).await;
+            if let Err(error) = served {
+                tracing::debug!(%error, "a connection of a run broke");
+            }
+        })
+    })
+}
+
+fn modelling(models: &Arc<Models>) -> Connection {
+    let models = Arc::clone(models);
+    Box::new(move |stream| {
+        let models = Arc::clone(&models);
+        let service = service_fn(move |request| model::answer(Arc::clone(&models), request));
         Box::pin(async move {
             let served = http().serve_connection(TokioIo::new(stream), service).await;
             if let Err(error) = served {

@@ -53,44 +53,6 @@ pub fn git(path: &str) -> Vec<Rule> {
     ]
 }
 
-/// What the known model interfaces offer for generating text; nothing that stores or lists files.
-#[must_use]
-pub fn model() -> Vec<Rule> {
-    let mut rules = Vec::new();
-    for root in ["", "/v1"] {
-        for call in [
-            "messages",
-            "messages/count_tokens",
-            "responses",
-            "responses/compact",
-            "chat/completions",
-            "completions",
-            "embeddings",
-        ] {
-            rules.push(Rule::new(Method::POST, format!("{root}/{call}")));
-        }
-        for list in ["models", "models/*"] {
-            rules.push(Rule::new(Method::GET, format!("{root}/{list}")));
-        }
-    }
-    for version in ["v1", "v1beta"] {
-        for call in [
-            "generateContent",
-            "streamGenerateContent",
-            "countTokens",
-            "embedContent",
-        ] {
-            rules.push(Rule::new(
-                Method::POST,
-                format!("/{version}/models/*:{call}"),
-            ));
-        }
-    }
-    rules.push(Rule::new(Method::GET, "/v1beta/models"));
-    rules.push(Rule::new(Method::GET, "/v1beta/models/*"));
-    rules
-}
-
 /// Why a request stays inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
@@ -208,38 +170,6 @@ mod tests {
         ] {
             let refused = verdict(&rules, "POST", "/api/v1/runs/r1/ask", host);
             assert_eq!(refused, Err(Refusal::Host), "{host:?}");
-        }
-    }
-
-    #[test]
-    fn a_model_endpoint_generates_and_stores_nothing() {
-        let rules = model();
-        let here = Some("localhost:7071");
-        for (method, target) in [
-            ("POST", "/v1/messages?beta=true"),
-            ("POST", "/v1/responses"),
-            (
-                "POST",
-                "/v1beta/models/gemini-2.5-pro:streamGenerateContent?alt=sse",
-            ),
-        ] {
-            assert_eq!(
-                verdict(&rules, method, target, here),
-                Ok(()),
-                "{method} {target}"
-            );
-        }
-        for (method, target) in [
-            ("POST", "/v1/files"),
-            ("GET", "/v1/organizations/keys"),
-            ("POST", "/v1beta/models/a/b:generateContent"),
-            ("DELETE", "/v1/models/x"),
-        ] {
-            assert_eq!(
-                verdict(&rules, method, target, here),
-                Err(Refusal::Rule),
-                "{method} {target}"
-            );
         }
     }
 }

@@ -8,13 +8,17 @@ use std::path::PathBuf;
 use nightshift_domain::host::Allowed;
 use serde::{Deserialize, Serialize};
 
+use super::price::Price;
+use super::usage::Dialect;
 use crate::secret::Secret;
 
 /// Everything that is the same for all runs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// Model endpoints by name.
     pub endpoints: BTreeMap<String, EndpointSpec>,
+    /// What models cost; the first price of a name counts.
+    pub prices: Vec<Price>,
     /// Places that may have addresses of a network of one's own, where they are allowed at all.
     pub private: Vec<Allowed>,
 }
@@ -28,8 +32,10 @@ pub struct EndpointSpec {
     pub header: String,
     /// Before the key: `Bearer ` for `authorization`, else empty.
     pub prefix: String,
-    /// Where the key is; none for a model that wants none.
-    pub key: Option<KeySource>,
+    /// What it speaks, for programs that can be told.
+    pub dialect: Dialect,
+    /// Where the keys are: none for a model that wants none, several for accounts that share.
+    pub keys: Vec<KeySource>,
 }
 
 /// Where a key is.
@@ -95,7 +101,8 @@ mod tests {
                 url: url.to_owned(),
                 header: String::new(),
                 prefix: String::new(),
-                key: None,
+                dialect: Dialect::OpenAi,
+                keys: Vec::new(),
             };
             assert_eq!(spec.root(), root);
         }

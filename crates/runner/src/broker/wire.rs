@@ -8,12 +8,13 @@ use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
 
 use nightshift_domain::host::Allowed;
-use nightshift_domain::traffic::HostUse;
+use nightshift_domain::traffic::{HostUse, ModelUse};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::rule::Rule;
 use super::settings::Settings;
+use super::usage::Dialect;
 
 /// The longest line; a room's specification is far below.
 const MOST: u64 = 8 << 20;
@@ -73,8 +74,10 @@ pub(super) enum Word {
     Report {
         /// Which run.
         run: String,
-        /// So much.
-        report: Report,
+        /// So much; nothing where the room is not known.
+        report: Option<Report>,
+        /// Whether it is the answer to a question, and not said by itself.
+        asked: bool,
         /// Whether the room is closed.
         closed: bool,
     },
@@ -108,6 +111,25 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// A request to the model was refused, for the first time in this run.
+    Refused {
+        /// Which, and why.
+        what: String,
+    },
+    /// The provider wants no more calls for now.
+    Limited {
+        /// For how long, in seconds.
+        wait_s: u64,
+        /// Why.
+        why: String,
+    },
+    /// The money that the run's calls may cost is used up; in millionths of a dollar.
+    Budget {
+        /// What they cost.
+        spent: u64,
+        /// What they may.
+        most: u64,
+    },
     /// A budget of the run's traffic is used up.
     Spent {
         /// Which, in words.
@@ -133,8 +155,8 @@ pub(super) struct RoomSpec {
 pub struct Ways {
     /// To the server.
     pub platform: Option<PlatformWay>,
-    /// To the model.
-    pub model: Option<ModelWay>,
+    /// To models.
+    pub models: Option<ModelsWay>,
     /// To the allow-listed network.
     pub network: Option<NetworkWay>,
 }
@@ -168,16 +190,29 @@ pub struct PlatformWay {
     pub budget: Budget,
 }
 
-/// The way to the model.
+/// The way to models.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ModelWay {
+pub struct ModelsWay {
+    /// By the first part of the path.
+    pub routes: Vec<RouteWay>,
+    /// At most.
+    pub budget: Budget,
+    /// What the calls may cost together, in millionths of a dollar.
+    pub cost_micro_usd: Option<u64>,
+}
+
+/// One interface, at one endpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RouteWay {
+    /// What is spoken.
+    pub dialect: Dialect,
     /// The endpoint's name in the settings; paths from inside are appended to its address. Its key
     /// replaces whatever the agent sent; without a key, what the agent sent is removed all the same.
     pub endpoint: String,
-    /// What may go there; see [`super::rule::model`].
-    pub rules: Vec<Rule>,
-    /// At most.
-    pub budget: Budget,
+    /// What stands in the sandbox for the key: good for this run and this route only. Made when the
+    /// room is opened.
+    #[serde(default)]
+    pub token: String,
 }
 
 /// What one run may send and receive one way.
@@ -232,8 +267,10 @@ pub struct Report {
     pub platform: Traffic,
     /// How often the server answered a `POST` to a path with success: whether the agent asked.
     pub posts: BTreeMap<String, u64>,
-    /// To and from the model.
+    /// To and from models.
     pub model: Traffic,
+    /// What the calls used.
+    pub models: Vec<ModelUse>,
     /// Hosts of the network.
     pub hosts: Vec<HostUse>,
 }

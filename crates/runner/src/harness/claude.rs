@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::claude_event::ClaudeParser;
-use super::invocation::{HomeFile, Invocation, PLACEHOLDER_KEY, PlanError, Stdin};
+use super::invocation::{HomeFile, Invocation, PlanError, Stdin};
 use super::order::AgentOrder;
 use super::{EventParser, Harness};
 
@@ -68,7 +68,7 @@ impl Harness for ClaudeCode {
         }
         let mut invocation = Invocation::new(argv, Stdin::Prompt)
             .with_env("ANTHROPIC_BASE_URL", &order.model_base_url)
-            .with_env("ANTHROPIC_API_KEY", PLACEHOLDER_KEY)
+            .with_env("ANTHROPIC_API_KEY", &order.model_key)
             .with_env(
                 "CLAUDE_CODE_MAX_RETRIES",
                 order.limits.model_retries.to_string(),
@@ -100,7 +100,7 @@ fn dollars(micro: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::harness::{Program, Session};
+    use crate::harness::{PLACEHOLDER_KEY, Program, Session};
     use nightshift_domain::transcript::Usage;
 
     fn order() -> AgentOrder {

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use toml::{Table, Value};
 
 use super::codex_event::CodexParser;
-use super::invocation::{HomeFile, Invocation, PLACEHOLDER_KEY, PlanError, Stdin};
+use super::invocation::{HomeFile, Invocation, PlanError, Stdin};
 use super::order::AgentOrder;
 use super::{EventParser, Harness};
 
@@ -78,7 +78,7 @@ impl Harness for Codex {
         }
         argv.push("-".into());
         let mut invocation =
-            Invocation::new(argv, Stdin::Prompt).with_env(KEY_VARIABLE, PLACEHOLDER_KEY);
+            Invocation::new(argv, Stdin::Prompt).with_env(KEY_VARIABLE, &order.model_key);
         invocation.files.push(HomeFile::new(
             ".codex/config.toml",
             config(order).to_string(),

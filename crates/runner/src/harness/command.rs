@@ -21,7 +21,7 @@ const MAX_ARGUMENT_BYTES: usize = (128 << 10) - 1;
 /// In the command's arguments `{prompt}` stands for the prompt, `{prompt_file}` for a file that
 /// holds it, `{model}` for the model's name (empty if none). A command with neither of the first
 /// two gets the prompt on standard input. It also finds `NIGHTSHIFT_PROMPT_FILE`,
-/// `NIGHTSHIFT_MODEL_URL`, `NIGHTSHIFT_ROUND` and `NIGHTSHIFT_REPAIR` in its environment.
+/// `NIGHTSHIFT_MODEL_URL`, `NIGHTSHIFT_MODEL_KEY`, `NIGHTSHIFT_ROUND` and `NIGHTSHIFT_REPAIR` in its environment.
 #[derive(Debug, Clone, Copy)]
 pub struct Command;
 
@@ -65,6 +65,7 @@ impl Harness for Command {
         Ok(Invocation::new(argv, stdin)
             .with_env("NIGHTSHIFT_PROMPT_FILE", prompt_file)
             .with_env("NIGHTSHIFT_MODEL_URL", &order.model_base_url)
+            .with_env("NIGHTSHIFT_MODEL_KEY", &order.model_key)
             .with_env("NIGHTSHIFT_ROUND", order.round.to_string())
             .with_env("NIGHTSHIFT_REPAIR", order.repair.to_string()))
     }

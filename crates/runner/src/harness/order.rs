@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use nightshift_domain::transcript::Usage;
 use serde::{Deserialize, Serialize};
 
+use super::invocation::PLACEHOLDER_KEY;
 use super::program::Programs;
 
 /// One start of an agent in a run.
@@ -34,6 +35,8 @@ pub struct AgentOrder {
     pub programs: Programs,
     /// The model endpoint as seen in the sandbox, without `/v1` and without a slash at the end.
     pub model_base_url: String,
+    /// What the program presents there as its key; the real one is put in its place outside.
+    pub model_key: String,
     /// Bounds the program itself is asked to keep. The broker and the wall clock keep theirs.
     pub limits: AgentLimits,
     /// Where things are in the sandbox.
@@ -54,6 +57,7 @@ impl AgentOrder {
             command: Vec::new(),
             programs: Programs::default(),
             model_base_url: "http://127.0.0.1:7071".to_owned(),
+            model_key: PLACEHOLDER_KEY.to_owned(),
             limits: AgentLimits::default(),
             paths: Paths::default(),
         }

@@ -6,6 +6,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use nightshift_api::runner::SteerOrder;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -26,6 +27,18 @@ pub(crate) enum Halt {
     Broker {
         /// How.
         how: String,
+    },
+    /// The model's provider wants no more calls for now.
+    Limited {
+        /// Until when.
+        until: Option<Timestamp>,
+        /// Why.
+        why: String,
+    },
+    /// The run's calls have cost what they may, in millionths of a dollar.
+    Budget {
+        /// What they may.
+        most: u64,
     },
     /// The runner cannot write its log.
     Spool {

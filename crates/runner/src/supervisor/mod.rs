@@ -78,6 +78,7 @@ pub async fn run(config: Config, clock: Clock, shutdown: CancellationToken) -> a
     let workspaces = Arc::new(Workspaces::new(Arc::clone(&host), config.git.clone()));
     let settings = Settings {
         endpoints: config.endpoints.by_name.clone(),
+        prices: config.prices.clone(),
         private: config.network.private.clone(),
     };
     let broker = Broker::start(config.broker.clone(), settings).await?;

@@ -72,7 +72,9 @@ pub(crate) fn order(task: &Task, author: &AuthorOrder) -> AgentOrder {
         model: author.agent.model.clone(),
         command: command(&author.agent),
         programs: task.worker.config.programs.clone(),
+        // Both as the run's room has them, once it is open.
         model_base_url: format!("http://127.0.0.1:{}", spec::MODEL_PORT),
+        model_key: harness::PLACEHOLDER_KEY.to_owned(),
         limits: AgentLimits::default(),
         paths: Paths::default(),
     }

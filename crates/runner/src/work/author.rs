@@ -25,7 +25,7 @@ use super::publish::{self, Snapshot};
 use super::step::Guard;
 use super::{Ended, Task, session, usage};
 use crate::harness::{AgentFailure, AgentOrder, Harness, Session};
-use crate::sandbox;
+use crate::sandbox::{self, spec};
 
 /// The longest a commit of the tree may take.
 const COMMIT: Duration = Duration::from_secs(600);
@@ -85,6 +85,9 @@ pub(crate) async fn run(task: &Task) -> Option<Ended> {
     if let Ok((bench, ..)) = opened {
         traffic = Some(bench.close().await);
     }
+    if let Some(traffic) = &traffic {
+        so_far.usage = usage::measured(so_far.usage, traffic);
+    }
     let worked = worked.map_err(|cut| cut.with_blocked(traffic.as_ref()));
     let end = match worked {
         // A question that only the server heard is asked by the server: an author's run with an open
@@ -121,22 +124,28 @@ async fn open<'a>(
     if order.session.is_some() {
         order.prompt = author.resumed_prompt.clone();
     }
-    let endpoint = task
+    let route = task
         .worker
         .config
         .endpoints
-        .of(author.agent.harness)
+        .route(author.agent.harness)
         .map_err(|missing| Cut::failed(Reason::Misconfigured, missing))?;
+    let dialect = route.as_ref().map(|route| route.dialect);
     let bind = |bind: &crate::harness::Bind| sandbox::Bind {
         source: bind.host.clone(),
         target: bind.inside.clone(),
     };
     let agent = Agent {
-        endpoint,
+        route,
         read_only: invocation.binds.iter().map(bind).collect(),
         writable: session::binds(task, author, &invocation)?,
     };
     let bench = Bench::open(task, &task.order.start, Some(agent)).await?;
+    if let Some(dialect) = dialect {
+        order.model_base_url =
+            format!("http://127.0.0.1:{}/{}", spec::MODEL_PORT, dialect.as_str());
+        order.model_key = bench.model_token(dialect).unwrap_or_default().to_owned();
+    }
     Ok((bench, harness, order))
 }
 
@@ -257,8 +266,13 @@ async fn agent_step(
         if let Some(cut) = cut {
             return Err(cut);
         }
+        let asked = bench.asks().await;
+        // What the broker said while the program ended.
+        if let Some(cut) = Cut::of_control(&task.control) {
+            return Err(cut);
+        }
         // What the server heard counts, also where the program then failed: it waits for an answer.
-        if bench.asks().await > asks {
+        if asked > asks {
             return Ok(Asks::Yes(question));
         }
         if let Some(failure) = &outcome.failure {

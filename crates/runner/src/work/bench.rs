@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nightshift_domain::failure::Reason;
 use nightshift_domain::git_name::ObjectId;
@@ -18,7 +19,8 @@ use super::cut::Cut;
 use super::step::{self, Guard, Stepped};
 use super::{Task, seal};
 use crate::broker::{
-    Budget, Event, Grant, Lever, ModelWay, NetworkWay, PlatformWay, Room, Rule, Ways, rule,
+    Budget, Dialect, Event, Grant, Lever, ModelsWay, NetworkWay, PlatformWay, Room, RouteWay, Rule,
+    Ways, rule,
 };
 use crate::sandbox::spec::PROXY_PORT;
 use crate::sandbox::{self, Exit, Limits, Sandbox, Stdin, Tree};
@@ -33,9 +35,9 @@ const INDEX: u64 = 256 << 20;
 const HERE: &str = "127.0.0.1,localhost,::1";
 
 /// What an agent may have that a proof may not.
-pub(crate) struct Agent<'a> {
-    /// The name of its model's endpoint, if it has one.
-    pub(crate) endpoint: Option<&'a str>,
+pub(crate) struct Agent {
+    /// The way to its model, if it has one.
+    pub(crate) route: Option<RouteWay>,
     /// Its program, visible read-only.
     pub(crate) read_only: Vec<sandbox::Bind>,
     /// Its session, visible and writable.
@@ -56,7 +58,7 @@ impl<'a> Bench<'a> {
     pub(crate) async fn open(
         task: &'a Task,
         commit: &ObjectId,
-        agent: Option<Agent<'_>>,
+        agent: Option<Agent>,
     ) -> Result<Self, Cut> {
         let begun = std::time::Instant::now();
         let workspace = prepare(task, commit).await?;
@@ -68,7 +70,7 @@ impl<'a> Bench<'a> {
         if let Some(agent) = agent {
             spec.read_only.extend(agent.read_only);
             spec.writable.extend(agent.writable);
-            add_agents_ways(&mut ways, task, agent.endpoint);
+            add_agents_ways(&mut ways, task, agent.route);
         }
         let room = match ways == Ways::default() {
             true => None,
@@ -130,6 +132,11 @@ impl<'a> Bench<'a> {
             .collect()
     }
 
+    /// What stands in the sandbox for the model's key.
+    pub(crate) fn model_token(&self, dialect: Dialect) -> Option<&str> {
+        self.room.as_ref()?.token(dialect)
+    }
+
     /// How often the agent asked the person, as the server acknowledged.
     pub(crate) async fn asks(&self) -> u64 {
         let Some(room) = &self.room else {
@@ -146,6 +153,7 @@ impl<'a> Bench<'a> {
             let report = room.close().await;
             let (model, platform) = (report.model, report.platform);
             traffic.hosts = report.hosts;
+            traffic.models = report.models;
             self.task.say(
                 transcript::Step::Runner,
                 format!(
@@ -313,7 +321,7 @@ fn network(task: &Task) -> Option<NetworkWay> {
     })
 }
 
-fn add_agents_ways(ways: &mut Ways, task: &Task, endpoint: Option<&str>) {
+fn add_agents_ways(ways: &mut Ways, task: &Task, route: Option<RouteWay>) {
     let mut rules = rule::git(&task.order.git_path);
     for what in ["ask", "progress"] {
         rules.push(Rule::new(hyper::Method::POST, speech(task, what)));
@@ -323,17 +331,24 @@ fn add_agents_ways(ways: &mut Ways, task: &Task, endpoint: Option<&str>) {
         rules,
         budget: Budget::default(),
     });
-    ways.model = endpoint.map(|endpoint| ModelWay {
-        endpoint: endpoint.to_owned(),
-        rules: rule::model(),
+    ways.models = route.map(|route| ModelsWay {
+        routes: vec![route],
         budget: Budget::default(),
+        cost_micro_usd: task.order.limits.cost_micro_usd,
     });
 }
 
 async fn open_room(task: &Task, workspace: &Workspace, ways: Ways) -> Result<Room, Cut> {
     let (control, log) = (Arc::clone(&task.control), Arc::clone(&task.log));
+    let clock = Arc::clone(&task.worker.clock);
     let lever: Lever = Box::new(move |event| match event {
         Event::Lost { how } => control.halt(Halt::Broker { how }),
+        Event::Limited { wait_s, why } => {
+            let until = clock().checked_add(Duration::from_secs(wait_s)).ok();
+            control.halt(Halt::Limited { until, why });
+        }
+        Event::Budget { most, .. } => control.halt(Halt::Budget { most }),
+        Event::Refused { what } => log.status(transcript::Step::Runner, what),
         Event::Blocked { place, why } => {
             log.status(transcript::Step::Runner, format!("blocked: {place}: {why}"));
         }

@@ -3,6 +3,7 @@
 //! Invariant: what the runner or its machine lacks never looks like the run's own fault.
 
 use nightshift_api::runner::End;
+use nightshift_domain::budget::dollars;
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::traffic::Traffic;
 
@@ -95,6 +96,18 @@ impl Cut {
                 Reason::BrokerLost,
                 format!(
                     "the run's only way out was lost ({how}); it is there again, and another start follows by itself"
+                ),
+            ),
+            Self::Halted(Halt::Limited { until, why }) => Failure {
+                reason: Reason::RateLimited,
+                detail: format!("the model's provider limits the account: {why}"),
+                retry_at: until,
+            },
+            Self::Halted(Halt::Budget { most }) => plain(
+                Reason::BudgetExhausted,
+                format!(
+                    "the run used what was left of the issue's budget ({}): raise it and the work goes on, or close the issue",
+                    dollars(most)
                 ),
             ),
             Self::Halted(Halt::Spool { cause }) => plain(

@@ -1,5 +1,6 @@
 //! What several starts of an agent used together.
 
+use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript::Usage;
 
 /// The sum.
@@ -14,5 +15,63 @@ pub(crate) fn plus(one: Usage, other: Usage) -> Usage {
             (None, None) => None,
             (one, other) => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),
         },
+    }
+}
+
+/// What a program says, filled in and corrected by what the broker measured: a program that says
+/// nothing of tokens or money is counted all the same, and none is counted below what was measured.
+pub(crate) fn measured(said: Usage, traffic: &Traffic) -> Usage {
+    let mut sum = Usage::default();
+    let mut cost = 0_u64;
+    for used in &traffic.models {
+        sum.input_tokens = sum.input_tokens.saturating_add(used.input_tokens);
+        sum.cached_input_tokens = sum
+            .cached_input_tokens
+            .saturating_add(used.cached_input_tokens);
+        sum.output_tokens = sum.output_tokens.saturating_add(used.output_tokens);
+        cost = cost.saturating_add(used.cost_micro_usd);
+    }
+    let silent = said.input_tokens == 0 && said.cached_input_tokens == 0 && said.output_tokens == 0;
+    let tokens = if silent { sum } else { said };
+    Usage {
+        cost_micro_usd: match (said.cost_micro_usd, cost) {
+            (said, 0) => said,
+            (said, cost) => Some(cost.max(said.unwrap_or(0))),
+        },
+        ..tokens
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nightshift_domain::traffic::ModelUse;
+
+    use super::*;
+
+    #[test]
+    fn a_program_that_says_nothing_is_counted_all_the_same() {
+        let used = |input_tokens, cost_micro_usd| ModelUse {
+            input_tokens,
+            cost_micro_usd,
+            ..ModelUse::default()
+        };
+        let traffic = Traffic {
+            models: vec![used(10, 5), used(20, 0)],
+            ..Traffic::default()
+        };
+        let silent = measured(Usage::default(), &traffic);
+        assert_eq!((silent.input_tokens, silent.cost_micro_usd), (30, Some(5)));
+        let said = Usage {
+            input_tokens: 7,
+            cost_micro_usd: Some(9),
+            ..Usage::default()
+        };
+        assert_eq!(measured(said, &traffic), said);
+        let cheap = Usage {
+            cost_micro_usd: Some(1),
+            ..said
+        };
+        assert_eq!(measured(cheap, &traffic).cost_micro_usd, Some(5));
+        assert_eq!(measured(cheap, &Traffic::default()), cheap);
     }
 }

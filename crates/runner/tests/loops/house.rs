@@ -73,6 +73,7 @@ pub(crate) fn config(server: &str, data: &Path) -> Config {
         read_only: Vec::new(),
         programs: Programs::default(),
         endpoints: Endpoints::default(),
+        prices: Vec::new(),
         network: OperatorNetwork::default(),
         timing: timing(),
     }

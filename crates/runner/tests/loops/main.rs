@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod author;
+mod captured;
 mod crash;
 mod end;
 mod house;

@@ -7,7 +7,7 @@ use nightshift_api::runner::{AuthorOrder, Complete, End, SessionState, WorkOrder
 use nightshift_domain::config::Harness;
 use nightshift_domain::failure::Reason;
 use nightshift_domain::git_name::ObjectId;
-use nightshift_runner::broker::{EndpointSpec, KeySource};
+use nightshift_runner::broker::{Dialect, EndpointSpec, KeySource};
 use nightshift_runner::harness::Programs;
 use nightshift_testkit::model::{Exchange, ModelServer, Script, Step};
 
@@ -97,7 +97,8 @@ async fn furnished_with(
             url: model.base_url(),
             header: header.to_owned(),
             prefix: prefix.to_owned(),
-            key: Some(KeySource::File(key)),
+            dialect: Dialect::OpenAi,
+            keys: vec![KeySource::File(key)],
         },
     );
     house.runner(config);

@@ -3,6 +3,7 @@
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::id::{JobId, RunId};
 use nightshift_domain::job::{Event, Kind, Outcome, Phase};
+use nightshift_domain::traffic::{HostUse, ModelUse, Traffic};
 use nightshift_domain::transcript::Usage;
 use nightshift_store::*;
 
@@ -228,6 +229,12 @@ pub(crate) async fn runs(w: World) {
             cached_input_tokens: 1,
             output_tokens: 2,
             cost_micro_usd: Some(3),
+        });
+        let mut host = HostUse::of("packages.example.com:443".to_owned());
+        host.bytes_received = u64::MAX;
+        run.traffic = Some(Traffic {
+            hosts: vec![host],
+            models: vec![ModelUse::default()],
         });
         run.session = Some(Session {
             id: "s".to_owned(),

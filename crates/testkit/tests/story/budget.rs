@@ -53,6 +53,7 @@ async fn ends_at(hand: &Hand, order: &WorkOrder, cost: u64, failed: Option<Reaso
         session: None,
         attempt,
         handed: Vec::new(),
+        traffic: None,
     };
     hand.completes(order, complete).await.expect("taken");
 }

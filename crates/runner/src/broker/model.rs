@@ -1,0 +1,682 @@
+//! The way of one run to its model: routes, the real key outside, and what it costs.
+//!
+//! A route is the first part of the path: `/anthropic`, `/openai`, `/gemini`. Invariants: a request
+//! goes out only with the token of this run and this route, to a path that generates; the real key
+//! is put in out here and is in no answer, error or log; the budget is looked at before each call; a
+//! call is counted however it ends. Where a provider says "not now", another account is tried, then a
+//! short wait, and else the run is told to park, instead of an agent that knocks. Deliberately absent:
+//! caching, and looking into prompts.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use http_body_util::{BodyExt as _, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::http::header::{self, HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::http::{Method, Request, Response, StatusCode};
+use jiff::Timestamp;
+use nightshift_domain::traffic::ModelUse;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::account::{Endpoint, Lease};
+use super::answer::{Body, full, passed_on, whole};
+use super::forward::{Counts, explain, target};
+use super::price::{self, Price};
+use super::reset;
+use super::room::Tell;
+use super::rule::{self, Refusal, Rule};
+use super::usage::{Dialect, Meter, Used};
+use super::wire::{Budget, Event, Traffic};
+
+/// How callers present credentials; replaced by the real one.
+const CREDENTIALS: &[&str] = &["authorization", "x-api-key", "x-goog-api-key", "api-key"];
+/// The same, in a query.
+const CREDENTIAL_PARAMETERS: &[&str] = &["key", "api_key", "api-key", "access_token", "token"];
+/// The largest request.
+const REQUEST: usize = 64 << 20;
+/// An error answer is looked through for keys up to this size and cut after it.
+const ERROR_BODY: usize = 256 << 10;
+/// How long a call may wait here for its provider.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often a call is tried at most.
+const TRIES: u32 = 8;
+/// Anthropic's own status for "overloaded".
+const OVERLOADED: u16 = 529;
+
+/// Tells the time.
+pub(super) type Clock = fn() -> Timestamp;
+
+/// One run's models.
+pub(super) struct Models {
+    pub(super) run: String,
+    pub(super) client: reqwest::Client,
+    pub(super) routes: Vec<Route>,
+    pub(super) rules: Vec<Rule>,
+    pub(super) budget: Budget,
+    /// What the run's calls may cost together, in millionths of a dollar.
+    pub(super) most: Option<u64>,
+    pub(super) prices: Arc<Vec<Price>>,
+    pub(super) counts: Counts,
+    pub(super) ledger: Mutex<BTreeMap<(Dialect, String), ModelUse>>,
+    pub(super) tell: Tell,
+    pub(super) now: Clock,
+    pub(super) warned: AtomicBool,
+}
+
+/// One route.
+pub(super) struct Route {
+    pub(super) dialect: Dialect,
+    pub(super) token: String,
+    pub(super) endpoint: Arc<Endpoint>,
+}
+
+/// An answer of our own.
+struct No {
+    dialect: Dialect,
+    status: StatusCode,
+    kind: &'static str,
+    why: String,
+}
+
+/// What of a request decides how it is treated.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Asked {
+    model: String,
+    stream: bool,
+    stream_options: Option<Value>,
+}
+
+/// Answers one request from inside.
+pub(super) async fn answer(
+    models: Arc<Models>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    Ok(match models.handle(request).await {
+        Ok(response) => response,
+        Err(no) => {
+            tracing::info!(run = models.run, status = %no.status, why = no.why, "refused a model call");
+            no.answer()
+        }
+    })
+}
+
+impl Models {
+    /// What was used so far.
+    pub(super) fn report(&self) -> (Traffic, Vec<ModelUse>) {
+        let used = self.ledger().values().cloned().collect();
+        (self.counts.traffic(), used)
+    }
+
+    async fn handle(self: &Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, No> {
+        let (at, path) = self.admit(&request)?;
+        let route = &self.routes[at];
+        let dialect = route.dialect;
+        self.within_budgets(dialect)?;
+        let (parts, body) = request.into_parts();
+        let body = match Limited::new(body, REQUEST).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) => {
+                let why = format!("the request cannot be read: {error}");
+                return Err(No::new(
+                    dialect,
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "invalid_request_error",
+                    why,
+                ));
+            }
+        };
+        self.counts.sent(body.len());
+        let asked: Asked = serde_json::from_slice(&body).unwrap_or_default();
+        let body = with_usage(&path, &asked, body);
+        let metered = parts.method == Method::POST && !path.contains("count");
+        let mut waited = Duration::ZERO;
+        for _ in 0..TRIES {
+            let lease = match route.endpoint.take(Instant::now()) {
+                Ok(lease) => lease,
+                Err(until) => {
+                    let wait = until.saturating_duration_since(Instant::now());
+                    if waited + wait > PATIENCE {
+                        return Err(self.limited(dialect, wait, "every account is at its limit"));
+                    }
+                    waited += wait;
+                    sleep(wait).await;
+                    continue;
+                }
+            };
+            let response = match self.send(route, &parts, &path, body.clone(), &lease).await {
+                Ok(response) => response,
+                Err(why) => {
+                    self.counts.fail();
+                    tracing::warn!(run = self.run, why, "a model call got no answer");
+                    return Err(No::new(
+                        dialect,
+                        StatusCode::BAD_GATEWAY,
+                        "unavailable",
+                        why,
+                    ));
+                }
+            };
+            let status = response.status();
+            if !status.is_client_error() && !status.is_server_error() {
+                return Ok(self.stream(route, response, lease, metered, asked.model));
+            }
+            let (headers, said) = self.error(route, response).await;
+            let wait = match status.as_u16() {
+                429 if said.contains("insufficient_quota") => None,
+                429 | 503 | OVERLOADED => reset::wait(&headers, said.as_bytes(), (self.now)()),
+                _ => None,
+            };
+            let Some(wait) = wait else {
+                return Ok(whole(status, headers, full(said)));
+            };
+            if status == StatusCode::TOO_MANY_REQUESTS {
+                lease.limit(Instant::now() + wait);
+            } else if waited + wait <= PATIENCE {
+                // The provider is overloaded: another account would not help.
+                drop(lease);
+                waited += wait;
+                sleep(wait).await;
+            } else {
+                return Err(self.limited(dialect, wait, "the provider is overloaded"));
+            }
+        }
+        let why = "the provider answered none of several tries".to_owned();
+        Err(No::new(
+            dialect,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded_error",
+            why,
+        ))
+    }
+
+    /// The route and the provider's path, if the request may go out at all.
+    fn admit(&self, request: &Request<Incoming>) -> Result<(usize, String), No> {
+        let uri = request.uri();
+        let first = uri.path().split('/').nth(1).unwrap_or_default();
+        let at = self
+            .routes
+            .iter()
+            .position(|route| route.dialect.as_str() == first);
+        let dialect = at.map_or(Dialect::OpenAi, |at| self.routes[at].dialect);
+        let host = request
+            .headers()
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok());
+        let path = rule::check(&self.rules, request.method(), uri, host).map_err(|refusal| {
+            self.counts.refuse();
+            let status = match refusal {
+                Refusal::Target => StatusCode::BAD_REQUEST,
+                Refusal::Host => StatusCode::MISDIRECTED_REQUEST,
+                Refusal::Rule => StatusCode::FORBIDDEN,
+            };
+            self.warn(
+                &format!("{} {}", request.method(), uri.path()),
+                &refusal.to_string(),
+            );
+            No::new(dialect, status, "permission_error", refusal.to_string())
+        })?;
+        let at = at.filter(|at| presents(request, &self.routes[*at].token));
+        let Some(at) = at else {
+            self.counts.refuse();
+            let why = "the credential is not the one of this run and route";
+            self.warn(uri.path(), why);
+            return Err(No::new(
+                dialect,
+                StatusCode::UNAUTHORIZED,
+                "authentication_error",
+                why.to_owned(),
+            ));
+        };
+        let path = path.strip_prefix('/').and_then(|path| path.split_once('/'));
+        let path = path.map(|(_, rest)| format!("/{rest}"));
+        Ok((at, path.unwrap_or_else(|| "/".to_owned())))
+    }
+
+    /// Tells the first refusal of a run, for its record.
+    fn warn(&self, what: &str, why: &str) {
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            let what = format!(
+                "a request to the model was refused ({why}): {}",
+                what.chars().take(200).collect::<String>()
+            );
+            (self.tell)(Event::Refused { what });
+        }
+    }
+
+    fn within_budgets(&self, dialect: Dialect) -> Result<(), No> {
+        if let Some(what) = self.counts.admit(self.budget) {
+            self.counts.refuse();
+            if self.counts.first_told() {
+                let what = what.to_owned();
+                (self.tell)(Event::Spent { what });
+            }
+            return Err(No::new(
+                dialect,
+                StatusCode::TOO_MANY_REQUESTS,
+                "budget_exhausted",
+                what.to_owned(),
+            ));
+        }
+        let spent: u64 = self.ledger().values().map(|used| used.cost_micro_usd).sum();
+        match self.most {
+            Some(most) if spent >= most => {
+                self.counts.refuse();
+                (self.tell)(Event::Budget { spent, most });
+                let why =
+                    "the run's budget is used up: nightshift lets no more calls through".to_owned();
+                Err(No::new(
+                    dialect,
+                    StatusCode::FORBIDDEN,
+                    "budget_exhausted",
+                    why,
+                ))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn limited(&self, dialect: Dialect, wait: Duration, why: &str) -> No {
+        (self.tell)(Event::Limited {
+            wait_s: wait.as_secs().saturating_add(1),
+            why: why.to_owned(),
+        });
+        let why = format!("{why}; the run is parked until the provider's reset");
+        No::new(
+            dialect,
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate_limit_error",
+            why,
+        )
+    }
+
+    async fn send(
+        &self,
+        route: &Route,
+        parts: &Parts,
+        path: &str,
+        body: Bytes,
+        lease: &Lease,
+    ) -> Result<reqwest::Response, String> {
+        let mut url = target(&route.endpoint.base, path, parts.uri.query())?;
+        let kept: Vec<(String, String)> = url
+            .query_pairs()
+            .filter(|(name, _)| {
+                !CREDENTIAL_PARAMETERS.contains(&name.to_ascii_lowercase().as_str())
+            })
+            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+            .collect();
+        url.set_query(None);
+        if !kept.is_empty() {
+            url.query_pairs_mut().extend_pairs(kept);
+        }
+        let mut headers = passed_on(&parts.headers);
+        // What is packed could not be read for what it says of usage.
+        for name in CREDENTIALS
+            .iter()
+            .chain(&["accept-encoding", "content-length"])
+        {
+            headers.remove(*name);
+        }
+        if let Some(credential) = &lease.credential {
+            credential.put(&mut headers);
+        }
+        let mut out = self
+            .client
+            .request(parts.method.clone(), url)
+            .headers(headers);
+        if parts.method != Method::GET {
+            out = out.body(body);
+        }
+        out.send()
+            .await
+            .map_err(|error| route.endpoint.clean(explain(error)))
+    }
+
+    /// A good answer, passed on as it comes and counted when it ends, however it ends.
+    fn stream(
+        self: &Arc<Self>,
+        route: &Route,
+        response: reqwest::Response,
+        lease: Lease,
+        metered: bool,
+        asked: String,
+    ) -> Response<Body> {
+        let status = response.status();
+        let headers = self.headers(route, response.headers());
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let events = text("content-type").is_some_and(|kind| kind.starts_with("text/event-stream"));
+        let id = text("request-id")
+            .or_else(|| text("x-request-id"))
+            .unwrap_or_default();
+        let mut call = Call {
+            models: Arc::clone(self),
+            dialect: route.dialect,
+            id: id.to_owned(),
+            asked,
+            meter: metered.then(|| Meter::new(route.dialect, events)),
+            _lease: lease,
+        };
+        let endpoint = Arc::clone(&route.endpoint);
+        let budget = self.budget.bytes_received;
+        let stream = response.bytes_stream().map(move |chunk| {
+            let chunk =
+                chunk.map_err(|error| std::io::Error::other(endpoint.clean(explain(error))))?;
+            if call.models.counts.received(chunk.len()) > budget {
+                return Err(std::io::Error::other(
+                    "the run's budget of received bytes is used up",
+                ));
+            }
+            if let Some(meter) = &mut call.meter {
+                meter.see(&chunk);
+            }
+            Ok(Frame::data(chunk))
+        });
+        whole(status, headers, StreamBody::new(stream).boxed_unsync())
+    }
+
+    /// An error answer without any key, which some endpoints repeat in it.
+    async fn error(&self, route: &Route, response: reqwest::Response) -> (HeaderMap, String) {
+        let mut headers = self.headers(route, response.headers());
+        headers.remove(header::CONTENT_LENGTH);
+        let mut stream = response.bytes_stream();
+        let mut bytes = Vec::new();
+        while let Some(Ok(chunk)) = stream.next().await {
+            self.counts.received(chunk.len());
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > ERROR_BODY {
+                break;
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        (headers, route.endpoint.clean(text))
+    }
+
+    fn headers(&self, route: &Route, headers: &HeaderMap) -> HeaderMap {
+        passed_on(headers)
+            .into_iter()
+            .filter_map(|(name, value)| Some((name?, value)))
+            .filter(|(_, value)| {
+                let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+                route.endpoint.clean(text.clone()) == text
+            })
+            .collect()
+    }
+
+    fn note(&self, dialect: Dialect, id: &str, used: &Used) {
+        let cost = price::cost(&self.prices, used);
+        tracing::info!(
+            run = self.run,
+            request = id,
+            route = dialect.as_str(),
+            model = used.model,
+            input = used.input,
+            cache_write = used.written,
+            cached = used.cached,
+            output = used.output,
+            measured = used.measured,
+            cost_micro_usd = cost,
+            "a model call"
+        );
+        let mut ledger = self.ledger();
+        let entry = ledger.entry((dialect, used.model.clone())).or_default();
+        dialect.as_str().clone_into(&mut entry.route);
+        entry.model.clone_from(&used.model);
+        entry.requests += 1;
+        entry.unmeasured += u64::from(!used.measured);
+        entry.unpriced += u64::from(cost.is_none() || !used.measured);
+        entry.input_tokens += used.input + used.written;
+        entry.cached_input_tokens += used.cached;
+        entry.output_tokens += used.output;
+        entry.cost_micro_usd = entry.cost_micro_usd.saturating_add(cost.unwrap_or(0));
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, BTreeMap<(Dialect, String), ModelUse>> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that is answered; counted when this is dropped.
+struct Call {
+    models: Arc<Models>,
+    dialect: Dialect,
+    id: String,
+    asked: String,
+    meter: Option<Meter>,
+    _lease: Lease,
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let Some(meter) = self.meter.take() else {
+            return;
+        };
+        let mut used = meter.finish();
+        if used.model.is_empty() {
+            used.model = self.asked.chars().take(100).collect();
+        }
+        self.models.note(self.dialect, &self.id, &used);
+    }
+}
+
+impl No {
+    fn new(dialect: Dialect, status: StatusCode, kind: &'static str, why: String) -> Self {
+        Self {
+            dialect,
+            status,
+            kind,
+            why,
+        }
+    }
+
+    /// In the shape of the provider's own errors, which its programs can read.
+    fn answer(&self) -> Response<Body> {
+        let (kind, why, status) = (self.kind, &self.why, self.status);
+        let document = match self.dialect {
+            Dialect::Anthropic => json!({
+                "type": "error",
+                "error": { "type": kind, "message": why },
+            }),
+            Dialect::OpenAi => json!({
+                "error": { "message": why, "type": kind, "param": null, "code": kind },
+            }),
+            Dialect::Gemini => json!({
+                "error": { "code": status.as_u16(), "message": why, "status": kind.to_uppercase() },
+            }),
+        };
+        let mut response = whole(status, HeaderMap::new(), full(document.to_string()));
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        response
+    }
+}
+
+/// What may be asked of a provider: what generates text, and what it costs nothing to know.
+pub(super) fn rules(dialect: Dialect) -> Vec<Rule> {
+    let root = dialect.as_str();
+    let mut rules = Vec::new();
+    let mut add =
+        |method: Method, path: &str| rules.push(Rule::new(method, format!("/{root}{path}")));
+    match dialect {
+        Dialect::Anthropic => {
+            for call in ["messages", "messages/count_tokens"] {
+                add(Method::POST, &format!("/v1/{call}"));
+            }
+        }
+        Dialect::OpenAi => {
+            let calls = [
+                "responses",
+                "responses/compact",
+                "chat/completions",
+                "completions",
+                "embeddings",
+            ];
+            for call in calls {
+                add(Method::POST, &format!("/{call}"));
+                add(Method::POST, &format!("/v1/{call}"));
+                // Azure's older interface, which names a deployment.
+                add(Method::POST, &format!("/openai/deployments/*/{call}"));
+            }
+            add(Method::GET, "/models");
+            add(Method::GET, "/models/*");
+        }
+        Dialect::Gemini => {
+            for version in ["v1", "v1beta"] {
+                for call in [
+                    "generateContent",
+                    "streamGenerateContent",
+                    "countTokens",
+                    "embedContent",
+                ] {
+                    add(Method::POST, &format!("/{version}/models/*:{call}"));
+                }
+            }
+            add(Method::GET, "/v1beta/models");
+            add(Method::GET, "/v1beta/models/*");
+        }
+    }
+    if dialect != Dialect::Gemini {
+        add(Method::GET, "/v1/models");
+        add(Method::GET, "/v1/models/*");
+    }
+    rules
+}
+
+/// Whether one of the credentials that the request presents is the token.
+fn presents(request: &Request<Incoming>, token: &str) -> bool {
+    let in_headers = CREDENTIALS
+        .iter()
+        .flat_map(|name| request.headers().get_all(*name));
+    let in_headers = in_headers.filter_map(|value| {
+        let text = value.to_str().ok()?;
+        let bearer = text
+            .get(..7)
+            .is_some_and(|start| start.eq_ignore_ascii_case("bearer "));
+        Some(if bearer { &text[7..] } else { text })
+    });
+    let query = request.uri().query().unwrap_or_default();
+    let in_query = query.split('&').filter_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        CREDENTIAL_PARAMETERS.contains(&name).then_some(value)
+    });
+    in_headers.chain(in_query).any(|given| same(given, token))
+}
+
+/// Compares in a time that depends on the lengths alone.
+fn same(given: &str, token: &str) -> bool {
+    let pairs = given.bytes().zip(token.bytes());
+    given.len() == token.len() && pairs.fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
+}
+
+/// Asks for what a stream of Chat Completions says of its usage only when asked.
+fn with_usage(path: &str, asked: &Asked, body: Bytes) -> Bytes {
+    let tells = asked
+        .stream_options
+        .as_ref()
+        .is_some_and(|options| options["include_usage"] == json!(true));
+    if !asked.stream || tells || !path.ends_with("/chat/completions") {
+        return body;
+    }
+    let Ok(Value::Object(mut request)) = serde_json::from_slice(&body) else {
+        return body;
+    };
+    let mut options = match request.remove("stream_options") {
+        Some(Value::Object(options)) => options,
+        Some(_) | None => serde_json::Map::new(),
+    };
+    options.insert("include_usage".to_owned(), json!(true));
+    request.insert("stream_options".to_owned(), Value::Object(options));
+    Bytes::from(Value::Object(request).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_generates_and_stores_nothing() {
+        let allows = |dialect, method: Method, path: &str| {
+            let uri = path.parse().expect("a path");
+            rule::check(&rules(dialect), &method, &uri, Some("127.0.0.1:7071")).is_ok()
+        };
+        use Dialect::{Anthropic, Gemini, OpenAi};
+        for (dialect, path) in [
+            (Anthropic, "/anthropic/v1/messages?beta=true"),
+            (OpenAi, "/openai/v1/responses"),
+            (OpenAi, "/openai/chat/completions"),
+            (
+                OpenAi,
+                "/openai/openai/deployments/gpt/chat/completions?api-version=1",
+            ),
+            (
+                Gemini,
+                "/gemini/v1beta/models/g:streamGenerateContent?alt=sse",
+            ),
+        ] {
+            assert!(allows(dialect, Method::POST, path), "{path}");
+        }
+        for (dialect, method, path) in [
+            (Anthropic, Method::POST, "/anthropic/v1/files"),
+            (Anthropic, Method::POST, "/v1/messages"),
+            (Anthropic, Method::POST, "/openai/v1/messages"),
+            (Anthropic, Method::GET, "/anthropic/v1/organizations/keys"),
+            (OpenAi, Method::POST, "/openai/v1/files"),
+            (OpenAi, Method::GET, "/openai/v1/responses/r1"),
+            (OpenAi, Method::DELETE, "/openai/v1/models/x"),
+            (OpenAi, Method::POST, "/openai/v1/../v1/files"),
+            (Gemini, Method::POST, "/gemini/upload/v1beta/files"),
+            (
+                Gemini,
+                Method::POST,
+                "/gemini/v1beta/models/a/b:generateContent",
+            ),
+        ] {
+            assert!(!allows(dialect, method, path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_stream_is_asked_for_its_usage() {
+        let made = |path: &str, body: &str| {
+            let bytes = Bytes::from(body.to_owned());
+            let asked = serde_json::from_slice(&bytes).unwrap_or_default();
+            let bytes = with_usage(path, &asked, bytes);
+            serde_json::from_slice::<Value>(&bytes).unwrap_or(Value::Null)
+        };
+        let chat = "/v1/chat/completions";
+        assert_eq!(
+            made(
+                chat,
+                r#"{"model":"m","stream":true,"stream_options":{"x":1}}"#
+            ),
+            json!({"model": "m", "stream": true, "stream_options": {"x": 1, "include_usage": true}})
+        );
+        assert_eq!(
+            made(
+                chat,
+                r#"{"stream":true,"stream_options":{"include_usage":false}}"#
+            )["stream_options"]["include_usage"],
+            json!(true)
+        );
+        for body in [r#"{"stream":false}"#, r#"{"model":"m"}"#] {
+            assert_eq!(made(chat, body).to_string(), body);
+        }
+        let other = r#"{"stream":true}"#;
+        assert_eq!(made("/v1/responses", other).to_string(), other);
+    }
+
+    #[test]
+    fn tokens_are_compared_whole() {
+        assert!(same("abc", "abc"));
+        assert!(
+            !same("abd", "abc") && !same("ab", "abc") && !same("abcd", "abc") && !same("", "abc")
+        );
+    }
+}
