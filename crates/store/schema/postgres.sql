@@ -386,6 +386,7 @@
     log_closed bigint NOT NULL
     started_at bigint NOT NULL
     ended_at bigint
+    traffic text
     CHECK ((length(attempt) = 40))
     CHECK (((phase = 'running'::text) = (ended_at IS NULL)))
     CHECK (((session IS NULL) = (session_agent IS NULL)))

@@ -323,7 +323,7 @@ CREATE TABLE runs (
     log_bytes INTEGER NOT NULL CHECK (log_bytes >= 0),
     log_closed INTEGER NOT NULL CHECK (log_closed IN (0, 1)),
     started_at INTEGER NOT NULL,
-    ended_at INTEGER, kind TEXT NOT NULL DEFAULT 'author' CHECK (kind IN ('author', 'verify', 'trial', 'tryout')),
+    ended_at INTEGER, kind TEXT NOT NULL DEFAULT 'author' CHECK (kind IN ('author', 'verify', 'trial', 'tryout')), traffic TEXT,
     UNIQUE (job_id, epoch),
     CHECK ((phase = 'running') = (ended_at IS NULL)),
     CHECK ((session IS NULL) = (session_agent IS NULL)),

@@ -81,6 +81,7 @@ pub const SECTIONS: &[Section] = &[
             Field::new("cache", Kind::Lines, ""),
         ],
     ),
+    Section::one("network", &[Field::new("allow", Kind::Lines, "")]),
     Section::many(
         "check",
         &[
