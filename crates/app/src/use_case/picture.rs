@@ -202,7 +202,7 @@ mod tests {
             ),
             (
                 "a.gif",
-                b"GIF89a\x05\0\x04\0",
+                b"GIF89a\x05\0\x04\0\xf0\0\0",
                 Some(Kind::Gif),
                 Some((5, 4)),
             ),

@@ -361,8 +361,16 @@ impl House {
                 let bytes = fs::read(entry.path().join(part)).unwrap_or_default();
                 String::from_utf8_lossy(&bytes).replace('\0', " ")
             };
+            // A living runner's broker is no run's; one that lost its runner is left over.
+            let parent = says("status").lines().find_map(|line| {
+                let number = line.strip_prefix("PPid:")?.trim().parse().ok()?;
+                Some(Pid::from_raw(number))
+            });
+            let broker = says("cmdline").ends_with(" broker ")
+                && parent.is_some_and(|parent| own.contains(&parent));
             let parts = ["cmdline", "environ", "mountinfo"];
             if !own.contains(&Pid::from_raw(number))
+                && !broker
                 && parts.iter().any(|part| says(part).contains(folder))
             {
                 found.push(format!("process {number}: {}", says("cmdline")));

@@ -40,7 +40,7 @@ pub(crate) async fn the_first_of_what_waits_are_listed(w: World) {
     };
     let score = |one: &Standing| {
         let waited = now.duration_since(one.since).min(ageing.ages_for);
-        one.weight * ageing.point.as_secs() as i64 + waited.as_secs()
+        one.weight * ageing.point.as_secs() + waited.as_secs()
     };
     let other = ProjectId(w.id());
     let (of_q, both, none) = ([q.id], [q.id, p.id, q.id, other], [other]);

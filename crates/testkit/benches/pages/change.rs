@@ -2,6 +2,11 @@
 //!
 //! cgit runs as a process without a web server before it, which is less than it costs in use.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark starts what it compares with"
+)]
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -74,10 +79,6 @@ pub(crate) async fn rows(world: &World) -> Vec<String> {
 }
 
 /// Milliseconds of a command, which must print so many bytes at least.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a benchmark starts what it compares with"
-)]
 fn time(command: &mut Command, least: usize) -> f64 {
     let begin = Instant::now();
     let output = command

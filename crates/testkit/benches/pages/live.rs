@@ -114,10 +114,6 @@ impl Crowd {
 }
 
 /// One viewer: tells of its first bytes, and then of each marker once.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a benchmark starts its own tasks"
-)]
 fn view(
     address: SocketAddr,
     request: String,
@@ -157,10 +153,6 @@ fn view(
 }
 
 /// The least that sends to everybody.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a benchmark starts what it compares with"
-)]
 async fn minimal() -> (broadcast::Sender<Arc<str>>, SocketAddr) {
     let (send, _) = broadcast::channel::<Arc<str>>(16);
     let source = send.clone();

@@ -1,4 +1,6 @@
-//! The desk.
+//! The desk: what waits for a person, ranked, and what they put off.
+//!
+//! The same list as the page has. Deliberately absent: the order (that is `domain`).
 
 use nightshift_api::Nothing;
 use nightshift_api::desk::Desk;

@@ -1,4 +1,4 @@
-//! The desk.
+//! The desk, its cards, and why each stands where it stands.
 
 use nightshift_api::desk::{BrokenProject, Card, Desk, FileSize, Reason, Size, Wanted};
 use nightshift_app::use_case::desk as app;

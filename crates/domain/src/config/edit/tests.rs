@@ -221,7 +221,7 @@ fn a_path_says_what_it_cannot_mean() {
 }
 
 /// A good value of a key, from luck.
-fn value(kind: Kind) -> BoxedStrategy<Option<Value>> {
+fn value(section: &str, kind: Kind) -> BoxedStrategy<Option<Value>> {
     let text = |text: &'static str| text.prop_map(|text| Some(Value::Text(text))).boxed();
     match kind {
         Kind::Line => text("[a-z][a-z0-9]{0,8}"),
@@ -239,6 +239,11 @@ fn value(kind: Kind) -> BoxedStrategy<Option<Value>> {
         Kind::Choice(words) => proptest::sample::select(words)
             .prop_map(|word| Some(Value::Text(word.to_owned())))
             .boxed(),
+        Kind::Lines if section == "network" => {
+            proptest::collection::vec("[a-z]{1,6}\\.example\\.(com|org)", 0..4)
+                .prop_map(|list| Some(Value::List(list)))
+                .boxed()
+        }
         Kind::Lines => proptest::collection::vec("[a-z#/*. ]{1,12}", 0..4)
             .prop_map(|list| Some(Value::List(list)))
             .boxed(),
@@ -259,7 +264,7 @@ fn asked() -> impl Strategy<Value = Vec<(String, Option<Value>)>> {
             };
             for path in paths {
                 let may_go = !field.needed;
-                let value = (value(field.kind), any::<bool>())
+                let value = (value(section.name, field.kind), any::<bool>())
                     .prop_map(move |(value, goes)| value.filter(|_| !(goes && may_go)));
                 one.push((Just(path), value).boxed());
             }
