@@ -88,6 +88,12 @@ impl Counts {
         }
     }
 
+    /// How many bytes of requests are left.
+    pub(super) fn left_to_send(&self, budget: Budget) -> u64 {
+        let sent = self.sent.load(Ordering::Relaxed);
+        budget.bytes_sent.saturating_sub(sent)
+    }
+
     /// Counts a request that is refused here.
     pub(super) fn refuse(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);

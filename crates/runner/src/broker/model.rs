@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use http_body_util::{BodyExt as _, Limited, StreamBody};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::http::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
@@ -121,8 +121,15 @@ impl Models {
         let dialect = route.dialect;
         self.within_budgets(dialect)?;
         let (parts, body) = request.into_parts();
-        let body = match Limited::new(body, REQUEST).collect().await {
+        let left = self.counts.left_to_send(self.budget);
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(REQUEST);
+        let body = match Limited::new(body, most).collect().await {
             Ok(body) => body.to_bytes(),
+            Err(error) if most < REQUEST && error.is::<LengthLimitError>() => {
+                // As much as was taken, and the one byte that is too many.
+                self.counts.sent(most.saturating_add(1));
+                return Err(self.used_up(dialect, "this run has sent all the bytes it may send"));
+            }
             Err(error) => {
                 let why = format!("the request cannot be read: {error}");
                 return Err(No::new(
@@ -253,17 +260,7 @@ impl Models {
 
     fn within_budgets(&self, dialect: Dialect) -> Result<(), No> {
         if let Some(what) = self.counts.admit(self.budget) {
-            self.counts.refuse();
-            if self.counts.first_told() {
-                let what = what.to_owned();
-                (self.tell)(Event::Spent { what });
-            }
-            return Err(No::new(
-                dialect,
-                StatusCode::TOO_MANY_REQUESTS,
-                "budget_exhausted",
-                what.to_owned(),
-            ));
+            return Err(self.used_up(dialect, what));
         }
         let spent: u64 = self.ledger().values().map(|used| used.cost_micro_usd).sum();
         match self.most {
@@ -281,6 +278,21 @@ impl Models {
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Refuses because of a budget of requests or bytes, and tells it once.
+    fn used_up(&self, dialect: Dialect, what: &str) -> No {
+        self.counts.refuse();
+        if self.counts.first_told() {
+            let what = what.to_owned();
+            (self.tell)(Event::Spent { what });
+        }
+        No::new(
+            dialect,
+            StatusCode::TOO_MANY_REQUESTS,
+            "budget_exhausted",
+            what.to_owned(),
+        )
     }
 
     fn limited(&self, dialect: Dialect, wait: Duration, why: &str) -> No {
