@@ -17,6 +17,7 @@ pub mod run;
 pub mod runner;
 pub mod server;
 pub mod settings;
+pub mod view;
 
 pub use operation::{Method, Needs, Operation};
 pub use problem::{FieldProblem, Problem};

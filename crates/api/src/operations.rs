@@ -18,6 +18,7 @@ use crate::runner::{
 };
 use crate::server::Server;
 use crate::settings::{EditSettings, SavedSettings, Settings};
+use crate::view::{SaveView, View, ViewPath};
 use crate::{Method, Needs, Nothing, Page, PageQuery};
 
 crate::operations! {
@@ -113,6 +114,12 @@ crate::operations! {
     DeskPark = "desk.park" Post "/api/v1/desk/park" Person (Nothing, Nothing, Park) -> Nothing;
     /// Brings a parked card back, or all of them.
     DeskUnpark = "desk.unpark" Post "/api/v1/desk/unpark" Person (Nothing, Nothing, Unpark) -> Nothing;
+    /// Lists one's saved views of the board.
+    ViewList = "view.list" Get "/api/v1/views" Person (Nothing, Nothing, Nothing) -> Page<View>;
+    /// Saves a view of the board under a name, or changes the one that has it.
+    ViewSave = "view.save" Put "/api/v1/views/{view}" Person (ViewPath, Nothing, SaveView) -> View;
+    /// Removes a saved view.
+    ViewRemove = "view.remove" Delete "/api/v1/views/{view}" Person (ViewPath, Nothing, Nothing) -> Nothing;
     /// Lists what waits for one, newest first.
     NotificationList = "notification.list" Get "/api/v1/notifications" Person (Nothing, NotificationQuery, Nothing) -> Page<Notification>;
     /// Marks a notification read.

@@ -75,6 +75,9 @@ pub struct Token {
     /// When it was made.
     #[schemars(with = "String")]
     pub created_at: Timestamp,
+    /// When it last opened something, to the hour.
+    #[schemars(with = "Option<String>")]
+    pub used_at: Option<Timestamp>,
     /// When it stops working.
     #[schemars(with = "Option<String>")]
     pub expires_at: Option<Timestamp>,

@@ -148,13 +148,17 @@ pub struct Limits {
 }
 
 /// A runner says that a run is alive.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Heartbeat {
     /// The fence.
     pub epoch: i64,
     /// Words of people that the agent was given since.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub handed: Vec<Uuid>,
+    /// What an author's calls to models used so far, as its broker measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub usage: Option<Usage>,
 }
 
 /// Words of a person, to be given to the agent at the next possible moment.

@@ -254,6 +254,7 @@ impl App {
                 Who::Run { run: id, project }
             }
         };
+        self.0.used.note(&found, now);
         Ok(Caller { who, once: None })
     }
 

@@ -8,6 +8,7 @@
 mod acceptance;
 mod auth;
 mod change;
+mod collided;
 mod error;
 mod findings;
 mod keyed;
@@ -21,6 +22,7 @@ mod secret;
 mod settings;
 mod signal;
 mod standing;
+mod used;
 
 pub mod reconcile;
 pub mod use_case;
@@ -40,7 +42,7 @@ pub mod record {
     pub use nightshift_store::{
         Decision, Event, Head, Identity, Issue, IssueFilter, LineComment, Message, MessageKind,
         Notification, Project, Pull, QueueEntry, Review, Run, RunState, Runner, Steer, Token, User,
-        Verdict,
+        Verdict, View,
     };
 }
 
@@ -70,6 +72,8 @@ struct Inner {
     syncing: keyed::Locks<nightshift_domain::id::ProjectId>,
     hashing: tokio::sync::Semaphore,
     limits: Limits,
+    used: used::Used,
+    collided: collided::Collided,
     branches: std::sync::Mutex<reconcile::Seen>,
     repeating: keyed::Locks<[u8; 32]>,
     /// When the reconcilers last looked at everything, in seconds since 1970; 0 for never.
@@ -101,6 +105,8 @@ impl App {
         Ok(Self(Arc::new(Inner {
             db,
             limits,
+            used: used::Used::default(),
+            collided: collided::Collided::default(),
             settings,
             clock,
             ids,

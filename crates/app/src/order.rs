@@ -242,6 +242,7 @@ impl App {
             expires_at: Some(now + Duration::from_secs(wall_s + 600)),
             revoked_at: None,
             created_at: now,
+            used_at: None,
         };
         token::token_insert(&mut tx, &new, &secret.hash()).await?;
         if made.kind == Kind::Author {

@@ -143,8 +143,17 @@ pub(crate) async fn listen(address: SocketAddr, behind_tls: bool) -> Done<TcpLis
 /// Answers until `stop` is cancelled, then lets open requests end.
 pub(crate) async fn serve(opened: Opened, listener: TcpListener, stop: CancellationToken) -> Done {
     let Opened { app, targets } = opened;
-    // The first page with colours need not wait for the grammars.
-    let warming = tokio::task::spawn_blocking(nightshift_web::warm_colours);
+    // A thread of its own, which ends with the process: no page waits for grammars, and what a page
+    // had no time to colour is coloured here.
+    let colouring = std::thread::Builder::new()
+        .name("colours".to_owned())
+        .spawn(|| {
+            nightshift_web::warm_colours();
+            nightshift_web::colour_later();
+        });
+    if let Err(error) = colouring {
+        tracing::warn!(%error, "no thread for colours: large changes stay plain in part");
+    }
     let driving = tokio::spawn(driver::run(app.clone(), stop.clone().cancelled_owned()));
     let delivering = tokio::spawn(driver::deliver(
         app.clone(),
@@ -173,7 +182,6 @@ pub(crate) async fn serve(opened: Opened, listener: TcpListener, stop: Cancellat
     // A delivery that is under way is repeated with the same id at the next start.
     delivering.abort();
     measuring.abort();
-    warming.await.ok();
     served.map_err(|error| Failure::failed(format!("the server broke off: {error}")))
 }
 

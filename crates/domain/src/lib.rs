@@ -29,4 +29,5 @@ pub mod traffic;
 pub mod transcript;
 pub mod trust;
 pub mod tryout;
+pub mod view;
 pub mod waiting;

@@ -12,6 +12,9 @@ use crate::path::GitPath;
 use crate::refs::{odd, parse_id};
 use crate::repository::Repository;
 
+/// What git says of two commits that share no history.
+const UNRELATED: &str = "unrelated histories";
+
 /// How a trial merge ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Merge {
@@ -60,6 +63,53 @@ impl Repository {
         Ok(merge)
     }
 
+    /// The paths at which each of these commits collides with `ours`, sorted; none where it merges
+    /// cleanly or shares no history. One process for all of them.
+    pub async fn collisions(
+        &self,
+        ours: &ObjectId,
+        others: &[ObjectId],
+    ) -> Result<Vec<Vec<GitPath>>, GitError> {
+        if others.is_empty() {
+            return Ok(Vec::new());
+        }
+        let pairs: String = others
+            .iter()
+            .map(|other| format!("{ours} {other}\n"))
+            .collect();
+        let said = self
+            .call("merge-tree")
+            .args(["--write-tree", "--stdin", "--name-only", "--no-messages"])
+            .input(pairs)
+            .run()
+            .await;
+        match said {
+            Ok(said) => parse_collisions(&said.stdout, others.len())
+                .ok_or_else(|| odd("merge-tree --stdin", &said.stdout)),
+            // One such pair ends them all.
+            Err(GitError::Failed { message, .. }) if message.contains(UNRELATED) => {
+                self.collisions_one_by_one(ours, others).await
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn collisions_one_by_one(
+        &self,
+        ours: &ObjectId,
+        others: &[ObjectId],
+    ) -> Result<Vec<Vec<GitPath>>, GitError> {
+        let mut all = Vec::with_capacity(others.len());
+        for other in others {
+            all.push(match self.merge_by_history(ours, other).await {
+                Ok(Merge::Conflicted { paths, .. }) => paths,
+                Ok(Merge::Merged { .. }) | Err(GitError::Unrelated { .. }) => Vec::new(),
+                Err(error) => return Err(error),
+            });
+        }
+        Ok(all)
+    }
+
     /// A commit with the tree of `of`, always the same for the same.
     async fn carry(&self, of: &ObjectId, parent: Option<&ObjectId>) -> Result<ObjectId, GitError> {
         let mut call = self
@@ -89,7 +139,7 @@ impl Repository {
             .run()
             .await
             .map_err(|error| match error {
-                GitError::Failed { ref message, .. } if message.contains("unrelated histories") => {
+                GitError::Failed { ref message, .. } if message.contains(UNRELATED) => {
                     GitError::Unrelated {
                         ours: ours.clone(),
                         theirs: theirs.clone(),
@@ -119,6 +169,32 @@ impl Repository {
             marked_tree: tree,
         })
     }
+}
+
+/// `<status> NUL <tree> NUL`, then `<path> NUL` for each conflict, then `NUL`; so often.
+fn parse_collisions(output: &[u8], count: usize) -> Option<Vec<Vec<GitPath>>> {
+    let mut fields = output.split(|b| *b == 0);
+    let mut all = Vec::with_capacity(count);
+    for _ in 0..count {
+        let is_clean = match fields.next()? {
+            b"0" => false,
+            b"1" => true,
+            _ => return None,
+        };
+        parse_id("merge-tree", fields.next()?).ok()?;
+        let mut paths: Vec<GitPath> = fields
+            .by_ref()
+            .take_while(|path| !path.is_empty())
+            .map(GitPath::from)
+            .collect();
+        paths.sort();
+        paths.dedup();
+        if paths.is_empty() != is_clean {
+            return None;
+        }
+        all.push(paths);
+    }
+    (fields.next() == Some(b"") && fields.next().is_none()).then_some(all)
 }
 
 /// `<count> NUL <path> NUL … <kind> NUL <message> NUL`, repeated; only the conflicts are kept.

@@ -10,7 +10,7 @@ use nightshift_domain::job::{self, Kind, Phase};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use crate::column::{Columns, id_set, not_earlier, word_list};
+use crate::column::{Columns, not_earlier, word_list};
 use crate::engine::Tx;
 use crate::error::Error;
 use crate::statement::{Value, sql, values};
@@ -48,13 +48,6 @@ macro_rules! columns {
     };
 }
 
-/// What is queued for later, to the letter as in the index `jobs_parked`.
-macro_rules! parked {
-    () => {
-        "phase = 'queued' AND not_before <> 0 AND not_before > $1 ORDER BY not_before, id LIMIT $2"
-    };
-}
-
 sql! { "job";
     INSERT = both(concat!("INSERT INTO jobs (", columns!(), ", not_before, lease_until, runner_id, run_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"));
     GET = both(concat!("SELECT ", columns!(), " FROM jobs WHERE id = $1"));
@@ -67,27 +60,14 @@ sql! { "job";
     CLAIM_NEXT = sqlite(concat!("SELECT ", columns!(), " FROM jobs WHERE phase = 'queued' AND not_before <= $1 AND kind IN (SELECT value FROM json_each($2)) AND (priority, created_at, id) > ($3, $4, $5) ORDER BY priority, created_at, id LIMIT 1")),
         postgres(concat!("SELECT ", columns!(), " FROM jobs WHERE phase = 'queued' AND not_before <= $1 AND kind IN (SELECT jsonb_array_elements_text(CAST($2 AS JSONB))) AND (priority, created_at, id) > ($3, $4, $5) ORDER BY priority, created_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"));
     // The same for what is urgent, in the few rows of its own index. $2 and $3 is the last job that
-    // could not be read. INDEXED BY: see below.
+    // could not be read. INDEXED BY: without that index SQLite refuses the statement, so that it
+    // cannot become slow unseen.
     CLAIM_URGENT = sqlite(concat!("SELECT ", columns!(), " FROM jobs INDEXED BY jobs_urgent WHERE phase = 'queued' AND kind = 'tryout' AND not_before <= $1 AND (created_at, id) > ($2, $3) ORDER BY created_at, id LIMIT 1")),
         postgres(concat!("SELECT ", columns!(), " FROM jobs WHERE phase = 'queued' AND kind = 'tryout' AND not_before <= $1 AND (created_at, id) > ($2, $3) ORDER BY created_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"));
     LIST_OF_ISSUE = both(concat!("SELECT ", columns!(), " FROM jobs WHERE issue_id = $1 ORDER BY created_at, id"));
     LIST_LIVE_OF_ISSUE = both(concat!("SELECT ", columns!(), " FROM jobs WHERE issue_id = $1 AND phase IN ('queued', 'leased') ORDER BY created_at, id"));
     LIST_EXPIRED = both("SELECT id FROM jobs WHERE phase = 'leased' AND lease_until <= $1 ORDER BY lease_until, id LIMIT $2");
     LIST_LIVE = both(concat!("SELECT ", columns!(), " FROM jobs WHERE phase IN ('queued', 'leased') ORDER BY priority, created_at, id LIMIT $1"));
-    // One range of the partial index per project; INDEXED BY: without that index SQLite refuses the
-    // statement, so that it cannot become slow unseen. $1 now, $2 limit, $3 projects.
-    LIST_PARKED = sqlite(concat!(
-            "SELECT ", columns!(), " FROM jobs WHERE id IN (SELECT pick.id FROM projects AS seen CROSS JOIN jobs AS pick WHERE pick.id IN (SELECT id FROM jobs INDEXED BY jobs_parked WHERE project_id = seen.id AND ",
-            parked!(), ")) ORDER BY not_before, id LIMIT $2")),
-        postgres(concat!(
-            "SELECT ", columns!(), " FROM (SELECT id AS project FROM projects) AS seen CROSS JOIN LATERAL (SELECT ", columns!(), ", not_before FROM jobs WHERE project_id = seen.project AND ",
-            parked!(), ") AS pick ORDER BY not_before, id LIMIT $2"));
-    LIST_PARKED_OF_PROJECTS = sqlite(concat!(
-            "SELECT ", columns!(), " FROM jobs WHERE id IN (SELECT pick.id FROM json_each($3) AS seen CROSS JOIN jobs AS pick WHERE pick.id IN (SELECT id FROM jobs INDEXED BY jobs_parked WHERE project_id = unhex(seen.value) AND ",
-            parked!(), ")) ORDER BY not_before, id LIMIT $2")),
-        postgres(concat!(
-            "SELECT ", columns!(), " FROM jsonb_array_elements_text(CAST($3 AS JSONB)) AS seen (project) CROSS JOIN LATERAL (SELECT ", columns!(), ", not_before FROM jobs WHERE project_id = CAST(seen.project AS UUID) AND ",
-            parked!(), ") AS pick ORDER BY not_before, id LIMIT $2"));
     COUNT_BY_PHASE = both("SELECT phase, COUNT(*) FROM jobs GROUP BY phase ORDER BY phase");
     COUNT_CAPPED = both("SELECT COUNT(*) FROM (SELECT 1 AS one FROM jobs WHERE phase = $1 LIMIT $2) AS capped");
     EXISTS = both("SELECT version FROM jobs WHERE id = $1");
@@ -285,23 +265,5 @@ pub async fn job_count_capped(tx: &mut Tx, phase: &str, most: i64) -> Result<i64
 /// The queued and leased jobs in the order of claiming; rows that cannot be read are left out.
 pub async fn job_list_live(tx: &mut Tx, limit: i64) -> Result<Vec<Job>, Error> {
     let rows: Vec<Row> = tx.all(&LIST_LIVE, values![limit]).await?;
-    Ok(COLUMNS.readable(rows, |row| row.id, Row::read))
-}
-
-/// The jobs that are queued for a time after `now`, of these projects or of all, soonest first; rows
-/// that cannot be read are left out.
-pub async fn job_list_parked(
-    tx: &mut Tx,
-    projects: Option<&[ProjectId]>,
-    now: Timestamp,
-    limit: i64,
-) -> Result<Vec<Job>, Error> {
-    let rows: Vec<Row> = match projects {
-        Some(seen) => {
-            let values = values![now, limit, id_set(seen)];
-            tx.all(&LIST_PARKED_OF_PROJECTS, values).await?
-        }
-        None => tx.all(&LIST_PARKED, values![now, limit]).await?,
-    };
     Ok(COLUMNS.readable(rows, |row| row.id, Row::read))
 }

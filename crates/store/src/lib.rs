@@ -41,6 +41,7 @@ pub mod token;
 pub mod tryout;
 pub mod user;
 pub mod verdict;
+pub mod view;
 pub mod viewed_file;
 
 pub use acceptance::*;
@@ -74,6 +75,7 @@ pub use token::*;
 pub use tryout::*;
 pub use user::*;
 pub use verdict::*;
+pub use view::*;
 pub use viewed_file::*;
 
 /// Every statement of every table, for the check that they fit the schema.
@@ -112,6 +114,7 @@ static REGISTRY: &[&[&statement::Statement]] = &[
     tryout::STATEMENTS,
     user::STATEMENTS,
     verdict::STATEMENTS,
+    view::STATEMENTS,
     viewed_file::STATEMENTS,
 ];
 

@@ -45,29 +45,32 @@ pub struct Token {
     pub revoked_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it last opened something, to the hour.
+    pub used_at: Option<Timestamp>,
 }
 
 const COLUMNS: Columns = Columns("token");
 
 macro_rules! columns {
     () => {
-        "id, holder, user_id, runner_id, run_id, project_id, label, expires_at, revoked_at, created_at"
+        "id, holder, user_id, runner_id, run_id, project_id, label, expires_at, revoked_at, created_at, used_at"
     };
 }
 
 macro_rules! held {
     () => {
-        "t.id, t.holder, t.user_id, t.runner_id, t.run_id, t.project_id, t.label, t.expires_at, t.revoked_at, t.created_at, t.hash, u.name, u.is_admin, u.created_at AS since"
+        "t.id, t.holder, t.user_id, t.runner_id, t.run_id, t.project_id, t.label, t.expires_at, t.revoked_at, t.created_at, t.used_at, t.hash, u.name, u.is_admin, u.created_at AS since"
     };
 }
 
 sql! { "token";
-    INSERT = both(concat!("INSERT INTO tokens (", columns!(), ", hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"));
+    INSERT = both(concat!("INSERT INTO tokens (", columns!(), ", hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"));
     BY_HASH = both(concat!("SELECT ", columns!(), " FROM tokens WHERE hash = $1"));
     // Hashes come as a JSON list of hexadecimal digits; the engines read it differently.
     LIST_HELD = sqlite(concat!("SELECT ", held!(), " FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.hash IN (SELECT unhex(value) FROM json_each($1))")),
         postgres(concat!("SELECT ", held!(), " FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.hash IN (SELECT decode(given.value, 'hex') FROM jsonb_array_elements_text(CAST($1 AS JSONB)) AS given (value))"));
     LIST_OF_USER = both(concat!("SELECT ", columns!(), " FROM tokens WHERE user_id = $1 ORDER BY created_at, id"));
+    USED = both("UPDATE tokens SET used_at = $2 WHERE id = $1 AND (used_at IS NULL OR used_at < $2)");
     REVOKE = both("UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL");
     REVOKE_LABELLED = both("UPDATE tokens SET revoked_at = $3 WHERE user_id = $1 AND label = $2 AND revoked_at IS NULL");
     // Looks at all tokens; an administrator does it once in a while.
@@ -87,6 +90,7 @@ struct Row {
     expires_at: Option<i64>,
     revoked_at: Option<i64>,
     created_at: i64,
+    used_at: Option<i64>,
 }
 
 /// A token with its person.
@@ -121,6 +125,7 @@ impl Row {
             expires_at: COLUMNS.time_option("expires_at", self.expires_at)?,
             revoked_at: COLUMNS.time_option("revoked_at", self.revoked_at)?,
             created_at: COLUMNS.time("created_at", self.created_at)?,
+            used_at: COLUMNS.time_option("used_at", self.used_at)?,
         })
     }
 }
@@ -143,6 +148,7 @@ pub async fn token_insert(tx: &mut Tx, token: &Token, hash: &[u8; 32]) -> Result
         token.expires_at,
         token.revoked_at,
         token.created_at,
+        token.used_at,
         hash
     ];
     tx.run(&INSERT, values).await.map(|_| ())
@@ -182,6 +188,11 @@ pub async fn token_list_held(
 pub async fn token_list_of_user(tx: &mut Tx, user: UserId) -> Result<Vec<Token>, Error> {
     let rows: Vec<Row> = tx.all(&LIST_OF_USER, values![user]).await?;
     rows.into_iter().map(Row::read).collect()
+}
+
+/// Takes note that a token opened something at that time, unless a later one is known.
+pub async fn token_used(tx: &mut Tx, id: TokenId, at: Timestamp) -> Result<(), Error> {
+    tx.run(&USED, values![id, at]).await.map(|_| ())
 }
 
 /// Revokes a token; false when there is none, or it was revoked before.

@@ -13,6 +13,7 @@ use nightshift_domain::check::{CheckResult, Outcome, ProofReport};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::job::Kind;
+use nightshift_domain::transcript::Usage;
 use nightshift_domain::tryout::Report;
 
 use crate::checkout::Checkout;
@@ -73,6 +74,26 @@ impl Hand {
         let beat = Heartbeat {
             epoch: order.epoch,
             handed: Vec::new(),
+            usage: None,
+        };
+        self.client
+            .call::<op::RunnerHeartbeat>(&path(order), &Nothing {}, &beat)
+            .await
+    }
+
+    /// Says that a run is alive, and what its agent used so far.
+    ///
+    /// # Errors
+    /// As the server says.
+    pub async fn used(
+        &self,
+        order: &WorkOrder,
+        usage: Usage,
+    ) -> Result<HeartbeatAnswer, CallError> {
+        let beat = Heartbeat {
+            epoch: order.epoch,
+            handed: Vec::new(),
+            usage: Some(usage),
         };
         self.client
             .call::<op::RunnerHeartbeat>(&path(order), &Nothing {}, &beat)
@@ -91,6 +112,7 @@ impl Hand {
         let beat = Heartbeat {
             epoch: order.epoch,
             handed,
+            usage: None,
         };
         self.client
             .call::<op::RunnerHeartbeat>(&path(order), &Nothing {}, &beat)

@@ -17,6 +17,6 @@ mod stream;
 mod token;
 mod view;
 
-pub use diff::warm_colours;
+pub use diff::{colour_later, warm_colours};
 pub use live::{Figures, Live};
 pub use routes::{router, router_with};

@@ -15,7 +15,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::decompression::RequestDecompressionLayer;
 
-use crate::door::{account, desk as desk_door, event, issue, project, pull, run, runner};
+use crate::door::{
+    account, desk as desk_door, event, issue, project, pull, run, runner, view as view_door,
+};
 use crate::error::{REQUEST, problem};
 use crate::live::Live;
 use crate::operation::{MAX_BODY, bind, method};
@@ -105,6 +107,9 @@ fn people(router: Router<App>) -> Router<App> {
     let router = bind::<op::IdentityList, _, _>(router, account::identity_list);
     let router = bind::<op::IdentityRemove, _, _>(router, account::identity_remove);
     let router = bind::<op::DeskList, _, _>(router, desk_door::list);
+    let router = bind::<op::ViewList, _, _>(router, view_door::list);
+    let router = bind::<op::ViewSave, _, _>(router, view_door::save);
+    let router = bind::<op::ViewRemove, _, _>(router, view_door::remove);
     let router = bind::<op::DeskPark, _, _>(router, desk_door::park);
     let router = bind::<op::DeskUnpark, _, _>(router, desk_door::unpark);
     let router = bind::<op::NotificationList, _, _>(router, account::notification_list);
@@ -231,6 +236,10 @@ fn watches(router: Router<App>) -> Router<App> {
             "/account/tokens/{token}/revoke",
             post(account::token_revoke),
         )
+        .route(
+            "/account/identities/{identity}/remove",
+            post(account::identity_remove),
+        )
         .route("/account/password", post(account::password_set))
 }
 
@@ -239,10 +248,13 @@ fn plans(router: Router<App>) -> Router<App> {
     use axum::extract::DefaultBodyLimit;
     use axum::routing::{get, post};
 
-    use crate::page::{board, issue, issue_form, project, settings};
+    use crate::page::{board, issue, issue_form, project, saved_view, settings};
     let room = DefaultBodyLimit::max(MAX_BODY);
     router
         .route("/board", get(board::show))
+        .route("/board/views", post(saved_view::create))
+        .route("/board/views/{view}", post(saved_view::save))
+        .route("/board/views/{view}/remove", post(saved_view::remove))
         .route("/projects", get(project::list).post(project::create))
         .route("/p/{project}", get(project::show))
         .route("/p/{project}/members", post(project::set_member))

@@ -1,4 +1,4 @@
-//! Retention: compresses old logs and forgets old answers.
+//! Retention: compresses old logs, forgets old answers, and writes down which tokens were used.
 //!
 //! Theory: everything kept has an end. Only what is positively known to be over is touched.
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nightshift_domain::id::RunId;
 use nightshift_store::run::RunState;
-use nightshift_store::{idempotency, project, run};
+use nightshift_store::{idempotency, project, run, token};
 
 use super::Report;
 use crate::{App, Error};
@@ -27,7 +27,11 @@ pub(super) async fn tick(app: &App) -> Result<Report, Error> {
     }
     let mut tx = app.db().write().await?;
     let gone = idempotency::idempotency_purge(&mut tx, before(app.settings().keep_answers)).await?;
-    if gone > 0 {
+    let used = app.0.used.take();
+    for (id, at) in &used {
+        token::token_used(&mut tx, *id, *at).await?;
+    }
+    if gone > 0 || !used.is_empty() {
         tx.commit().await?;
         report.changed += 1;
     }

@@ -335,6 +335,7 @@ impl App {
             expires_at,
             revoked_at: None,
             created_at: now,
+            used_at: None,
         };
         token::token_insert(tx, &new, &secret.hash()).await?;
         Ok((new, secret))

@@ -9,6 +9,7 @@ use nightshift_domain::config::Agent;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::ProjectId;
 use nightshift_domain::issue::Phase;
+use nightshift_domain::view::Filter;
 use nightshift_store::issue::{Issue, IssueFilter};
 use nightshift_store::project::Project;
 use nightshift_store::user::User;
@@ -30,27 +31,6 @@ const RECENT: i64 = 200;
 const PEOPLE: usize = 200;
 /// The most projects whose merge queues one board shows.
 const QUEUES: usize = 10;
-
-/// What a board shows; whatever is left empty matches all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct BoardFilter {
-    /// A project's name.
-    pub project: Option<String>,
-    /// An agent's name.
-    pub agent: Option<String>,
-    /// A label.
-    pub label: Option<String>,
-    /// A part of the title, whatever its case.
-    pub text: Option<String>,
-}
-
-impl BoardFilter {
-    /// Whether it leaves issues out, so that counts of phases say nothing.
-    #[must_use]
-    pub fn narrows(&self) -> bool {
-        self.agent.is_some() || self.label.is_some() || self.text.is_some()
-    }
-}
 
 /// Where an issue stands on the board; every issue that is not closed has one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +130,7 @@ impl App {
     ///
     /// # Errors
     /// `NotFound` where the caller may not see the project.
-    pub async fn board(&self, caller: &Caller, filter: &BoardFilter) -> Result<Board, Error> {
+    pub async fn board(&self, caller: &Caller, filter: &Filter) -> Result<Board, Error> {
         let mut tx = self.db().read().await?;
         let all = self.visible(&mut tx, caller).await?;
         let shown: Vec<Project> = match &filter.project {
@@ -197,7 +177,7 @@ impl App {
     async fn board_columns(
         &self,
         tx: &mut Tx,
-        filter: &BoardFilter,
+        filter: &Filter,
         shown: &[Project],
         ids: &[ProjectId],
         queues: &[BoardQueue],
@@ -285,7 +265,7 @@ impl App {
     async fn board_phase(
         &self,
         tx: &mut Tx,
-        filter: &BoardFilter,
+        filter: &Filter,
         ids: &[ProjectId],
         phase: &str,
     ) -> Result<(Vec<Issue>, Vec<Issue>), Error> {
@@ -372,7 +352,7 @@ impl App {
 
 /// What was done lately. Filtered here: in the database, a filter that nothing fits would look at
 /// all that ever was.
-async fn recent(tx: &mut Tx, filter: &BoardFilter, ids: &[ProjectId]) -> Result<Vec<Issue>, Error> {
+async fn recent(tx: &mut Tx, filter: &Filter, ids: &[ProjectId]) -> Result<Vec<Issue>, Error> {
     let wanted = IssueFilter {
         phases: vec!["done".to_owned()],
         projects: Some(ids.to_vec()),

@@ -1,10 +1,12 @@
 //! A change as its reviewer sees it: the diff, what they looked at, what they are about to say, and
 //! which other open changes it would collide with.
 
+use std::collections::HashMap;
+
 use nightshift_domain::access::Action;
 use nightshift_domain::git_name::ObjectId;
-use nightshift_domain::id::Number;
-use nightshift_git::{DiffOptions, GitPath, Merge, Patch};
+use nightshift_domain::id::{IssueId, Number};
+use nightshift_git::{DiffOptions, GitPath, Patch};
 use nightshift_store::review::LineComment;
 use nightshift_store::review_draft::DraftComment;
 use nightshift_store::run::Run;
@@ -12,7 +14,7 @@ use nightshift_store::{acceptance, issue, pull, pull_head, review_draft, run, vi
 use uuid::Uuid;
 
 use super::picture::{self, Picture};
-use super::pull::{NewReview, PullView};
+use super::pull::{NewReview, PullLine, PullView};
 use super::suggest::{self, Suggestion};
 use crate::{App, Caller, Error};
 
@@ -85,7 +87,7 @@ impl App {
         query: &ChangeQuery,
     ) -> Result<ChangeView, Error> {
         let (own, _) = caller.person()?;
-        let view = self.pull_get(caller, name, number).await?;
+        let view = self.pull_known(caller, name, number).await?;
         let known = &view.line.pull;
         let its_own = |id: &ObjectId| {
             *id == known.base || view.heads.iter().any(|h| h.head == *id || h.base == *id)
@@ -105,7 +107,26 @@ impl App {
             ignore_whitespace: query.ignore_whitespace,
             ..DiffOptions::default()
         };
-        let patch = repository.patch(&old, &new, &options, MAX_PATCH).await?;
+        let whole = DiffOptions::default();
+        let is_whole = (&old, &new) == (&known.base, &known.head) && !query.ignore_whitespace;
+        // What git is asked is asked at once.
+        let (patch, collisions, files) = tokio::try_join!(
+            async { Ok(repository.patch(&old, &new, &options, MAX_PATCH).await?) },
+            self.collisions(&view.line),
+            async {
+                match is_whole {
+                    true => Ok(Vec::new()),
+                    false => Ok(repository
+                        .diff(&known.base, &known.head, &whole)
+                        .await?
+                        .files),
+                }
+            },
+        )?;
+        let files = match is_whole {
+            true => patch.files.iter().map(|file| file.file.clone()).collect(),
+            false => files,
+        };
         let mut tx = self.db().read().await?;
         let seen = viewed_file::viewed_list(&mut tx, own, known.issue).await?;
         let drafts = review_draft::draft_list(&mut tx, own, known.issue).await?;
@@ -127,7 +148,6 @@ impl App {
                     .then_some(path)
             })
             .collect();
-        let collisions = self.collisions(&view).await?;
         let pictures = picture::of_patch(&repository, &patch).await?;
         let suggestions = self
             .suggestions(&view.line.pull, &view.reviews, &drafts)
@@ -143,46 +163,42 @@ impl App {
             collisions,
             sealed: sealed.map(|sealed| (sealed.run.clone(), texts(&sealed))),
             runs,
-            pull: view,
+            pull: view.with(files),
         })
     }
 
     /// Tries this change against the other open ones, so that a collision is known before landing.
-    async fn collisions(&self, view: &PullView) -> Result<Vec<Collision>, Error> {
-        let own = &view.line.pull;
-        if view.line.line.issue.state.phase.is_final() {
+    async fn collisions(&self, view: &PullLine) -> Result<Vec<Collision>, Error> {
+        let own = &view.pull;
+        if view.line.issue.state.phase.is_final() {
             return Ok(Vec::new());
         }
         let mut tx = self.db().read().await?;
-        let mut others = Vec::new();
-        for other in pull::pull_list(&mut tx, Some(own.project), None, MOST_TRIED).await? {
-            if other.issue == own.issue {
-                continue;
-            }
-            if let Some(row) = issue::issue_get(&mut tx, other.issue).await?
-                && !row.state.phase.is_final()
-            {
-                others.push((other, row.title));
-            }
-        }
+        let mut others = pull::pull_list(&mut tx, Some(own.project), None, MOST_TRIED).await?;
+        let ids: Vec<IssueId> = others.iter().map(|other| other.issue).collect();
+        let rows = issue::issue_list_of(&mut tx, &ids).await?;
         drop(tx);
+        let open: HashMap<IssueId, String> = rows
+            .into_iter()
+            .filter(|row| row.id != own.issue && !row.state.phase.is_final())
+            .map(|row| (row.id, row.title))
+            .collect();
+        others.retain(|other| open.contains_key(&other.issue));
+        let heads: Vec<ObjectId> = others.iter().map(|other| other.head.clone()).collect();
         let repository = self.repository(own.project)?;
-        let mut found = Vec::new();
-        for (other, title) in others {
-            if let Merge::Conflicted { paths, .. } =
-                repository.merge(&own.head, &other.head, None).await?
-            {
-                found.push(Collision {
-                    number: other.number,
-                    title,
-                    paths: paths
-                        .iter()
-                        .map(|path| path.to_text().into_owned())
-                        .collect(),
-                });
-            }
-        }
-        Ok(found)
+        let tried = self
+            .0
+            .collided
+            .try_each(&repository, &own.head, &heads)
+            .await?;
+        let collide = others.iter().zip(tried).filter(|(_, at)| !at.is_empty());
+        Ok(collide
+            .map(|(other, at)| Collision {
+                number: other.number,
+                title: open.get(&other.issue).cloned().unwrap_or_default(),
+                paths: at.to_vec(),
+            })
+            .collect())
     }
 
     /// Reads a file of one of the change's commits, for files that have no lines to show.

@@ -23,7 +23,7 @@ use crate::{App, Caller, Error, Rights};
 /// The most that a desk shows at once; what is decided makes room for the next.
 pub const MOST: usize = 50;
 /// The most that are looked at for it: so many may be put off, and there is still a full desk.
-const LOOK_AT: usize = 300;
+const LOOK_AT: usize = 2_000;
 /// How age counts in the order of the desk.
 const AGEING: Ageing = Ageing {
     point: SignedDuration::from_secs(3_600 / desk::AGES_BY),
@@ -132,16 +132,17 @@ impl App {
         };
         let parked = desk_park::park_list(&mut tx, own, self.now()).await?;
         drop(tx);
-        let parked = parked.into_iter().map(|(id, _)| id).collect();
-        Ok(self.waits(&rights).await?.desk(&parked))
+        let parked: BTreeSet<IssueId> = parked.into_iter().map(|(id, _)| id).collect();
+        Ok(self.waits(&rights, parked.len()).await?.desk(&parked))
     }
 
-    /// What waits for whoever has these rights. However many things wait, it takes the same number
-    /// of statements.
+    /// What waits for whoever has these rights, as much as it takes to fill the desk of somebody who
+    /// put so many off. However many things wait, it takes the same number of statements.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn waits(&self, rights: &Rights) -> Result<Waits, Error> {
+    pub async fn waits(&self, rights: &Rights, parked: usize) -> Result<Waits, Error> {
+        let look_at = parked.saturating_add(MOST).min(LOOK_AT);
         let at = self.now();
         let mut tx = self.db().read().await?;
         let mut projects = project::project_list(&mut tx).await?;
@@ -152,13 +153,13 @@ impl App {
                 Some(ids.as_slice())
             }
         };
-        let limit = i64::try_from(LOOK_AT).unwrap_or(i64::MAX);
+        let limit = i64::try_from(look_at).unwrap_or(i64::MAX);
         let standings = standing::standing_list_first(&mut tx, visible, AGEING, at, limit).await?;
         let kept: Vec<_> = standings
             .iter()
             .map(|one| (one.weight, one.since))
             .collect();
-        let first: Vec<IssueId> = desk::first(&kept, at, LOOK_AT)
+        let first: Vec<IssueId> = desk::first(&kept, at, look_at)
             .into_iter()
             .map(|place| standings[place].issue)
             .collect();

@@ -10,6 +10,7 @@ use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{JobId, RunId};
 use nightshift_domain::issue::Event as IssueEvent;
 use nightshift_domain::job::{self, Kind};
+use nightshift_domain::transcript::Usage;
 use nightshift_store::event::NewEvent;
 use nightshift_store::job::Job;
 use nightshift_store::run::{Run, RunState};
@@ -217,10 +218,11 @@ impl App {
         id: RunId,
         epoch: i64,
         handed: &[Uuid],
+        usage: Option<Usage>,
     ) -> Result<Beat, Error> {
         let now = self.now();
         let mut tx = self.db().write().await?;
-        let live = self.own_run(&mut tx, caller, id).await?;
+        let mut live = self.own_run(&mut tx, caller, id).await?;
         let mut job = jobs::job_lock(&mut tx, live.job)
             .await?
             .ok_or_else(|| Error::not_found("the run's job is gone"))?;
@@ -238,7 +240,12 @@ impl App {
             self.steers_handed(&mut tx, &live, handed, now).await?;
             steers = steer::steer_list_waiting(&mut tx, id).await?;
         }
-        if handed.is_empty() {
+        let news = usage.is_some() && usage != live.usage && live.kind == Kind::Author;
+        if news {
+            live.usage = usage;
+            run::run_save(&mut tx, &live).await?;
+        }
+        if handed.is_empty() && !news {
             tx.commit().await?;
         } else {
             self.commit_plain(tx).await?;

@@ -26,4 +26,5 @@ pub mod story;
 pub mod suggest;
 pub mod transcript;
 pub mod tryout;
+pub mod view;
 pub mod watch;

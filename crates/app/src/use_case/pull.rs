@@ -81,6 +81,28 @@ pub struct QueueLine {
     pub waiting: Option<String>,
 }
 
+/// A pull request without its files.
+#[derive(Debug)]
+pub(super) struct PullKnown {
+    pub(super) line: PullLine,
+    verdict: Option<Verdict>,
+    pub(super) heads: Vec<Head>,
+    pub(super) reviews: Vec<Review>,
+}
+
+impl PullKnown {
+    /// With its files, from the base to the head.
+    pub(super) fn with(self, files: Vec<FileDiff>) -> PullView {
+        PullView {
+            line: self.line,
+            verdict: self.verdict,
+            files,
+            heads: self.heads,
+            reviews: self.reviews,
+        }
+    }
+}
+
 impl App {
     /// Lists a project's pull requests, newest first.
     ///
@@ -125,6 +147,22 @@ impl App {
         name: &str,
         number: Number,
     ) -> Result<PullView, Error> {
+        let known = self.pull_known(caller, name, number).await?;
+        let pull = &known.line.pull;
+        let repository = self.repository(pull.project)?;
+        let diff = repository
+            .diff(&pull.base, &pull.head, &DiffOptions::default())
+            .await?;
+        Ok(known.with(diff.files))
+    }
+
+    /// What is known of a pull request without asking git.
+    pub(super) async fn pull_known(
+        &self,
+        caller: &Caller,
+        name: &str,
+        number: Number,
+    ) -> Result<PullKnown, Error> {
         let mut tx = self.db().read().await?;
         let (found, _) = self
             .project_for(&mut tx, caller, name, Action::ProjectRead)
@@ -140,19 +178,13 @@ impl App {
         let reviews = review::review_list(&mut tx, row.id).await?;
         let alive = self.runners_alive(&mut tx).await?;
         let line = self.issue_line(&mut tx, &found, row, alive).await?;
-        drop(tx);
-        let repository = self.repository(found.id)?;
-        let diff = repository
-            .diff(&known.base, &known.head, &DiffOptions::default())
-            .await?;
-        Ok(PullView {
+        Ok(PullKnown {
             line: PullLine {
                 line,
                 pull: known,
                 colour: made.as_ref().map(|verdict| verdict.colour),
             },
             verdict: made,
-            files: diff.files,
             heads,
             reviews,
         })

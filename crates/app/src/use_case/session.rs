@@ -272,6 +272,7 @@ impl App {
             expires_at: Some(now + lasts),
             revoked_at: None,
             created_at: now,
+            used_at: None,
         };
         token::token_insert(tx, &new, &secret.hash()).await?;
         Ok(secret)

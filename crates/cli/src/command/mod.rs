@@ -26,6 +26,7 @@ mod status;
 pub(crate) mod token;
 pub(crate) mod up;
 pub(crate) mod user;
+pub(crate) mod view;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -109,6 +110,9 @@ pub(crate) enum Command {
     /// Watch agents at work
     #[command(subcommand, visible_alias = "runs")]
     Run(run::Command),
+    /// Keep filters of the board under names
+    #[command(subcommand)]
+    View(view::Command),
     /// Show what is about to land, and what it waits for
     Queue,
     /// Decide on what waits for you, in the terminal
@@ -172,6 +176,7 @@ impl Cli {
             Command::Issue(command) => command.run(&connect(environment)?).await,
             Command::Pr(command) => command.run(&connect(environment)?).await,
             Command::Run(command) => command.run(&connect(environment)?).await,
+            Command::View(command) => command.run(&connect(environment)?).await,
             Command::Queue => queue::run(&connect(environment)?).await,
             Command::Desk => desk::run(connect(environment)?).await,
             Command::Inbox(args) => args.run(&connect(environment)?).await,

@@ -304,6 +304,45 @@ async fn a_merge_is_clean_or_names_its_conflicts() {
 }
 
 #[tokio::test]
+async fn collisions_with_many_are_found_at_once_and_are_those_of_single_merges() {
+    let world = World::new().await;
+    let repo = &world.repo;
+    let base = world
+        .commit(&[], &[("a", "1\n"), ("b\u{e9} x", "1\n")])
+        .await;
+    let on = async |files: &[(&str, &str)]| world.commit(std::slice::from_ref(&base), files).await;
+    let ours = on(&[("a", "2\n"), ("b\u{e9} x", "2\n")]).await;
+    let clean = on(&[("a", "1\n"), ("b\u{e9} x", "1\n"), ("c", "1\n")]).await;
+    let one = on(&[("a", "3\n"), ("b\u{e9} x", "1\n")]).await;
+    let both = on(&[("a", "3\n"), ("b\u{e9} x", "3\n")]).await;
+    let stranger = world.commit(&[], &[("a", "9\n")]).await;
+    let cases: [(&[&nightshift_domain::git_name::ObjectId], &[&[&str]]); 4] = [
+        (&[], &[]),
+        (&[&both, &clean, &one], &[&["a", "b\u{e9} x"], &[], &["a"]]),
+        (&[&clean], &[&[]]),
+        // Without a common history there is nothing to merge, and the others are tried all the same.
+        (
+            &[&one, &stranger, &both],
+            &[&["a"], &[], &["a", "b\u{e9} x"]],
+        ),
+    ];
+    for (others, expected) in cases {
+        let others: Vec<_> = others.iter().map(|id| (*id).clone()).collect();
+        let found = repo.collisions(&ours, &others).await.expect("merges");
+        let found: Vec<Vec<String>> = found
+            .iter()
+            .map(|paths| {
+                paths
+                    .iter()
+                    .map(|path| path.to_text().into_owned())
+                    .collect()
+            })
+            .collect();
+        assert_eq!(found, expected);
+    }
+}
+
+#[tokio::test]
 async fn a_commit_is_replayed_elsewhere_with_an_explicit_base() {
     let world = World::new().await;
     let repo = &world.repo;

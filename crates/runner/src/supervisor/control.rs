@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use nightshift_api::runner::SteerOrder;
+use nightshift_domain::transcript::Usage;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -62,6 +63,8 @@ pub(crate) struct Control {
     halt: watch::Sender<Option<Halt>>,
     lost: watch::Sender<Option<Lost>>,
     words: Mutex<Words>,
+    /// What calls to models used so far, as the broker measured.
+    used: Mutex<Option<Usage>>,
     /// Whether words wait for which the agent's turn is to end.
     urgent: watch::Sender<bool>,
 }
@@ -81,6 +84,7 @@ impl Default for Control {
             halt: watch::Sender::new(None),
             lost: watch::Sender::new(None),
             words: Mutex::default(),
+            used: Mutex::default(),
             urgent: watch::Sender::new(false),
         }
     }
@@ -175,6 +179,17 @@ impl Control {
     #[must_use]
     pub(crate) fn handed(&self) -> Vec<Uuid> {
         self.words().handed.clone()
+    }
+
+    /// Notes what calls to models used so far.
+    pub(crate) fn note_used(&self, usage: Usage) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(usage);
+    }
+
+    /// What calls to models used so far, if that was measured.
+    #[must_use]
+    pub(crate) fn used(&self) -> Option<Usage> {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until words are there for which the agent's turn is to end.

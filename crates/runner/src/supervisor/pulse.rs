@@ -134,6 +134,7 @@ async fn lease(
         let beat = Heartbeat {
             epoch,
             handed: control.handed(),
+            usage: control.used(),
         };
         let call = client.call::<RunnerHeartbeat>(&path, &Nothing {}, &beat);
         match timeout_at(until.into(), call).await {

@@ -4,6 +4,7 @@
 //! configuration comes from files that the runner put into its home, replacing whatever was there.
 //! Deliberately absent: what its work is worth.
 
+use std::convert::Infallible;
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,6 +22,9 @@ use crate::harness::{
     MAX_LINE_BYTES, Paths, PlanError,
 };
 use crate::sandbox::{self, Exit, Stdin, spec};
+
+/// How often what the agent's calls used is asked for.
+const MEASURE: Duration = Duration::from_secs(5);
 
 /// Puts the harness's files into the home and becomes the program.
 const START: &str = r#"
@@ -164,15 +168,17 @@ pub(crate) async fn start(
         missing: None,
     };
     let phase = transcript::Step::Agent;
-    let stepped = step::run(
-        bench,
-        phase,
-        &step,
-        Guard::Work,
-        MAX_LINE_BYTES,
-        &mut watched,
-    )
-    .await;
+    let stepped = tokio::select! {
+        stepped = step::run(
+            bench,
+            phase,
+            &step,
+            Guard::Work,
+            MAX_LINE_BYTES,
+            &mut watched,
+        ) => stepped,
+        never = measure(bench) => match never {},
+    };
     let impatient = matches!(stepped, Ok(Stepped::Impatient));
     let interrupted = matches!(stepped, Ok(Stepped::Interrupted));
     let (exit, cut) = match stepped {
@@ -219,6 +225,16 @@ pub(crate) async fn start(
         question,
         cut,
     })
+}
+
+/// Notes again and again what the agent's calls used, for whoever watches the run.
+async fn measure(bench: &Bench<'_>) -> Infallible {
+    loop {
+        tokio::time::sleep(MEASURE).await;
+        if let Some(usage) = bench.used().await {
+            bench.task.control.note_used(usage);
+        }
+    }
 }
 
 fn environment(

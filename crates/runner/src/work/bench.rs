@@ -17,7 +17,7 @@ use nightshift_domain::transcript;
 use super::check::Printed;
 use super::cut::Cut;
 use super::step::{self, Guard, Stepped};
-use super::{Task, seal};
+use super::{Task, seal, usage};
 use crate::broker::{
     Budget, Dialect, Event, Grant, Lever, ModelsWay, NetworkWay, PlatformWay, Room, RouteWay, Rule,
     Ways, rule,
@@ -144,6 +144,17 @@ impl<'a> Bench<'a> {
         };
         let path = speech(self.task, "ask");
         room.report().await.posts.get(&path).copied().unwrap_or(0)
+    }
+
+    /// What calls to models used so far; none where there were none.
+    pub(crate) async fn used(&self) -> Option<transcript::Usage> {
+        let models = self.room.as_ref()?.report().await.models;
+        let traffic = Traffic {
+            models,
+            ..Traffic::default()
+        };
+        let used = usage::measured(transcript::Usage::default(), &traffic);
+        (!traffic.models.is_empty()).then_some(used)
     }
 
     /// Closes the ways out and removes everything; what went out is said in the log, and returned.

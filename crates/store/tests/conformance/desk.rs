@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{IssueId, ProjectId, UserId};
-use nightshift_domain::job::{Kind, Phase as JobPhase};
+use nightshift_domain::job::Kind;
 use nightshift_domain::transcript::Usage;
 use nightshift_store::*;
 
@@ -117,116 +117,6 @@ pub(crate) async fn stale_standings_are_found(w: World) {
     assert_eq!(waiting, [(blocker.id, 2)]);
     standing_settle(&mut tx, blocker.id).await.unwrap();
     assert_eq!(standing_list_stale(&mut tx, 9).await.unwrap(), []);
-}
-
-pub(crate) async fn parked_jobs_are_listed(w: World) {
-    let (p, user, issue) = w.one_issue().await;
-    let q = w.project("q").await;
-    let of_q = w.issue(&q, &user, 1).await;
-    let runner = w.runner("r").await;
-    let mut put = Vec::new();
-    // Until when, and in which project.
-    let orders = [
-        (Some(300), &issue),
-        (Some(200), &of_q),
-        (None, &issue),
-        (Some(100), &issue),
-        (Some(200), &issue),
-    ];
-    for (not_before, issue) in orders {
-        let mut job = w.order(issue, 0);
-        job.state.phase = JobPhase::Queued {
-            not_before: not_before.map(at),
-            after: None,
-        };
-        w.queue(&job).await;
-        put.push(job);
-    }
-    let leased = w.order(&issue, 0);
-    w.queue(&leased).await;
-    w.claim(&leased, &runner, 10).await;
-    let mut tx = w.db.read().await.unwrap();
-    let (both, only_q, other) = ([q.id, p.id, q.id], [q.id], [ProjectId(w.id())]);
-    let cases: [(Of<'_>, i64, i64, &[usize]); 8] = [
-        (None, 99, 9, &[3, 1, 4, 0]),
-        (None, 100, 9, &[1, 4, 0]),
-        (None, 99, 2, &[3, 1]),
-        (None, 300, 9, &[]),
-        (Some(&both), 99, 9, &[3, 1, 4, 0]),
-        (Some(&both), 199, 1, &[1]),
-        (Some(&only_q), 99, 9, &[1]),
-        (Some(&other), 99, 9, &[]),
-    ];
-    for (projects, now, limit, expected) in cases {
-        let found = job_list_parked(&mut tx, projects, at(now), limit)
-            .await
-            .unwrap();
-        let expected: Vec<Job> = expected.iter().map(|&place| put[place].clone()).collect();
-        assert_eq!(found, expected, "{projects:?}, {now}, {limit}");
-    }
-    drop(tx);
-    w.raw("UPDATE jobs SET payload = 'no JSON' WHERE not_before IS NOT NULL AND not_before <> 0")
-        .await
-        .unwrap();
-    let mut tx = w.db.read().await.unwrap();
-    let found = job_list_parked(&mut tx, None, at(99), 9).await.unwrap();
-    assert_eq!(found, [], "damaged rows are left out");
-}
-
-/// The lists are index ranges, so that they cost the same among many jobs. SQLite refuses the
-/// statements without the index; PostgreSQL counts what it read.
-pub(crate) async fn lists_of_parked_jobs_read_only_what_they_show(w: World) {
-    let (project, _, issue) = w.one_issue().await;
-    let mut parked = w.order(&issue, 0);
-    parked.state.phase = JobPhase::Queued {
-        not_before: Some(at(300)),
-        after: None,
-    };
-    w.queue(&parked).await;
-    let Location::Postgres(url) = &w.location else {
-        w.raw("DROP INDEX jobs_parked").await.unwrap();
-        let found = w.db.check().await.unwrap_err().to_string();
-        for name in ["LIST_PARKED", "LIST_PARKED_OF_PROJECTS"] {
-            assert!(found.contains(&format!("job {name}: ")), "{found}");
-        }
-        return;
-    };
-    w.raw(
-        "INSERT INTO jobs SELECT gen_random_uuid(), project_id, issue_id, kind, phase, '{\"phase\":\"queued\"}', epoch, starts, 0, lease_until, runner_id, run_id, payload, priority, version, created_at, updated_at FROM jobs CROSS JOIN generate_series(1, 5000);
-         ANALYZE",
-    )
-    .await
-    .unwrap();
-    let before = rows_read(url).await;
-    let mut tx = w.db.read().await.unwrap();
-    for projects in [None, Some(&[project.id][..])] {
-        let found = job_list_parked(&mut tx, projects, at(0), 50).await.unwrap();
-        assert_eq!(found, std::slice::from_ref(&parked));
-    }
-    drop(tx);
-    // A session hands in its figures when it ends, before its connection is closed.
-    w.db.clone().close().await;
-    let mut read = rows_read(url).await;
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while read.0 < before.0 + 2 && std::time::Instant::now() < deadline {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        read = rows_read(url).await;
-    }
-    assert_eq!(read.0 - before.0, 2, "scans of the index");
-    let past = read.1 - before.1;
-    assert!(past < 5000, "{past} rows read by scans of a whole table");
-}
-
-/// Scans of the index, and rows read by scans of the whole table.
-async fn rows_read(url: &str) -> (i64, i64) {
-    use sqlx::Connection as _;
-    let mut raw = sqlx::PgConnection::connect(url).await.unwrap();
-    sqlx::query_as(
-        "SELECT (SELECT SUM(idx_scan)::bigint FROM pg_stat_user_indexes WHERE indexrelname = 'jobs_parked'), (SELECT SUM(seq_tup_read)::bigint FROM pg_stat_user_tables WHERE relname = 'jobs')",
-    )
-    .fetch_one(&mut raw)
-    .await
-    .unwrap()
 }
 
 pub(crate) async fn costs_add_up(w: World) {

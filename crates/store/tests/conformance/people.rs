@@ -3,6 +3,7 @@
 use nightshift_domain::access::Role;
 use nightshift_domain::config::ConfigError;
 use nightshift_domain::id::{IdentityId, ProjectId, TokenId, UserId};
+use nightshift_domain::view::Filter;
 use nightshift_store::*;
 
 use crate::world::{World, at, commit};
@@ -25,6 +26,66 @@ pub(crate) async fn users(w: World) {
     let refused = user_insert(&mut tx, &again).await.unwrap_err();
     assert!(
         matches!(refused, Error::Duplicate { what: "user" }),
+        "{refused:?}"
+    );
+}
+
+pub(crate) async fn views(w: World) {
+    let (alice, bob) = (w.user("alice").await.id, w.user("bob").await.id);
+    let about = |label: &str| Filter {
+        label: Some(label.to_owned()),
+        ..Filter::default()
+    };
+    let names = |views: &[View]| -> Vec<(String, Option<String>, bool)> {
+        let of = |view: &View| {
+            (
+                view.name.clone(),
+                view.filter.label.clone(),
+                view.is_default,
+            )
+        };
+        views.iter().map(of).collect()
+    };
+    let row = |name: &str, label: &str, default| (name.to_owned(), Some(label.to_owned()), default);
+    let mut tx = w.db.write().await.unwrap();
+    for (user, name, label, now) in [
+        (alice, "b", "ui", 1),
+        (alice, "a", "api", 2),
+        (bob, "a", "his", 1),
+        (alice, "b", "web", 3),
+    ] {
+        view_save(&mut tx, user, name, &about(label), at(now))
+            .await
+            .unwrap();
+    }
+    view_set_default(&mut tx, alice, Some("b")).await.unwrap();
+    view_set_default(&mut tx, alice, Some("a")).await.unwrap();
+    view_save(&mut tx, alice, "a", &about("api 2"), at(9))
+        .await
+        .unwrap();
+    assert!(view_rename(&mut tx, alice, "a", "A").await.unwrap());
+    assert!(!view_rename(&mut tx, bob, "b", "c").await.unwrap());
+    let found = view_list(&mut tx, alice).await.unwrap();
+    assert_eq!(
+        names(&found),
+        [row("b", "web", false), row("A", "api 2", true)]
+    );
+    assert_eq!(found[0].created_at, at(1), "the first save counts");
+    let his = view_list(&mut tx, bob).await.unwrap();
+    assert_eq!(names(&his), [row("a", "his", false)]);
+    view_set_default(&mut tx, alice, None).await.unwrap();
+    assert!(view_remove(&mut tx, alice, "A").await.unwrap());
+    assert!(!view_remove(&mut tx, alice, "A").await.unwrap());
+    let found = view_list(&mut tx, alice).await.unwrap();
+    assert_eq!(names(&found), [row("b", "web", false)]);
+    view_save(&mut tx, alice, "c", &about("x"), at(4))
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = w.db.write().await.unwrap();
+    let refused = view_rename(&mut tx, alice, "c", "b").await.unwrap_err();
+    assert!(
+        matches!(refused, Error::Duplicate { what: "view" }),
         "{refused:?}"
     );
 }
@@ -122,6 +183,7 @@ pub(crate) async fn tokens(w: World) {
             expires_at: (place == 0).then(|| at(1000)),
             revoked_at: None,
             created_at: at(1),
+            used_at: None,
         };
         let hash = [u8::try_from(place).unwrap(); 32];
         token_insert(&mut tx, &token, &hash).await.unwrap();
@@ -139,6 +201,12 @@ pub(crate) async fn tokens(w: World) {
     assert!(token_revoke(&mut tx, made[0].id, at(5)).await.unwrap());
     assert!(!token_revoke(&mut tx, made[0].id, at(6)).await.unwrap());
     token_revoke_run(&mut tx, run.id, at(7)).await.unwrap();
+    // The latest use counts, in whatever order uses are told.
+    for now in [8, 6] {
+        token_used(&mut tx, made[1].id, at(now)).await.unwrap();
+    }
+    let used = token_by_hash(&mut tx, &[1; 32]).await.unwrap().unwrap();
+    assert_eq!(used.used_at, Some(at(8)));
     let revoked = |token: Option<Token>| token.unwrap().revoked_at;
     assert_eq!(
         revoked(token_by_hash(&mut tx, &[0; 32]).await.unwrap()),
@@ -191,6 +259,7 @@ pub(crate) async fn labelled_tokens(w: World) {
             expires_at: None,
             revoked_at,
             created_at: at(1),
+            used_at: None,
         };
         let hash = [u8::try_from(place).unwrap(); 32];
         token_insert(&mut tx, &token, &hash).await.unwrap();

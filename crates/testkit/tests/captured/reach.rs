@@ -173,6 +173,7 @@ async fn it_decides_nothing_and_makes_nothing() {
     let beat = Heartbeat {
         epoch,
         handed: Vec::new(),
+        usage: None,
     };
     stage.refused::<op::RunnerHeartbeat>(own(), beat).await;
     let complete = Complete {

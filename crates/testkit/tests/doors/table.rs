@@ -183,6 +183,8 @@ impl Stage {
                 body = json!({ "name": format!("p{}", self.made) });
             }
             "desk.list" | "desk.unpark" => {}
+            "view.list" | "view.remove" => {}
+            "view.save" => body = json!({ "filter": { "label": "x" } }),
             "desk.park" => body = json!({ "project": "tally", "number": 1 }),
             "identity.invite" | "identity.list" | "identity.remove" => {}
             "member.set" => body = json!({ "role": "reader" }),
@@ -237,6 +239,7 @@ impl Stage {
             .replace("{project}", "tally")
             .replace("{number}", &number.to_string())
             .replace("{user}", "spare")
+            .replace("{view}", "mine")
             .replace("{runner}", "nobody")
             .replace("{run}", &run)
             .replace("{token}", &self.token)

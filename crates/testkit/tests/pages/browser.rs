@@ -69,6 +69,11 @@ impl Browser {
         answer
     }
 
+    /// Takes over a session's cookie.
+    pub(crate) fn keep(&mut self, cookie: &str) {
+        self.cookie = Some(cookie.to_owned());
+    }
+
     /// The session's cookie, as it is sent.
     pub(crate) fn cookie(&self) -> Option<&str> {
         self.cookie.as_deref()

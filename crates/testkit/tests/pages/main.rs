@@ -1,12 +1,14 @@
 //! The pages at the level of HTTP: who gets in, what a form must carry, and what a run's page shows.
 
 mod browser;
+mod collide;
 mod keyboard;
 mod limit;
 mod live;
 mod log;
 mod plan;
 mod provider;
+mod saved;
 mod session;
 mod settings;
 mod suggest;

@@ -171,21 +171,26 @@ async fn who_is_vouched_for_gets_in_and_stays_the_same_person() {
             .all(|one| !one.is_admin || one.name == "alice")
     );
 
-    // Unlinked, they are out, and a stranger afterwards.
-    let path = IdentityPath {
-        user: "ada".to_owned(),
-        identity: known.items[0].id,
+    // Unlinked, they are out, and a stranger afterwards. They may do it themselves.
+    let pair = second.cookie().expect("a session").split(';').next();
+    let mut ada = Browser::new(&world);
+    ada.keep(pair.expect("a pair"));
+    let page = ada.get("/account").await.text;
+    assert!(page.contains("countess@example.com"), "{page}");
+    let id = known.items[0].id;
+    let foreign = IdentityPath {
+        user: "alice".to_owned(),
+        identity: id,
     };
     alice
-        .call::<op::IdentityRemove>(path, Nothing {})
+        .call::<op::IdentityRemove>(foreign, Nothing {})
         .await
-        .expect("unlinked");
-    let pair = second.cookie().expect("a session").split(';').next();
-    let browser = Browser::new(&world);
-    let request = browser
-        .request("GET", "/")
-        .header("cookie", pair.expect("a pair"));
-    assert_eq!(browser.send(request).await.status, 303);
+        .expect_err("not of alice");
+    let removed = ada
+        .post(&format!("/account/identities/{id}/remove"), &[])
+        .await;
+    assert_eq!(removed.location(), "/sign-in?next=/account");
+    assert_eq!(ada.get("/").await.status, 303);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

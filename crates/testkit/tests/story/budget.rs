@@ -5,6 +5,7 @@ use std::time::Duration;
 use nightshift_api::Nothing;
 use nightshift_api::issue::{EditIssue, NewIssue};
 use nightshift_api::operations as op;
+use nightshift_api::run::RunPath;
 use nightshift_api::runner::{Complete, End, WorkOrder};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::job::Kind;
@@ -235,4 +236,38 @@ async fn a_budget_that_means_nothing_is_refused_at_its_field() {
         refused.to_string().contains("`budget_micro_usd`"),
         "{refused}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_run_used_so_far_is_seen_while_it_goes_on_and_counts_when_it_is_lost() {
+    let (world, alice, hand) = stage().await;
+    alice.files_ready("tally", "Say hello").await;
+    let order = hand.claims_of(&[Kind::Author]).await.expect("a job");
+    let costs = |dollars: u64| Usage {
+        input_tokens: 1_000,
+        cost_micro_usd: Some(dollars * USD),
+        ..Usage::default()
+    };
+    let seen = async || {
+        let path = RunPath { run: order.run.0 };
+        let run = alice.call::<op::RunGet>(path, Nothing {}).await;
+        run.expect("a run")
+            .usage
+            .and_then(|used| used.cost_micro_usd)
+    };
+    assert_eq!(seen().await, None);
+    for dollars in [1, 2] {
+        hand.used(&order, costs(dollars)).await.expect("alive");
+        assert_eq!(seen().await, Some(dollars * USD));
+    }
+    // A beat that says nothing of it changes nothing.
+    hand.beats(&order).await.expect("alive");
+    assert_eq!(seen().await, Some(2 * USD));
+    // The runner dies: what its run had used is used.
+    world.after(Duration::from_secs(120)).await;
+    let again = world.hand("r2").await;
+    let next = again.claims_of(&[Kind::Author]).await.expect("a job");
+    assert_eq!(next.limits.cost_micro_usd, Some(3 * USD));
+    hand.used(&order, costs(9)).await.expect_err("stale");
+    assert_eq!(seen().await, Some(2 * USD));
 }

@@ -34,6 +34,30 @@
     action();
   });
 
+  // Colours that the server had no time for are there a moment later. Only the text of lines is
+  // exchanged, and only for the same text.
+  const plain = () => document.querySelectorAll("section.file[data-plain]");
+  async function colour(waits) {
+    for (const wait of waits) {
+      if (plain().length === 0) return;
+      await new Promise((go) => setTimeout(go, wait));
+      const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+      if (!answer.ok) return;
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const file of plain()) {
+        const next = fresh.getElementById(file.id);
+        if (next?.dataset.path !== file.dataset.path) continue;
+        const [old, cells] = [file, next].map((side) => side.querySelectorAll("table.diff tr:not(.talk) > td.c"));
+        if (old.length !== cells.length) continue;
+        old.forEach((cell, at) => {
+          if (cell.textContent === cells[at].textContent) cell.replaceChildren(...cells[at].childNodes);
+        });
+        file.toggleAttribute("data-plain", next.hasAttribute("data-plain"));
+      }
+    }
+  }
+  colour([500, 2000]);
+
   // Marking a file as viewed folds it without leaving the page.
   document.addEventListener("submit", async (event) => {
     const form = event.target.closest("form.viewed");

@@ -9,7 +9,7 @@
 //!
 //! | selector | what |
 //! |---|---|
-//! | `section.file` | one file; `.later` when its lines come by a link. Has `id="f<N>"`, `data-file`, `data-path` |
+//! | `section.file` | one file; `.later` when its lines come by a link. Has `id="f<N>"`, `data-file`, `data-path`; `data-plain` while some lines have no colours for want of time |
 //! | `.file-head` | its head: `h3`, `.status.<added, deleted, modified, renamed, copied, type-changed>`, `.path`, `.count` with `.plus` and `.minus`, `.talks`, `.tools` |
 //! | `p.note`, `.warn`, `.binary` | a box with one fact; `.warn` asks for care; images have `data-image` |
 //! | `p.later` with `a.load` | the lines are not here; says why. `data-rows` is their number |
@@ -34,6 +34,7 @@
 //! `tr[data-n]` (new number) tell scripts what a row is.
 
 mod colour;
+mod kept;
 mod line;
 mod note;
 mod options;
@@ -45,7 +46,8 @@ mod word;
 mod wording;
 
 pub use colour::warm_colours;
-pub(crate) use options::{Comments, Layout, Options};
+pub use kept::colour_later;
+pub(crate) use options::{Comments, Layout, Options, Time};
 pub(crate) use plan::{Budget, Seen, plan};
 pub(crate) use wording::Wording;
 
@@ -75,7 +77,7 @@ pub(crate) fn render_file(patch: &FilePatch, o: &Options<'_>) -> Markup {
         }
         _ => None,
     };
-    let rows = hunks.map(|(hunks, coloured)| rows::rows(file, hunks, o.context, coloured, o.go_on));
+    let rows = hunks.map(|(hunks, coloured)| rows::rows(file, hunks, o.context, coloured, o.time));
     let rows = rows.as_ref();
     let why = match (o.shape, &patch.hunks) {
         (Shape::Later(why), _) => Some(why),
@@ -84,7 +86,7 @@ pub(crate) fn render_file(patch: &FilePatch, o: &Options<'_>) -> Markup {
     };
     html! {
         section.file.later[why.is_some()] id={ "f" (o.index) } aria-labelledby={ "f" (o.index) "h" }
-            data-file=(o.index) data-path=(path.shown.replace(char::is_control, "\u{fffd}")) {
+            data-plain[rows.is_some_and(|rows| rows.unfinished)] data-file=(o.index) data-path=(path.shown.replace(char::is_control, "\u{fffd}")) {
             (head(patch, &path, &below, o))
             (note::notes(patch, rows, o))
             @if let Some(picture) = &o.picture { (picture) }

@@ -98,8 +98,17 @@ pub(crate) struct Options<'a> {
     pub(crate) tools: Option<Markup>,
     /// The words.
     pub(crate) wording: &'a Wording,
-    /// Asked before each line whether there is time for colours and marks; later lines are plain.
-    pub(crate) go_on: &'a dyn Fn() -> bool,
+    /// How much time there is.
+    pub(crate) time: Time<'a>,
+}
+
+/// Asked before each line whether there is time left; later lines go without.
+#[derive(Clone, Copy)]
+pub(crate) struct Time<'a> {
+    /// For syntax colours that are not kept yet.
+    pub(crate) colours: &'a dyn Fn() -> bool,
+    /// For marks of words.
+    pub(crate) marks: &'a dyn Fn() -> bool,
 }
 
 impl Options<'_> {

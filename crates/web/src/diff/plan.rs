@@ -16,7 +16,7 @@ pub(crate) struct Budget {
     /// Rows of one file.
     pub(crate) file_rows: usize,
     /// Rows with colours, of all open files together: a coloured row costs about 0.2 ms, a plain
-    /// one 0.001 ms. A page in a hurry also limits the time with `Options::go_on`.
+    /// one 0.001 ms. A page in a hurry also limits the time with `Options::time`.
     pub(crate) coloured_rows: usize,
 }
 

@@ -7,7 +7,9 @@ use std::ops::Range;
 
 use nightshift_app::git::{FileDiff, Hunk, Line, LineKind};
 
-use super::colour::{Colours, colour};
+use super::colour::Colours;
+use super::kept;
+use super::options::Time;
 use super::text::Text;
 use super::word::{is_marked, marks, pair};
 
@@ -50,16 +52,18 @@ pub(super) struct Rows<'a> {
     pub(super) lossy: bool,
     /// Some added line holds what misleads a reader.
     pub(super) misleads: bool,
+    /// Some lines are plain for want of time.
+    pub(super) unfinished: bool,
 }
 
 /// Builds the rows. `context` is how many lines around a change the patch was asked for; without
-/// `coloured` there are no colours, and once `go_on` says no there are neither colours nor marks.
+/// `coloured` there are no colours.
 pub(super) fn rows<'a>(
     file: &FileDiff,
     hunks: &'a [Hunk],
     context: u32,
     coloured: bool,
-    go_on: &dyn Fn() -> bool,
+    time: Time<'_>,
 ) -> Rows<'a> {
     let decoded: Vec<(&Hunk, Vec<Text>)> = hunks
         .iter()
@@ -69,12 +73,12 @@ pub(super) fn rows<'a>(
         })
         .collect();
     let path = file.path().to_text();
-    let colours = if coloured {
-        colour(&path, &decoded, go_on)
-    } else {
-        None
+    let (colours, is_whole) = match coloured {
+        true => kept::coloured(&path, &decoded, time.colours),
+        false => (None, true),
     };
-    let mut colours = colours.unwrap_or_default().into_iter();
+    let colours = colours.as_deref().map(Vec::as_slice).unwrap_or_default();
+    let mut colours = colours.iter();
     let whole = file.old.is_none() || file.new.is_none();
     let mut end = 0;
     let mut blocks = Vec::with_capacity(decoded.len());
@@ -88,7 +92,7 @@ pub(super) fn rows<'a>(
             start.saturating_sub(end).saturating_sub(1)
         };
         end = start.saturating_add(hunk.new_lines).saturating_sub(1);
-        let (cells, beside) = cells(hunk, texts, colours.next().unwrap_or_default(), go_on);
+        let (cells, beside) = cells(hunk, texts, colours.next(), time.marks);
         // Between two hunks both grow towards each other.
         let missing = if blocks.is_empty() {
             above
@@ -109,6 +113,7 @@ pub(super) fn rows<'a>(
         below: !whole && hunks.last().is_some_and(|hunk| goes_on(hunk, context)),
         lossy: all().any(|cell| cell.text.is_lossy()),
         misleads: all().filter(added).any(|cell| cell.text.misleads()),
+        unfinished: !is_whole,
         blocks,
     }
 }
@@ -124,10 +129,10 @@ fn goes_on(hunk: &Hunk, context: u32) -> bool {
 fn cells<'a>(
     hunk: &'a Hunk,
     texts: Vec<Text>,
-    colours: Vec<Colours>,
+    colours: Option<&Vec<Colours>>,
     go_on: &dyn Fn() -> bool,
 ) -> (Vec<Cell<'a>>, Vec<Beside>) {
-    let mut colours = colours.into_iter();
+    let mut colours = colours.into_iter().flatten();
     let mut cells: Vec<Cell<'a>> = hunk
         .lines
         .iter()
@@ -135,7 +140,7 @@ fn cells<'a>(
         .map(|(line, text)| Cell {
             line,
             text,
-            colours: colours.next().unwrap_or_default(),
+            colours: colours.next().cloned().unwrap_or_default(),
             marks: Vec::new(),
         })
         .collect();
@@ -206,6 +211,15 @@ mod tests {
     use super::super::tests::sample::{file, hunk};
     use super::*;
 
+    const ALL: Time<'_> = Time {
+        colours: &|| true,
+        marks: &|| true,
+    };
+    const NONE: Time<'_> = Time {
+        colours: &|| false,
+        marks: &|| false,
+    };
+
     #[test]
     fn gaps_are_counted_from_the_lines_shown() {
         let hunks = [
@@ -214,7 +228,7 @@ mod tests {
             hunk(31, 29, &[" x", "+y"]),
         ];
         let file = file("a");
-        let rows = rows(&file, &hunks, 1, false, &|| true);
+        let rows = rows(&file, &hunks, 1, false, ALL);
         let above: Vec<u32> = rows.blocks.iter().map(|block| block.above).collect();
         // New lines shown: 3 to 5, none after 19, 29 and 30.
         assert_eq!(above, [2, 14, 9]);
@@ -226,7 +240,7 @@ mod tests {
         let file = file("a");
         let below = |lines: &[&str], context| {
             let hunks = [hunk(1, 1, lines)];
-            rows(&file, &hunks, context, false, &|| true).below
+            rows(&file, &hunks, context, false, ALL).below
         };
         assert!(below(&["+a", " b", " c", " d"], 3));
         assert!(!below(&["+a", " b", " c"], 3));
@@ -237,7 +251,7 @@ mod tests {
     fn a_changed_line_stands_beside_what_it_was() {
         let hunks = [hunk(1, 1, &[" a", "-let b = 1;", "+new", "+let b = 2;"])];
         let file = file("a");
-        let rows = rows(&file, &hunks, 3, false, &|| true);
+        let rows = rows(&file, &hunks, 3, false, ALL);
         let beside: Vec<_> = rows.blocks[0]
             .beside
             .iter()
@@ -255,7 +269,7 @@ mod tests {
     fn without_time_there_are_rows_but_no_marks() {
         let hunks = [hunk(1, 1, &["-let b = 1;", "+let b = 2;"])];
         let file = file("a.rs");
-        let rows = rows(&file, &hunks, 3, true, &|| false);
+        let rows = rows(&file, &hunks, 3, true, NONE);
         let cells = &rows.blocks[0].cells;
         assert!(
             cells

@@ -35,9 +35,10 @@ pub(crate) async fn claim(call: Call<op::RunnerClaim>) -> Result<ClaimAnswer, Fa
 
 pub(crate) async fn heartbeat(call: Call<op::RunnerHeartbeat>) -> Result<HeartbeatAnswer, Failure> {
     let id = RunId(call.path.run);
+    let said = &call.input;
     let beat = call
         .app
-        .heartbeat(&call.caller, id, call.input.epoch, &call.input.handed)
+        .heartbeat(&call.caller, id, said.epoch, &said.handed, said.usage)
         .await?;
     Ok(HeartbeatAnswer {
         steers: beat.steers.into_iter().map(view::runner::steer).collect(),

@@ -1,4 +1,4 @@
-//! One's own account: tokens and the password.
+//! One's own account: tokens, the password, and identities at providers.
 //!
 //! A secret is shown in the answer to the form that made it, and never again. Deliberately absent:
 //! other people's tokens.
@@ -6,10 +6,11 @@
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
+use nightshift_app::record::{Identity, Token};
 use nightshift_app::use_case::account::NewToken;
 use nightshift_app::use_case::session::{LINK, SESSION, SHORTEST_PASSWORD};
-use nightshift_app::{Error, Secret, record::Token};
-use nightshift_domain::id::TokenId;
+use nightshift_app::{Error, Secret};
+use nightshift_domain::id::{IdentityId, TokenId};
 use serde::Deserialize;
 
 use super::words::Words;
@@ -24,12 +25,17 @@ pub(crate) async fn show(visit: Visit) -> Response {
 }
 
 async fn page(visit: &Visit, made: Option<(&Token, &Secret)>) -> Response {
-    match visit.app.token_list(&visit.caller).await {
-        Ok(tokens) => {
+    let (app, caller) = (&visit.app, &visit.caller);
+    let found = async {
+        let identities = app.identity_list(caller, &visit.name).await?;
+        Ok((app.token_list(caller).await?, identities))
+    };
+    match found.await {
+        Ok((tokens, identities)) => {
             let page = Page {
                 title: visit.words.get("account.title").to_owned(),
                 place: "account",
-                body: body(visit, &tokens, made),
+                body: body(visit, &tokens, &identities, made),
                 scripts: &[],
             };
             page.render(visit)
@@ -38,7 +44,12 @@ async fn page(visit: &Visit, made: Option<(&Token, &Secret)>) -> Response {
     }
 }
 
-fn body(visit: &Visit, tokens: &[Token], made: Option<(&Token, &Secret)>) -> Markup {
+fn body(
+    visit: &Visit,
+    tokens: &[Token],
+    identities: &[Identity],
+    made: Option<(&Token, &Secret)>,
+) -> Markup {
     let words = visit.words;
     let now = visit.app.later(std::time::Duration::ZERO);
     let live = |token: &&Token| {
@@ -77,6 +88,7 @@ fn body(visit: &Visit, tokens: &[Token], made: Option<(&Token, &Secret)>) -> Mar
                     h2 { (words.get("account.sessions")) }
                     (table(visit, words.get("account.sessions"), &sessions))
                 }
+                @if !identities.is_empty() { (self::identities(visit, identities)) }
             }
         }
     }
@@ -93,6 +105,7 @@ fn table(visit: &Visit, caption: &str, tokens: &[&Token]) -> Markup {
                 thead { tr {
                     th scope="col" { (words.get("account.label")) }
                     th scope="col" { (words.get("account.since")) }
+                    th scope="col" { (words.get("account.used")) }
                     th scope="col" { (words.get("account.until")) }
                     th scope="col" { span.hidden { (words.get("runs.acts")) } }
                 } }
@@ -100,6 +113,10 @@ fn table(visit: &Visit, caption: &str, tokens: &[&Token]) -> Markup {
                     tr {
                         th scope="row" { (token.label) }
                         td { (parts::time(token.created_at)) }
+                        td { @match token.used_at {
+                            Some(at) => (parts::time(at)),
+                            None => (words.get("account.never")),
+                        } }
                         td { @match token.expires_at {
                             Some(at) => (parts::time(at)),
                             None => (words.get("account.for-ever")),
@@ -111,6 +128,35 @@ fn table(visit: &Visit, caption: &str, tokens: &[&Token]) -> Markup {
                         } }
                     }
                 } }
+            } }
+        }
+    }
+}
+
+fn identities(visit: &Visit, identities: &[Identity]) -> Markup {
+    let words = visit.words;
+    html! {
+        section.box {
+            h2 { (words.get("account.identities")) }
+            p.quiet { (words.get("account.identities-hint")) }
+            div.scroll { table {
+                caption.hidden { (words.get("account.identities")) }
+                thead { tr {
+                    th scope="col" { (words.get("account.provider")) }
+                    th scope="col" { (words.get("account.subject")) }
+                    th scope="col" { (words.get("account.used")) }
+                    th scope="col" { span.hidden { (words.get("runs.acts")) } }
+                } }
+                tbody { @for one in identities { tr {
+                    th scope="row" { (one.provider) }
+                    td title=(one.issuer) { (one.email.as_deref().unwrap_or(&one.subject)) }
+                    td { (parts::time(one.used_at)) }
+                    td { form.inline method="post" action={ "/account/identities/" (one.id) "/remove" } {
+                        (parts::form_token(visit))
+                        button.danger aria-label=(words.fill("account.unlink-one", &[("provider", &one.provider)])) {
+                            (words.get("account.unlink")) }
+                    } }
+                } } }
             } }
         }
     }
@@ -200,6 +246,27 @@ pub(crate) async fn token_revoke(
     };
     match revoked.await {
         Ok(()) => Redirect::to("/account").into_response(),
+        Err(error) => visit.failed(error),
+    }
+}
+
+/// Unlinks an identity; every session ends, this one too.
+pub(crate) async fn identity_remove(
+    axum::extract::Path(identity): axum::extract::Path<String>,
+    posted: Posted<Bare>,
+) -> Response {
+    let visit = &posted.visit;
+    let removed = async {
+        let id: IdentityId = identity.parse().map_err(|_| Error::NotFound {
+            detail: format!("no identity {identity:?} of yours"),
+        })?;
+        visit
+            .app
+            .identity_remove(&visit.caller, &visit.name, id)
+            .await
+    };
+    match removed.await {
+        Ok(()) => Redirect::to("/sign-in?next=/account").into_response(),
         Err(error) => visit.failed(error),
     }
 }

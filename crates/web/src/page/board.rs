@@ -1,19 +1,20 @@
 //! The board: what is queued, working, in review, landing and done, each with the reason it waits.
 //!
-//! A filter is a query, so a saved view is a bookmark. Lists are bounded; the use case says how.
+//! A filter is a query, so that it can be sent to others; under a name it is a saved view, and a tab.
+//! Lists are bounded; the use case says how.
 
 use axum::extract::Query;
-use axum::response::Response;
+use axum::http::Uri;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
-use nightshift_app::use_case::board::{
-    Board, BoardColumn, BoardFilter, BoardQueue, COUNT_TO, Stand,
-};
+use nightshift_app::use_case::board::{Board, BoardColumn, BoardQueue, COUNT_TO, Stand};
 use nightshift_app::use_case::issue::IssueLine;
+use nightshift_domain::view::Filter;
 use serde::Deserialize;
 
 use super::visit::url_part;
 use super::words::Words;
-use super::{Page, Visit, parts};
+use super::{Page, Visit, parts, saved_view};
 
 /// The query of a board.
 #[derive(Debug, Default, Deserialize)]
@@ -30,19 +31,28 @@ pub(crate) struct BoardQuery {
 
 impl BoardQuery {
     /// The filter; `home` is the project whose own board this is.
-    pub(crate) fn filter(&self, home: Option<&str>) -> BoardFilter {
-        let some = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-        BoardFilter {
-            project: home.map(str::to_owned).or_else(|| some(&self.project)),
-            agent: some(&self.agent),
-            label: some(&self.label),
-            text: some(&self.text),
+    pub(crate) fn filter(&self, home: Option<&str>) -> Filter {
+        Filter {
+            project: Some(home.map_or_else(|| self.project.clone(), str::to_owned)),
+            agent: Some(self.agent.clone()),
+            label: Some(self.label.clone()),
+            text: Some(self.text.clone()),
         }
+        .tidy()
     }
 }
 
-/// Shows the board of all projects.
-pub(crate) async fn show(visit: Visit, Query(query): Query<BoardQuery>) -> Response {
+/// Shows the board of all projects; without a query it opens with the default view.
+pub(crate) async fn show(visit: Visit, uri: Uri, Query(query): Query<BoardQuery>) -> Response {
+    let views = match visit.app.view_list(&visit.caller).await {
+        Ok(views) => views,
+        Err(error) => return visit.failed(error),
+    };
+    if uri.query().is_none()
+        && let Some(default) = views.iter().find(|view| view.is_default)
+    {
+        return Redirect::to(&address(&default.filter, None)).into_response();
+    }
     let filter = query.filter(None);
     let board = match visit.app.board(&visit.caller, &filter).await {
         Ok(board) => board,
@@ -54,7 +64,9 @@ pub(crate) async fn show(visit: Visit, Query(query): Query<BoardQuery>) -> Respo
         place: "board",
         body: html! {
             div.title { h1 { (words.get("board.title")) } }
+            (saved_view::tabs(words, &views, &filter))
             (whole(words, &board, &filter, None))
+            (saved_view::forms(&visit, &views, &filter))
         },
         scripts: &[],
     };
@@ -62,12 +74,7 @@ pub(crate) async fn show(visit: Visit, Query(query): Query<BoardQuery>) -> Respo
 }
 
 /// Filter, columns and queues; `home` is the project whose own board this is.
-pub(crate) fn whole(
-    words: &Words,
-    board: &Board,
-    filter: &BoardFilter,
-    home: Option<&str>,
-) -> Markup {
+pub(crate) fn whole(words: &Words, board: &Board, filter: &Filter, home: Option<&str>) -> Markup {
     html! {
         (form(words, board, filter, home))
         div.board role="group" aria-label=(words.get("board.title")) {
@@ -85,7 +92,7 @@ pub(crate) fn whole(
     }
 }
 
-fn form(words: &Words, board: &Board, filter: &BoardFilter, home: Option<&str>) -> Markup {
+fn form(words: &Words, board: &Board, filter: &Filter, home: Option<&str>) -> Markup {
     let address = match home {
         Some(home) => format!("/p/{home}"),
         None => "/board".to_owned(),
@@ -115,38 +122,30 @@ fn form(words: &Words, board: &Board, filter: &BoardFilter, home: Option<&str>) 
             label { (words.get("board.text")) input type="search" name="text" value=(text(&filter.text)); }
             button { (words.get("board.filter")) }
             @if filter.narrows() || (home.is_none() && filter.project.is_some()) {
-                span.saved {
-                    a href=(self::address(filter, home)) { (words.get("board.saved")) }
-                    " · " a href=(address) { (words.get("board.all")) }
-                }
+                span.saved { a href=(everything(home)) { (words.get("board.all")) } }
             }
         }
     }
 }
 
 /// The address that shows a filtered board again.
-pub(crate) fn address(filter: &BoardFilter, home: Option<&str>) -> String {
-    let mut fields = Vec::new();
-    let project = if home.is_none() {
-        &filter.project
-    } else {
-        &None
-    };
-    for (name, value) in [
-        ("project", project),
-        ("agent", &filter.agent),
-        ("label", &filter.label),
-        ("text", &filter.text),
-    ] {
-        if let Some(value) = value {
-            fields.push(format!("{name}={}", url_part(value)));
-        }
+pub(crate) fn address(filter: &Filter, home: Option<&str>) -> String {
+    let own = filter
+        .parts()
+        .filter(|(name, _)| home.is_none() || *name != "project");
+    let fields: Vec<String> = own
+        .map(|(name, value)| format!("{name}={}", url_part(value)))
+        .collect();
+    if fields.is_empty() {
+        return everything(home);
     }
     let path = home.map_or_else(|| "/board".to_owned(), |home| format!("/p/{home}"));
-    if fields.is_empty() {
-        return path;
-    }
     format!("{path}?{}", fields.join("&"))
+}
+
+/// The address of a board that leaves nothing out, whatever view is the default.
+pub(crate) fn everything(home: Option<&str>) -> String {
+    home.map_or_else(|| "/board?all".to_owned(), |home| format!("/p/{home}"))
 }
 
 fn title(stand: Stand) -> &'static str {
@@ -170,7 +169,7 @@ fn count(column: &BoardColumn) -> String {
     }
 }
 
-fn column(words: &Words, column: &BoardColumn, filter: &BoardFilter, home: Option<&str>) -> Markup {
+fn column(words: &Words, column: &BoardColumn, filter: &Filter, home: Option<&str>) -> Markup {
     let heading = title(column.stand);
     let id = heading.replace('.', "-");
     html! {
@@ -182,14 +181,14 @@ fn column(words: &Words, column: &BoardColumn, filter: &BoardFilter, home: Optio
     }
 }
 
-fn cards(words: &Words, column: &BoardColumn, filter: &BoardFilter, home: Option<&str>) -> Markup {
+fn cards(words: &Words, column: &BoardColumn, filter: &Filter, home: Option<&str>) -> Markup {
     html! {
         ul.tickets { @for card in &column.cards { (ticket(words, card, filter, home)) } }
         @if column.more { p.quiet { (words.fill("board.more", &[("count", &column.cards.len())])) } }
     }
 }
 
-fn ticket(words: &Words, card: &IssueLine, filter: &BoardFilter, home: Option<&str>) -> Markup {
+fn ticket(words: &Words, card: &IssueLine, filter: &Filter, home: Option<&str>) -> Markup {
     let row = &card.issue;
     let link = format!("/p/{}/{}", card.project, row.number);
     html! {
@@ -212,8 +211,8 @@ fn ticket(words: &Words, card: &IssueLine, filter: &BoardFilter, home: Option<&s
     }
 }
 
-fn with_label(filter: &BoardFilter, label: &str) -> BoardFilter {
-    BoardFilter {
+fn with_label(filter: &Filter, label: &str) -> Filter {
+    Filter {
         label: Some(label.to_owned()),
         ..filter.clone()
     }
@@ -282,6 +281,7 @@ mod tests {
             address(&query.filter(Some("shop")), Some("shop")),
             "/p/shop?label=a%26b&text=%C3%BCber"
         );
-        assert_eq!(address(&BoardFilter::default(), None), "/board");
+        assert_eq!(address(&Filter::default(), None), "/board?all");
+        assert_eq!(address(&Filter::default(), Some("shop")), "/p/shop");
     }
 }

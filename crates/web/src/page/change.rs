@@ -1,7 +1,7 @@
 //! The change: what was proved, the diff, and the review in which all comments are said at once.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
@@ -20,10 +20,13 @@ use serde::Deserialize;
 use super::parts;
 use super::visit::url_part;
 use super::{Page, Visit, markdown, picture, said};
-use crate::diff::{self, Budget, Layout, Options, Seen};
+use crate::diff::{self, Budget, Layout, Options, Seen, Time};
 
-/// How long colours and marks may take for one page.
-const PATIENCE: std::time::Duration = std::time::Duration::from_millis(120);
+/// How long a page waits for colours that are not kept yet: the first screen has some, the rest is
+/// there a moment later.
+const FOR_COLOURS: Duration = Duration::from_millis(10);
+/// How long a page waits for colours and marks together.
+const FOR_MARKS: Duration = Duration::from_millis(40);
 
 /// How the diff is looked at.
 #[derive(Deserialize, Default, Clone)]
@@ -421,7 +424,10 @@ fn files(
     let shapes = diff::plan(&view.patch.files, &seen, Budget::default());
     let wording = said::wording(words);
     let begun = Instant::now();
-    let go_on = move || begun.elapsed() < PATIENCE;
+    let time = Time {
+        colours: &|| begun.elapsed() < FOR_COLOURS,
+        marks: &|| begun.elapsed() < FOR_MARKS,
+    };
     let writable = matches!(view.pull.line.line.issue.state.phase, Phase::InReview);
     let joint = if page.contains('?') { '&' } else { '?' };
     let comment = format!("{page}{joint}comment=");
@@ -452,7 +458,7 @@ fn files(
                     (viewed(visit, project, view, file, &path))
                 }),
                 wording,
-                go_on: &go_on,
+                time,
             }))
         }
         @if view.patch.truncated { p.notice.warn { (words.get("change.truncated")) } }

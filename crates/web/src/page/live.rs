@@ -28,6 +28,9 @@ use crate::live::{Burst, Key, LOOK_AGAIN, Live, Viewer};
 /// How often a stream says that it is still there.
 const STILL_THERE: Duration = Duration::from_secs(15);
 
+/// In steps of how many put-off cards desks are loaded.
+const PARKED: usize = 50;
+
 /// What the reader has already.
 #[derive(Deserialize)]
 pub(crate) struct Seen {
@@ -97,8 +100,11 @@ pub(crate) async fn desk(
         seen,
         move |visit, burst, sight| async move {
             let rights = sight.rights();
+            // Whoever put off about as much shares what is loaded.
+            let parked = sight.parked.len().next_multiple_of(PARKED);
+            let key = Key::new("waits", (&rights, parked));
             let waits = burst
-                .shared(Key::new("waits", &rights), || visit.app.waits(&rights))
+                .shared(key, || visit.app.waits(&rights, parked))
                 .await?;
             let key = Key::new("desk", (&rights, &sight.parked, words.code));
             burst

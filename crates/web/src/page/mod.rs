@@ -28,6 +28,7 @@ pub(crate) mod record;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod said;
+pub(crate) mod saved_view;
 pub(crate) mod server;
 pub(crate) mod settings;
 pub(crate) mod sign_in;

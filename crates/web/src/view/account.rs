@@ -34,6 +34,7 @@ pub(crate) fn token(token: record::Token) -> Token {
         created_at: token.created_at,
         expires_at: token.expires_at,
         revoked_at: token.revoked_at,
+        used_at: token.used_at,
     }
 }
 

@@ -7,5 +7,6 @@ pub(crate) mod project;
 pub(crate) mod pull;
 pub(crate) mod run;
 pub(crate) mod runner;
+pub(crate) mod saved;
 pub(crate) mod server;
 pub(crate) mod settings;

@@ -2,10 +2,12 @@
 
 use nightshift_api::issue::IssueQuery;
 use nightshift_api::project::ProjectPath;
+use nightshift_api::view::ViewFilter;
 use nightshift_api::{Nothing, operations};
 use nightshift_domain::issue::Phase;
 
 use crate::clock;
+use crate::command::view as saved;
 use crate::connection::{Connection, gather};
 use crate::failure::{Done, Failure};
 use crate::view;
@@ -29,6 +31,9 @@ pub(crate) struct Args {
     /// Only those whose title contains this
     #[arg(long, value_name = "WORDS")]
     text: Option<String>,
+    /// Only those that this saved view shows; the options beside it replace its own
+    #[arg(long, value_name = "NAME")]
+    view: Option<String>,
     /// How many
     #[arg(long, short = 'n', default_value_t = 100)]
     limit: usize,
@@ -36,14 +41,22 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) async fn run(self, connection: &Connection) -> Done {
+        let kept = match &self.view {
+            Some(name) => saved::named(connection, name).await?.filter,
+            None => ViewFilter::default(),
+        };
+        let named = connection.project_if_named().or(kept.project);
         let path = ProjectPath {
-            project: connection.project().await?,
+            project: match named {
+                Some(project) => project,
+                None => connection.project().await?,
+            },
         };
         let query = IssueQuery {
             phase: phases(self.phase.as_deref(), self.all)?,
-            agent: self.agent,
-            label: self.label,
-            text: self.text,
+            agent: self.agent.or(kept.agent),
+            label: self.label.or(kept.label),
+            text: self.text.or(kept.text),
             ..IssueQuery::default()
         };
         let page = gather(self.limit, |cursor, limit| {

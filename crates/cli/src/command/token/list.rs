@@ -22,13 +22,21 @@ pub(crate) async fn run(connection: &Connection) -> Done {
                 (None, Some(at)) => plain(format!("in {}", age(now, at))),
                 (None, None) => dim("never"),
             };
+            let used = token
+                .used_at
+                .map_or_else(|| dim("never"), |at| plain(format!("{} ago", age(at, now))));
             vec![
                 plain(short_id(&token.id)),
                 plain(&token.label),
                 plain(format!("{} ago", age(token.created_at, now))),
+                used,
                 ends,
             ]
         });
-        screen.table("", &["token", "for", ">made", "ends"], rows.collect());
+        screen.table(
+            "",
+            &["token", "for", ">made", ">used", "ends"],
+            rows.collect(),
+        );
     })
 }

@@ -48,7 +48,10 @@ fn render_with<'a>(
         comments,
         tools: None,
         wording: &Wording::ENGLISH,
-        go_on: &|| true,
+        time: crate::diff::Time {
+            colours: &|| true,
+            marks: &|| true,
+        },
     };
     change(&mut options);
     let markup: Markup = render_file(patch, &options);
