@@ -15,6 +15,7 @@ pub mod project;
 pub mod pull;
 pub mod run;
 pub mod runner;
+pub mod secret;
 pub mod server;
 pub mod settings;
 pub mod view;

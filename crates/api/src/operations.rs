@@ -16,6 +16,7 @@ use crate::runner::{
     ClaimAnswer, ClaimRequest, Complete, Completed, Heartbeat, HeartbeatAnswer, Revoked,
     RunnerLine, RunnerPath,
 };
+use crate::secret::{Secret, SecretPath, SetSecret};
 use crate::server::Server;
 use crate::settings::{EditSettings, SavedSettings, Settings};
 use crate::view::{SaveView, View, ViewPath};
@@ -54,6 +55,12 @@ crate::operations! {
     SettingsGet = "settings.get" Get "/api/v1/projects/{project}/settings" Person (ProjectPath, Nothing, Nothing) -> Settings;
     /// Changes a project's settings by a commit on its default branch.
     SettingsSave = "settings.save" Patch "/api/v1/projects/{project}/settings" Person (ProjectPath, Nothing, EditSettings) -> SavedSettings;
+    /// Lists the secrets of a project, without their values.
+    SecretList = "secret.list" Get "/api/v1/projects/{project}/secrets" Person (ProjectPath, Nothing, Nothing) -> Page<Secret>;
+    /// Sets the value of a secret; it is sealed, and shown to nobody.
+    SecretSet = "secret.set" Put "/api/v1/projects/{project}/secrets/{secret}" Person (SecretPath, Nothing, SetSecret) -> Secret;
+    /// Removes the value of a secret.
+    SecretRemove = "secret.remove" Delete "/api/v1/projects/{project}/secrets/{secret}" Person (SecretPath, Nothing, Nothing) -> Nothing;
     /// Lists a project's members.
     MemberList = "member.list" Get "/api/v1/projects/{project}/members" Person (ProjectPath, Nothing, Nothing) -> Page<Member>;
     /// Gives a person a role in a project.

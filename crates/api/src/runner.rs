@@ -78,10 +78,33 @@ pub struct WorkOrder {
     pub checks: Vec<Check>,
     /// Sealed tests.
     pub acceptance: Option<Acceptance>,
+    /// Secrets for some of its steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretOrder>,
+    /// Steps that need a secret which this run does not get.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<String>,
     /// For an author.
     pub author: Option<AuthorOrder>,
     /// What it may use.
     pub limits: Limits,
+}
+
+/// A secret for some steps of a run.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretOrder {
+    /// The variable in which they find it.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// The steps.
+    pub steps: Vec<String>,
+}
+
+impl std::fmt::Debug for SecretOrder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SecretOrder({})", self.name)
+    }
 }
 
 /// What an author run needs besides.

@@ -3,13 +3,14 @@
 //!
 //! Definitions come from the default branch as it is now; what they were is kept with the job, so
 //! that the verdict is judged by the same. Deliberately absent: secrets other than the run's own
-//! one-ref token.
+//! one-ref token and those that the base's settings name for its steps.
 
 use std::time::Duration;
 
 use nightshift_domain::access::Actor;
 use nightshift_domain::budget::Left;
 use nightshift_domain::check::{Acceptance, Check};
+use nightshift_domain::config::secret::withheld;
 use nightshift_domain::config::{Agent, Environment, Network};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::git_name::{ObjectId, RefName};
@@ -30,6 +31,7 @@ use nightshift_store::{
 };
 
 use crate::change::{Asked, Context, Order};
+use crate::use_case::secret::GivenSecret;
 use crate::{App, Error, RunLimits, Secret};
 
 /// The name under which the platform proves and commits.
@@ -56,6 +58,10 @@ pub struct Prepared {
     pub checks: Vec<Check>,
     /// Sealed tests.
     pub acceptance: Option<Acceptance>,
+    /// Secrets for some of its steps.
+    pub secrets: Vec<GivenSecret>,
+    /// Steps that need a secret which this run does not get.
+    pub withheld: Vec<String>,
     /// For an author.
     pub author: Option<PreparedAuthor>,
     /// Caps.
@@ -122,6 +128,10 @@ impl App {
         };
         let sealed = acceptance::acceptance_get(&mut tx, job.issue).await?;
         drop(tx);
+        let secrets = match self.secrets_for(&project, made.kind).await? {
+            Ok(secrets) => secrets,
+            Err(failure) => return Ok(Err(failure)),
+        };
         let mut author = None;
         let mut left = Left::default();
         let mut start = Start {
@@ -184,6 +194,7 @@ impl App {
             &made.start,
         )
         .await?;
+        let made_kind = made.kind;
         Ok(Ok(Prepared {
             run: made,
             token: secret,
@@ -198,6 +209,8 @@ impl App {
                 }
             },
             acceptance: sealed,
+            secrets,
+            withheld: withheld(&project.config.secrets, made_kind),
             author,
             limits: self.settings().limits,
             cost_micro_usd: left.cost_micro_usd,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nightshift_git::Git;
 
-use crate::{Provider, Proxies};
+use crate::{Provider, Proxies, SealKey};
 
 /// Settings of the application.
 #[derive(Clone)]
@@ -27,6 +27,8 @@ pub struct Settings {
     pub public_url: String,
     /// Who vouches for people, in the order of the sign-in page.
     pub providers: Vec<Arc<dyn Provider>>,
+    /// What seals the secrets of projects; without it none can be kept.
+    pub seal_key: Option<SealKey>,
     /// Proxies whose word on where a request comes from is taken.
     pub trusted_proxies: Proxies,
 }
@@ -68,6 +70,7 @@ impl Settings {
             targets: Vec::new(),
             public_url: String::new(),
             providers: Vec::new(),
+            seal_key: None,
             trusted_proxies: Proxies::default(),
         }
     }

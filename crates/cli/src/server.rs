@@ -4,9 +4,10 @@
 //! only when the operator says that something in front of it encrypts. Deliberately absent: routes
 //! and rules.
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use nightshift_app::reconcile::deliver::Target;
 use nightshift_app::reconcile::driver;
-use nightshift_app::{App, Clock, Ids, Settings};
+use nightshift_app::{App, Clock, Ids, SealKey, Settings};
 use nightshift_connect::Webhook;
 use nightshift_git::Git;
 use nightshift_store::{Db, Location};
@@ -82,6 +83,7 @@ impl Place {
             public_url: said.public_url(address)?,
             providers: said.providers(&clock)?,
             trusted_proxies: said.proxies()?,
+            seal_key: Some(seal_key(&self.data.join("secrets.key"))?),
             ..Settings::new(self.data.clone(), git)
         };
         let app = App::open(settings, db, clock, Arc::new(World))?;
@@ -113,6 +115,57 @@ fn targets(environment: &Environment) -> Done<Vec<Box<dyn Target>>> {
             Ok(vec![Box::new(hook)])
         }
     }
+}
+
+/// The key that seals secrets of projects; made where there is none.
+fn seal_key(path: &Path) -> Done<SealKey> {
+    let unreadable = |error: std::io::Error| {
+        Failure::failed(format!(
+            "the key {} cannot be read or made: {error}",
+            path.display()
+        ))
+    };
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            // Whole or not at all: half a key would lock out everything sealed later.
+            let made = hex::encode(World.secret());
+            let new = path.with_extension("key.new");
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&new)
+                .map_err(unreadable)?;
+            file.write_all(format!("{made}\n").as_bytes())
+                .and_then(|()| file.sync_all())
+                .and_then(|()| std::fs::rename(&new, path))
+                .map_err(unreadable)?;
+            made
+        }
+        Err(error) => return Err(unreadable(error)),
+    };
+    let mode = std::fs::metadata(path)
+        .map_err(unreadable)?
+        .permissions()
+        .mode();
+    if mode & 0o077 != 0 {
+        return Err(Failure::failed(format!(
+            "others can read the key {}: chmod 600 it, and set the secrets of projects anew",
+            path.display()
+        )));
+    }
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_| {
+        Failure::failed(format!(
+            "{} is no key of 64 hexadecimal digits: restore it from a backup; without it the \
+             secrets of projects cannot be opened. Removed, a new one is made, and they have to be \
+             set again",
+            path.display()
+        ))
+    })?;
+    Ok(SealKey::new(bytes))
 }
 
 /// Makes a folder that only its owner may enter.

@@ -1,7 +1,7 @@
 //! The project's settings file, `.nightshift/config.toml` on the default branch.
 //!
 //! Reading is strict: an unknown key is an error with its place, since a misspelt check that is
-//! silently ignored would be a green light that lies. Deliberately absent: secrets, model
+//! silently ignored would be a green light that lies. Deliberately absent: values of secrets, model
 //! endpoints, anything about the sandbox's walls; a repository cannot choose those.
 
 use std::collections::BTreeSet;
@@ -12,9 +12,12 @@ use crate::budget::{self, Budget};
 use crate::check::Check;
 use crate::host::{Allowed, AllowedError};
 
+use secret::{FileSecret, Secret};
+
 pub mod edit;
 pub mod field;
 mod place;
+pub mod secret;
 pub mod sheet;
 
 /// Where the file lives.
@@ -36,6 +39,9 @@ pub struct Config {
     /// What runs may reach beside the platform and their model.
     #[serde(default)]
     pub network: Network,
+    /// Secrets, by name, and the steps that get them.
+    #[serde(default)]
+    pub secrets: Vec<Secret>,
     /// How changes land.
     pub merge: Merge,
     /// How often red results go back by themselves.
@@ -190,6 +196,7 @@ impl Default for Config {
             checks: Vec::new(),
             agents: vec![Agent::script()],
             network: Network::default(),
+            secrets: Vec::new(),
             merge: Merge {
                 method: Method::Squash,
                 protect: vec![".nightshift/**".to_owned()],
@@ -296,6 +303,8 @@ struct File {
     agent: Vec<FileAgent>,
     #[serde(default)]
     network: FileNetwork,
+    #[serde(default)]
+    secret: Vec<FileSecret>,
     #[serde(default)]
     merge: FileMerge,
     #[serde(default)]
@@ -492,6 +501,12 @@ impl File {
                 allow.push(allowed);
             }
         }
+        let checks: Vec<String> = seen.into_iter().collect();
+        let mut secrets = Vec::new();
+        for secret in self.secret {
+            let made = secret.check(&secrets, &checks);
+            secrets.push(made.map_err(|(span, message)| fail(span, message))?);
+        }
         Ok(Config {
             environment: Environment {
                 setup: self
@@ -515,6 +530,7 @@ impl File {
                 .collect(),
             agents,
             network: Network { allow },
+            secrets,
             merge: Merge {
                 method: self.merge.method.unwrap_or(defaults.merge.method),
                 protect: self.merge.protect.unwrap_or(defaults.merge.protect),

@@ -65,6 +65,8 @@ reasons! {
     ProgramMissing = "program-missing",
     /// The project's configuration does not define what the issue needs.
     Misconfigured = "misconfigured",
+    /// A secret that the project's steps need has no value.
+    SecretMissing = "secret-missing",
     /// The project's set-up command failed.
     SetupFailed = "setup-failed",
     /// The agent's program ended with a failure.
@@ -141,6 +143,7 @@ impl Reason {
             Self::Unauthorized
             | Self::ProgramMissing
             | Self::Misconfigured
+            | Self::SecretMissing
             | Self::SetupFailed
             | Self::AgentFailed
             | Self::NoChange

@@ -20,6 +20,7 @@ pub mod host;
 pub mod id;
 pub mod issue;
 pub mod job;
+pub mod mask;
 pub mod merge;
 pub mod preflight;
 pub mod prompt;

@@ -34,6 +34,8 @@ pub struct Facts<'a> {
     pub branch: &'a str,
     /// Whether that has a commit.
     pub has_base: bool,
+    /// Secrets that the settings name and that have no value.
+    pub secrets_missing: &'a [String],
     /// How many checks the project has.
     pub checks: usize,
     /// The sealed tests.
@@ -141,6 +143,8 @@ codes! {
     ConfigBroken = "config-broken",
     /// The default branch has no commit.
     NoBase = "no-base",
+    /// A secret that steps need has no value.
+    SecretMissing = "secret-missing",
     /// No runner is alive, or none takes such jobs.
     NoRunner = "no-runner",
     /// No runner has the agent's harness.
@@ -230,6 +234,14 @@ fn base(facts: &Facts<'_>, found: &mut Vec<Finding>) {
             format!("the branch {}", facts.branch),
             "it has no commit, so there is nothing to begin from".to_owned(),
             "push one".to_owned(),
+        ));
+    }
+    for name in facts.secrets_missing {
+        found.push(stops(
+            Code::SecretMissing,
+            format!("the secret {name}"),
+            "the project's settings name it, and it has no value".to_owned(),
+            format!("set it with `nightshift secret set {name}` or on the project's page"),
         ));
     }
     if let Some(error) = &facts.config_error {
@@ -454,6 +466,7 @@ mod tests {
             config_error: None,
             branch: "main",
             has_base: true,
+            secrets_missing: &[],
             checks: 1,
             acceptance: None,
             tried: None,
@@ -477,6 +490,7 @@ mod tests {
         let case = good();
         let fine = facts(&case);
         assert_eq!(found(&fine), []);
+        let missing = ["A".to_owned(), "B".to_owned()];
         let green = Tried::Green {
             result: crate::check::CheckResult {
                 name: "acceptance".to_owned(),
@@ -561,6 +575,13 @@ mod tests {
                     ..fine.clone()
                 },
                 &[("warns", "config-broken")],
+            ),
+            (
+                Facts {
+                    secrets_missing: &missing,
+                    ..fine.clone()
+                },
+                &[("stops", "secret-missing"), ("stops", "secret-missing")],
             ),
             (
                 Facts {

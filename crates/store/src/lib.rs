@@ -33,6 +33,7 @@ pub mod review;
 pub mod review_draft;
 pub mod run;
 pub mod runner;
+pub mod secret;
 pub mod sign_in;
 pub mod size;
 pub mod standing;
@@ -67,6 +68,7 @@ pub use review::*;
 pub use review_draft::*;
 pub use run::*;
 pub use runner::*;
+pub use secret::*;
 pub use sign_in::*;
 pub use size::*;
 pub use standing::*;
@@ -106,6 +108,7 @@ static REGISTRY: &[&[&statement::Statement]] = &[
     review_draft::STATEMENTS,
     run::STATEMENTS,
     runner::STATEMENTS,
+    secret::STATEMENTS,
     sign_in::STATEMENTS,
     size::STATEMENTS,
     standing::STATEMENTS,

@@ -70,6 +70,12 @@ pub(crate) const ALL: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0008_views.sql"),
         postgres: include_str!("../migrations/postgres/0008_views.sql"),
     },
+    Migration {
+        version: 9,
+        name: "secrets",
+        sqlite: include_str!("../migrations/sqlite/0009_secrets.sql"),
+        postgres: include_str!("../migrations/postgres/0009_secrets.sql"),
+    },
 ];
 
 /// The one table that exists before the first migration.

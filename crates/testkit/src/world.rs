@@ -311,6 +311,7 @@ impl Place {
             public_url: url.to_owned(),
             providers: self.providers.clone(),
             trusted_proxies: self.proxies.clone(),
+            seal_key: Some(nightshift_app::SealKey::new([7; 32])),
             ..Settings::new(self.data.clone(), git())
         };
         let clock = Arc::clone(&self.clock) as Arc<dyn nightshift_app::Clock>;

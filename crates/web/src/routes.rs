@@ -16,7 +16,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::decompression::RequestDecompressionLayer;
 
 use crate::door::{
-    account, desk as desk_door, event, issue, project, pull, run, runner, view as view_door,
+    account, desk as desk_door, event, issue, project, pull, run, runner, secret, view as view_door,
 };
 use crate::error::{REQUEST, problem};
 use crate::live::Live;
@@ -126,6 +126,9 @@ fn projects(router: Router<App>) -> Router<App> {
     let router = bind::<op::ProjectGet, _, _>(router, project::get);
     let router = bind::<op::SettingsGet, _, _>(router, project::settings_get);
     let router = bind::<op::SettingsSave, _, _>(router, project::settings_save);
+    let router = bind::<op::SecretList, _, _>(router, secret::list);
+    let router = bind::<op::SecretSet, _, _>(router, secret::set);
+    let router = bind::<op::SecretRemove, _, _>(router, secret::remove);
     let router = bind::<op::MemberList, _, _>(router, project::member_list);
     let router = bind::<op::MemberSet, _, _>(router, project::member_set);
     bind::<op::MemberRemove, _, _>(router, project::member_remove)
@@ -248,6 +251,7 @@ fn plans(router: Router<App>) -> Router<App> {
     use axum::extract::DefaultBodyLimit;
     use axum::routing::{get, post};
 
+    use crate::page::secret as secret_page;
     use crate::page::{board, issue, issue_form, project, saved_view, settings};
     let room = DefaultBodyLimit::max(MAX_BODY);
     router
@@ -258,6 +262,14 @@ fn plans(router: Router<App>) -> Router<App> {
         .route("/projects", get(project::list).post(project::create))
         .route("/p/{project}", get(project::show))
         .route("/p/{project}/members", post(project::set_member))
+        .route(
+            "/p/{project}/secrets",
+            get(secret_page::show).post(secret_page::save),
+        )
+        .route(
+            "/p/{project}/secrets/{name}/remove",
+            post(secret_page::remove),
+        )
         .route(
             "/p/{project}/settings",
             get(settings::show).post(settings::submit),

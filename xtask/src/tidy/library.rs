@@ -30,6 +30,8 @@ pub(super) const USED: Rule = Rule {
 
 /// All that `domain` may be built on.
 const DOMAIN: &[&str] = &[
+    "base64",
+    "hex",
     "jiff",
     "serde",
     "serde_json",

@@ -17,6 +17,7 @@ pub mod project;
 pub mod pull;
 pub mod push;
 pub mod run;
+pub mod secret;
 pub mod session;
 pub mod settings;
 pub mod sign_in;

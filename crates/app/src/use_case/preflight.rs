@@ -107,6 +107,7 @@ impl App {
                 harnesses: runner.harnesses,
             })
             .collect();
+        let secrets_missing = self.secrets_missing(tx, found).await?;
         let current = known.tryout.filter(|view| view.current);
         let tried = current.and_then(|view| match &view.state {
             TryoutState::Tried { tried, .. } => Some(tried),
@@ -123,6 +124,7 @@ impl App {
             config_error: found.config_error.as_ref().map(ToString::to_string),
             branch: found.default_branch.as_str(),
             has_base: found.config_commit.is_some(),
+            secrets_missing: &secrets_missing,
             checks: found.config.checks.len(),
             acceptance: known.acceptance,
             tried,

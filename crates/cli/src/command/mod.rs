@@ -18,6 +18,7 @@ pub(crate) mod queue;
 pub(crate) mod run;
 pub(crate) mod runner;
 pub(crate) mod runners;
+pub(crate) mod secret;
 pub(crate) mod serve;
 pub(crate) mod sign_in_link;
 pub(crate) mod speak;
@@ -110,6 +111,9 @@ pub(crate) enum Command {
     /// Watch agents at work
     #[command(subcommand, visible_alias = "runs")]
     Run(run::Command),
+    /// Set values that the steps of a project need and nobody is to read
+    #[command(subcommand)]
+    Secret(secret::Command),
     /// Keep filters of the board under names
     #[command(subcommand)]
     View(view::Command),
@@ -176,6 +180,7 @@ impl Cli {
             Command::Issue(command) => command.run(&connect(environment)?).await,
             Command::Pr(command) => command.run(&connect(environment)?).await,
             Command::Run(command) => command.run(&connect(environment)?).await,
+            Command::Secret(command) => command.run(&connect(environment)?).await,
             Command::View(command) => command.run(&connect(environment)?).await,
             Command::Queue => queue::run(&connect(environment)?).await,
             Command::Desk => desk::run(connect(environment)?).await,

@@ -91,6 +91,14 @@ pub const SECTIONS: &[Section] = &[
         ],
     ),
     Section::many(
+        "secret",
+        &[
+            Field::new("name", Kind::Line, "").needed(),
+            Field::new("steps", Kind::Lines, "").needed(),
+            Field::new("author", Kind::Flag, "false"),
+        ],
+    ),
+    Section::many(
         "agent",
         &[
             Field::new("name", Kind::Line, "").needed(),
@@ -282,9 +290,17 @@ mod tests {
         };
         let harness = field.only.first().map_or("script", |h| h.as_str());
         let least = [
-            ("name", "\"a\""),
+            (
+                "name",
+                if section.name == "secret" {
+                    "\"A\""
+                } else {
+                    "\"a\""
+                },
+            ),
             ("run", "\"true\""),
             ("harness", &format!("{harness:?}")),
+            ("steps", "[\"setup\"]"),
         ];
         for (key, least) in least {
             if key != field.key && section.field(key).is_some() {

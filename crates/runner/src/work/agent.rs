@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use nightshift_api::runner::AuthorOrder;
-use nightshift_domain::config::{Agent, Harness as Kind, PromptBy};
+use nightshift_domain::config::{Agent, Harness as Kind, PromptBy, secret};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::transcript::{self, Entry, Stream};
 
@@ -257,6 +257,7 @@ fn environment(
         ("GIT_COMMITTER_EMAIL", author.commit.author_email.clone()),
     ];
     env.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    env.extend(bench.secrets(secret::AGENT));
     env.extend(invocation.env.iter().cloned());
     env
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use nightshift_domain::failure::Reason;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::host::Allowed;
+use nightshift_domain::mask::Forms;
 use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript;
 
@@ -130,6 +131,20 @@ impl<'a> Bench<'a> {
             .chain(proxy)
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect()
+    }
+
+    /// The secrets that a step of this name gets.
+    pub(crate) fn secrets(&self, step: &str) -> Vec<(String, String)> {
+        let secrets = self.task.order.secrets.iter();
+        let given = secrets.filter(|secret| secret.steps.iter().any(|name| name == step));
+        given
+            .map(|secret| (secret.name.clone(), secret.value.clone()))
+            .collect()
+    }
+
+    /// What nobody is to read of what programs print.
+    pub(crate) fn hidden(&self) -> &Forms {
+        self.task.log.hidden()
     }
 
     /// What stands in the sandbox for the model's key.

@@ -38,9 +38,11 @@ pub(crate) async fn run(
     timeout: Duration,
 ) -> Result<CheckResult, Cut> {
     let left = bench.task.left();
+    let mut env = bench.plain_env();
+    env.extend(bench.secrets(name));
     let command = sandbox::Step {
         command: ["/bin/sh", "-c", line].map(str::to_owned).to_vec(),
-        env: bench.plain_env(),
+        env,
         stdin: Stdin::Closed,
         timeout: timeout.min(left),
     };

@@ -19,13 +19,13 @@ use nightshift_api::operations::LOG_APPEND;
 use nightshift_api::run::RunPath;
 use nightshift_api::runner::{LogAppended, WorkOrder};
 use nightshift_domain::id::{Epoch, RunId};
+use nightshift_domain::mask::Forms;
 use nightshift_domain::transcript::{Entry, Record, Step};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::Clock;
-use crate::secret::Secret;
 use crate::supervisor::{Control, Halt, Lost, is_gone};
 
 /// Kept for what the runner itself has to say after a run hit its limit.
@@ -56,8 +56,8 @@ pub(crate) struct RunLog {
     limit: u64,
     clock: ClockField,
     control: Arc<Control>,
-    /// The run's token; readers of the log are not to have it while it lives.
-    hidden: Secret,
+    /// The run's token and secrets; readers of the log are not to have them.
+    hidden: Forms,
 }
 
 struct ClockField(Clock);
@@ -100,7 +100,7 @@ impl RunLog {
             limit: order.limits.log_bytes,
             clock: ClockField(clock),
             control: Arc::clone(&control),
-            hidden: Secret::new(order.token.clone()),
+            hidden: hidden(order),
         });
         let spooled = log.spooled.subscribe();
         let uploader = Uploader {
@@ -121,6 +121,11 @@ impl RunLog {
             }
         });
         Ok(Upload { log, task })
+    }
+
+    /// What nobody is to read of the run.
+    pub(crate) fn hidden(&self) -> &Forms {
+        &self.hidden
     }
 
     /// Appends what a program or an agent said. Over the limit the run is halted and the entry
@@ -149,7 +154,7 @@ impl RunLog {
                 return;
             }
         };
-        let mut line = self.masked(line);
+        let mut line = self.masked(&line);
         line.push(b'\n');
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let size = self.spooled.borrow().size + line.len() as u64;
@@ -167,14 +172,17 @@ impl RunLog {
         self.spooled.send_modify(|spooled| spooled.size = size);
     }
 
-    fn masked(&self, line: String) -> Vec<u8> {
-        let hidden = self.hidden.expose();
-        if !hidden.is_empty() && line.contains(hidden) {
-            line.replace(hidden, "***").into_bytes()
-        } else {
-            line.into_bytes()
-        }
+    /// What programs print is masked as it comes; this is for what is said about it, and for text
+    /// that an agent's program wrote as JSON.
+    fn masked(&self, line: &str) -> Vec<u8> {
+        self.hidden.text(line).into_bytes()
     }
+}
+
+/// The forms of what nobody is to read of a run.
+fn hidden(order: &WorkOrder) -> Forms {
+    let secrets = order.secrets.iter().map(|secret| secret.value.as_str());
+    Forms::of(secrets.chain([order.token.as_str()]))
 }
 
 impl Upload {

@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use nightshift_domain::mask::Masker;
 use nightshift_domain::transcript::{self, Entry, Stream};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::sleep_until;
@@ -72,8 +73,9 @@ pub(crate) async fn run(
         return Err(cut);
     }
     let mut running = bench.sandbox.spawn(command).await?;
-    let mut output = Pipe::new(running.stdout.take(), max_line);
-    let mut errors = Pipe::new(running.stderr.take(), max_line);
+    let hidden = || Masker::new(bench.hidden().clone());
+    let mut output = Pipe::new(running.stdout.take(), max_line, hidden());
+    let mut errors = Pipe::new(running.stderr.take(), max_line, hidden());
     let ended = async {
         match guard {
             Guard::Work => control.until_halted().await,
@@ -142,18 +144,20 @@ pub(crate) async fn run(
     }
 }
 
-/// A stream cut into lines.
+/// A stream cut into lines, without secrets.
 struct Pipe<R> {
     from: Option<R>,
+    masker: Masker,
     splitter: LineSplitter,
     max_line: usize,
     buffer: Vec<u8>,
 }
 
 impl<R: AsyncRead + Unpin> Pipe<R> {
-    fn new(from: Option<R>, max_line: usize) -> Self {
+    fn new(from: Option<R>, max_line: usize, masker: Masker) -> Self {
         Self {
             from,
+            masker,
             splitter: LineSplitter::new(max_line),
             max_line,
             buffer: vec![0; 32 << 10],
@@ -170,12 +174,16 @@ impl<R: AsyncRead + Unpin> Pipe<R> {
             return Vec::new();
         };
         match from.read(&mut self.buffer).await {
-            Ok(count) if count > 0 => self.splitter.push(&self.buffer[..count]),
+            Ok(count) if count > 0 => {
+                let shown = self.masker.push(&self.buffer[..count]);
+                self.splitter.push(&shown)
+            }
             Ok(_) | Err(_) => {
                 self.from = None;
+                let mut lines = self.splitter.push(&self.masker.end());
                 let fresh = LineSplitter::new(self.max_line);
-                let last = std::mem::replace(&mut self.splitter, fresh).end();
-                last.into_iter().collect()
+                lines.extend(std::mem::replace(&mut self.splitter, fresh).end());
+                lines
             }
         }
     }

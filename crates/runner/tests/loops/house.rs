@@ -208,6 +208,8 @@ impl House {
             network: Network::default(),
             checks: Vec::new(),
             acceptance: None,
+            secrets: Vec::new(),
+            withheld: Vec::new(),
             author: None,
             limits: Limits {
                 wall_s: 120,

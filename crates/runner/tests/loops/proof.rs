@@ -1,6 +1,6 @@
 //! Proof runs: raw results on exactly one commit.
 
-use nightshift_api::runner::{Complete, End, WorkOrder};
+use nightshift_api::runner::{Complete, End, SecretOrder, WorkOrder};
 use nightshift_domain::check::{Acceptance, Outcome, ProofReport};
 use nightshift_domain::job::Kind;
 use nightshift_domain::tryout;
@@ -179,4 +179,81 @@ async fn sealed_tests_are_tried_on_the_base_for_real() {
             .output_tail
             .contains("no such package")
     );
+}
+
+const VALUE: &str = "Swordfish/is+the word-42";
+
+fn secret(steps: &[&str]) -> SecretOrder {
+    SecretOrder {
+        name: "DB_PASSWORD".to_owned(),
+        value: VALUE.to_owned(),
+        steps: steps.iter().map(|step| (*step).to_owned()).collect(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_in_the_steps_that_are_named_and_in_no_log_in_no_form() {
+    let house = &mut House::new(&[("a.txt", "one\n")]).await;
+    let parents = [house.base.clone()];
+    let head = commit(&house.server, &parents, &[("a.txt", "two\n")]).await;
+    let mut order = house.verify(&head);
+    order.secrets = vec![secret(&["setup", "loud"])];
+    order.environment.setup = Some("printf %s \"$DB_PASSWORD\" >kept".to_owned());
+    order.checks = vec![
+        check("quiet", "test -z \"${DB_PASSWORD+set}\""),
+        check(
+            "loud",
+            "test \"$DB_PASSWORD\" = \"$(cat kept)\" || exit 3\n\
+             echo \"plain $DB_PASSWORD after\"\n\
+             for before in '' x xx; do printf '%s%s' \"$before\" \"$DB_PASSWORD\" | base64; done\n\
+             printf %s \"$DB_PASSWORD\" | od -An -tx1\n\
+             printf %s \"$DB_PASSWORD\" | fold -w1\n\
+             printf %s \"$DB_PASSWORD\" | sed 's/./&\\x1b[0m/g'; echo\n\
+             printf %s \"$DB_PASSWORD\" | cut -c1-17\n\
+             printf %s \"$DB_PASSWORD\" | dd bs=5 2>/dev/null; sleep 0.2; echo\n\
+             echo \"$DB_PASSWORD\" >&2",
+        ),
+        // What a step wrote down another step may print.
+        check("later", "cat kept; echo"),
+    ];
+    let run = house.give(&order);
+    let complete = house.server.ended(run).await;
+    let log = house.server.run(run).expect("a run").text();
+    let said = format!("{complete:?}\n{log}");
+    let report = report(complete);
+    for check in &report.checks {
+        assert!(check.passed(), "{check:?}");
+    }
+    let plain: String = said
+        .split_whitespace()
+        .collect::<String>()
+        .replace("\\n", "");
+    for part in [
+        "Swordfish/is",
+        "is+theword",
+        "U3dvcmRmaXNo",
+        "53776f7264",
+        "Swo\u{1b}",
+    ] {
+        assert!(!plain.contains(part), "{part} is in what was told: {said}");
+    }
+    assert!(log.contains("plain *** after"), "{log}");
+    assert_eq!(report.checks[2].output_tail, "***\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_an_agent_a_check_that_needs_a_secret_is_left_to_the_proof() {
+    let house = &mut House::new(&[("a.txt", "one\n")]).await;
+    let mut order = house.author("```sh\necho two >a.txt\nenv >env.txt\n```");
+    order.checks = vec![check("plain", "true"), check("needs", "exit 9")];
+    order.withheld = vec!["needs".to_owned()];
+    let run = house.give(&order);
+    let complete = house.server.ended(run).await;
+    let End::Authored { self_checks, .. } = complete.end else {
+        panic!("{complete:?}");
+    };
+    let names: Vec<&str> = self_checks.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["plain"]);
+    let log = house.server.run(run).expect("a run").text();
+    assert!(log.contains("needs: left to the proof"), "{log}");
 }

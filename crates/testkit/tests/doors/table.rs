@@ -183,7 +183,8 @@ impl Stage {
                 body = json!({ "name": format!("p{}", self.made) });
             }
             "desk.list" | "desk.unpark" => {}
-            "view.list" | "view.remove" => {}
+            "view.list" | "view.remove" | "secret.list" | "secret.remove" => {}
+            "secret.set" => body = json!({ "value": "swordfish-is-the-word" }),
             "view.save" => body = json!({ "filter": { "label": "x" } }),
             "desk.park" => body = json!({ "project": "tally", "number": 1 }),
             "identity.invite" | "identity.list" | "identity.remove" => {}
@@ -240,6 +241,7 @@ impl Stage {
             .replace("{number}", &number.to_string())
             .replace("{user}", "spare")
             .replace("{view}", "mine")
+            .replace("{secret}", "KEY")
             .replace("{runner}", "nobody")
             .replace("{run}", &run)
             .replace("{token}", &self.token)

@@ -4,6 +4,7 @@ mod awry;
 mod budget;
 mod happy;
 mod preflight;
+mod secret;
 mod settings;
 mod steer;
 mod suggest;

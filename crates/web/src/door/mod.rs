@@ -8,6 +8,7 @@ pub(crate) mod project;
 pub(crate) mod pull;
 pub(crate) mod run;
 pub(crate) mod runner;
+pub(crate) mod secret;
 pub(crate) mod view;
 
 use nightshift_api::Page;

@@ -29,6 +29,7 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod said;
 pub(crate) mod saved_view;
+pub(crate) mod secret;
 pub(crate) mod server;
 pub(crate) mod settings;
 pub(crate) mod sign_in;

@@ -205,6 +205,7 @@ fn head(words: &Words, headers: &HeaderMap, home: &ProjectHome) -> Markup {
             h1 { (name) }
             @if home.may_write { a.button href={ "/p/" (name) "/new" } { (words.get("issue.new")) } }
             a href={ "/p/" (name) "/settings" } { (words.get("project.settings")) }
+            @if home.may_manage { a href={ "/p/" (name) "/secrets" } { (words.get("project.secrets")) } }
         }
         @if let Some(error) = &home.project.config_error {
             p.notice.bad { b { (words.get("projects.broken")) } " " code { (error) } " "

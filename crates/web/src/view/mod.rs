@@ -8,5 +8,6 @@ pub(crate) mod pull;
 pub(crate) mod run;
 pub(crate) mod runner;
 pub(crate) mod saved;
+pub(crate) mod secret;
 pub(crate) mod server;
 pub(crate) mod settings;

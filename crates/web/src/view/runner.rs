@@ -1,7 +1,8 @@
 //! The runner protocol.
 
 use nightshift_api::runner::{
-    AuthorOrder, CommitOrder, Complete, End as ApiEnd, Limits, SessionState, SteerOrder, WorkOrder,
+    AuthorOrder, CommitOrder, Complete, End as ApiEnd, Limits, SecretOrder, SessionState,
+    SteerOrder, WorkOrder,
 };
 use nightshift_app::Prepared;
 use nightshift_app::record::Steer;
@@ -28,6 +29,16 @@ pub(crate) fn order(prepared: Prepared) -> WorkOrder {
         network: prepared.network,
         checks: prepared.checks,
         acceptance: prepared.acceptance,
+        secrets: prepared
+            .secrets
+            .into_iter()
+            .map(|secret| SecretOrder {
+                name: secret.name,
+                value: secret.value,
+                steps: secret.steps,
+            })
+            .collect(),
+        withheld: prepared.withheld,
         author: prepared.author.map(|author| AuthorOrder {
             agent: author.agent,
             prompt: author.prompt.full,

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::field::{Kind, SECTIONS, Value};
+use super::super::field::{Kind, SECTIONS, Section, Value};
 use super::super::sheet::Sheet;
 use super::{Config, Edit, NewRow, Path, apply};
 
@@ -204,6 +204,30 @@ fn other_ways_to_write_it_are_edited_too() {
 }
 
 #[test]
+fn a_secret_is_named_changed_and_taken_out() {
+    let steps = |steps: &[&str]| Some(Value::List(steps.iter().map(|s| (*s).to_owned()).collect()));
+    let named = apply(FILE, &[set("secret[KEY].steps", steps(&["test"]))]).expect("a good file");
+    let secrets = Config::parse(&named).expect("good").secrets;
+    assert_eq!(
+        (secrets[0].name.as_str(), secrets[0].author),
+        ("KEY", false)
+    );
+    let more = [
+        set("secret[KEY].steps", steps(&["agent", "setup"])),
+        set("secret[KEY].author", Some(Value::Flag(true))),
+    ];
+    let changed = apply(&named, &more).expect("a good file");
+    assert_eq!(
+        Config::parse(&changed).expect("good").secrets[0].steps,
+        ["agent", "setup"]
+    );
+    assert_eq!(
+        apply(&changed, &[set("secret[KEY]", None)]).as_deref(),
+        Ok(FILE)
+    );
+}
+
+#[test]
 fn a_path_says_what_it_cannot_mean() {
     let said = |path: &str| path.parse::<Path>().map(drop);
     for (path, part) in [
@@ -253,7 +277,9 @@ fn value(section: &str, kind: Kind) -> BoxedStrategy<Option<Value>> {
 /// Changes of keys that stand once, and of checks, each with what must be so afterwards.
 fn asked() -> impl Strategy<Value = Vec<(String, Option<Value>)>> {
     let mut one: Vec<BoxedStrategy<(String, Option<Value>)>> = Vec::new();
-    for section in SECTIONS.iter().filter(|section| section.name != "agent") {
+    // Agents and secrets have rules of their own for what goes with what.
+    let free = |section: &&Section| !["agent", "secret"].contains(&section.name);
+    for section in SECTIONS.iter().filter(free) {
         for field in section.fields.iter().filter(|field| field.key != "name") {
             let paths = match (section.many, field.needed) {
                 (false, _) => vec![format!("{}.{}", section.name, field.key)],

@@ -1,0 +1,273 @@
+//! Secrets of a project: set, listed without their values, removed, and handed to the runs that need
+//! them.
+//!
+//! A value goes in and comes out in one place only: the order of a run whose steps are named for it.
+//! Deliberately absent: showing a value to anybody.
+
+use jiff::Timestamp;
+use nightshift_domain::access::Action;
+use nightshift_domain::config::secret::{self as rule, Secret as Named};
+use nightshift_domain::failure::{Failure, Reason};
+use nightshift_domain::id::ProjectId;
+use nightshift_domain::job::Kind;
+use nightshift_store::event::NewEvent;
+use nightshift_store::project::Project;
+use nightshift_store::secret::{self as secrets, SealedSecret};
+use nightshift_store::{Tx, event};
+use serde_json::json;
+
+use crate::{App, Caller, Error};
+
+/// The most values that a project keeps.
+const MOST: usize = 100;
+
+/// A secret of a project, without its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretView {
+    /// Its name.
+    pub name: String,
+    /// The steps that get it; none where the settings do not name it.
+    pub named: Option<Named>,
+    /// Who set its value, and when; none where it has none.
+    pub set: Option<(String, Timestamp)>,
+}
+
+/// A secret with its value, for one run.
+#[derive(Clone)]
+pub struct GivenSecret {
+    /// The variable.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// The steps that get it.
+    pub steps: Vec<String>,
+}
+
+impl std::fmt::Debug for GivenSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "GivenSecret({})", self.name)
+    }
+}
+
+impl App {
+    /// Lists the secrets that a project names or has a value for, by name, without the values.
+    ///
+    /// # Errors
+    /// `Forbidden` below maintainer.
+    pub async fn secret_list(&self, caller: &Caller, name: &str) -> Result<Vec<SecretView>, Error> {
+        let mut tx = self.db().read().await?;
+        let (found, _) = self
+            .project_for(&mut tx, caller, name, Action::ProjectConfigure)
+            .await?;
+        drop(tx);
+        let project = self.refresh_config(found.id).await?;
+        let mut tx = self.db().read().await?;
+        let kept = secrets::secret_list(&mut tx, project.id).await?;
+        Ok(views(&project.config.secrets, &kept))
+    }
+
+    /// Sets the value of a secret, in the place of an earlier one.
+    ///
+    /// # Errors
+    /// `Forbidden` below maintainer, `Invalid` for a name or a value that cannot be one, `Refused`
+    /// where the server has no key to seal it with.
+    pub async fn secret_set(
+        &self,
+        caller: &Caller,
+        project: &str,
+        name: &str,
+        value: &str,
+    ) -> Result<SecretView, Error> {
+        let (_, own_name) = caller.person()?;
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let (found, _) = self
+            .project_for(&mut tx, caller, project, Action::ProjectConfigure)
+            .await?;
+        if !rule::is_variable(name) {
+            return Err(Error::invalid(format!(
+                "{name:?} can name no secret: use up to 64 capital letters, digits and `_`, not a \
+                 variable that programs know already"
+            )));
+        }
+        rule::check_value(value).map_err(|why| Error::invalid(why.to_string()))?;
+        let kept = secrets::secret_list(&mut tx, found.id).await?;
+        if kept.len() >= MOST && kept.iter().all(|known| known.name != name) {
+            return Err(Error::conflict(format!(
+                "{project} keeps {MOST} secrets already: remove one first"
+            )));
+        }
+        let key = self.settings().seal_key.as_ref().ok_or_else(no_key)?;
+        let sealed = key
+            .seal(&place(found.id, name), value, self.ids().secret())
+            .ok_or_else(|| Error::internal("a secret could not be sealed"))?;
+        let secret = SealedSecret {
+            name: name.to_owned(),
+            sealed,
+            set_by: own_name.to_owned(),
+            set_at: now,
+        };
+        secrets::secret_set(&mut tx, found.id, &secret).await?;
+        self.record_secret(&mut tx, caller, found.id, "secret.set", name)
+            .await?;
+        self.commit(tx, caller).await?;
+        Ok(SecretView {
+            named: named(&found.config.secrets, name),
+            name: secret.name,
+            set: Some((secret.set_by, secret.set_at)),
+        })
+    }
+
+    /// Removes the value of a secret.
+    ///
+    /// # Errors
+    /// `Forbidden` below maintainer, `NotFound` where there is none.
+    pub async fn secret_remove(
+        &self,
+        caller: &Caller,
+        project: &str,
+        name: &str,
+    ) -> Result<(), Error> {
+        let mut tx = self.db().write().await?;
+        let (found, _) = self
+            .project_for(&mut tx, caller, project, Action::ProjectConfigure)
+            .await?;
+        if !secrets::secret_remove(&mut tx, found.id, name).await? {
+            return Err(Error::not_found(format!(
+                "{project} has no value for a secret {name:?}: `nightshift secret list` shows them"
+            )));
+        }
+        self.record_secret(&mut tx, caller, found.id, "secret.removed", name)
+            .await?;
+        self.commit(tx, caller).await
+    }
+
+    /// The secrets of a run of this kind, with their values; or why it cannot begin.
+    pub(crate) async fn secrets_for(
+        &self,
+        project: &Project,
+        kind: Kind,
+    ) -> Result<Result<Vec<GivenSecret>, Failure>, Error> {
+        let named = &project.config.secrets;
+        if named.is_empty() {
+            return Ok(Ok(Vec::new()));
+        }
+        let mut tx = self.db().read().await?;
+        let kept = secrets::secret_list(&mut tx, project.id).await?;
+        drop(tx);
+        let mut given = Vec::new();
+        for secret in named {
+            // What the proof will need is missed before an agent begins.
+            let Some(value) = kept.iter().find(|known| known.name == secret.name) else {
+                return Ok(Err(missing(project, &secret.name)));
+            };
+            if !secret.is_given_to(kind) {
+                continue;
+            }
+            let key = self.settings().seal_key.as_ref();
+            let place = place(project.id, &secret.name);
+            let Some(value) = key.and_then(|key| key.open(&place, &value.sealed)) else {
+                return Ok(Err(unopened(project, &secret.name)));
+            };
+            given.push(GivenSecret {
+                name: secret.name.clone(),
+                value,
+                steps: secret.steps.clone(),
+            });
+        }
+        Ok(Ok(given))
+    }
+
+    /// The secrets that a project names and has no value for.
+    pub(crate) async fn secrets_missing(
+        &self,
+        tx: &mut Tx,
+        project: &Project,
+    ) -> Result<Vec<String>, Error> {
+        let named = &project.config.secrets;
+        if named.is_empty() {
+            return Ok(Vec::new());
+        }
+        let kept = secrets::secret_list(tx, project.id).await?;
+        let missing = named
+            .iter()
+            .filter(|secret| kept.iter().all(|known| known.name != secret.name));
+        Ok(missing.map(|secret| secret.name.clone()).collect())
+    }
+
+    async fn record_secret(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        project: ProjectId,
+        kind: &str,
+        name: &str,
+    ) -> Result<(), Error> {
+        let new = NewEvent {
+            project: Some(project),
+            issue: None,
+            run: None,
+            kind: kind.to_owned(),
+            actor: caller.actor(),
+            data: json!({ "name": name }),
+        };
+        event::event_append(tx, &new, self.now()).await?;
+        Ok(())
+    }
+}
+
+/// What a value belongs to.
+fn place(project: ProjectId, name: &str) -> String {
+    format!("{project} {name}")
+}
+
+fn named(all: &[Named], name: &str) -> Option<Named> {
+    all.iter().find(|secret| secret.name == name).cloned()
+}
+
+fn views(all: &[Named], kept: &[SealedSecret]) -> Vec<SecretView> {
+    let mut names: Vec<&str> = all.iter().map(|secret| secret.name.as_str()).collect();
+    names.extend(kept.iter().map(|secret| secret.name.as_str()));
+    names.sort_unstable();
+    names.dedup();
+    let view = |name: &str| SecretView {
+        name: name.to_owned(),
+        named: named(all, name),
+        set: kept
+            .iter()
+            .find(|secret| secret.name == name)
+            .map(|secret| (secret.set_by.clone(), secret.set_at)),
+    };
+    names.into_iter().map(view).collect()
+}
+
+fn no_key() -> Error {
+    Error::refused(
+        "this server has no key to seal secrets with: its operator gives it one (see \
+         docs/operations.md, Secrets of projects)",
+    )
+}
+
+fn missing(project: &Project, name: &str) -> Failure {
+    let project = &project.name;
+    Failure {
+        reason: Reason::SecretMissing,
+        detail: format!(
+            "the secret {name} that {project} names in .nightshift/config.toml has no value: set it \
+             with `nightshift secret set {name} -p {project}` or on the project's page, then retry"
+        ),
+        retry_at: None,
+    }
+}
+
+fn unopened(project: &Project, name: &str) -> Failure {
+    let project = &project.name;
+    Failure {
+        reason: Reason::SecretMissing,
+        detail: format!(
+            "the secret {name} of {project} was sealed with another key than the server has now: \
+             set it again with `nightshift secret set {name} -p {project}`, then retry"
+        ),
+        retry_at: None,
+    }
+}

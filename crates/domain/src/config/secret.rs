@@ -1,0 +1,242 @@
+//! Which secrets a project has, and which steps get them; their values are elsewhere.
+//!
+//! The settings file names a secret and the steps that need it. A step that is not named never sees
+//! it. The author's sandbox is one that an agent works in: it gets a secret only where the file says
+//! so in as many words. Deliberately absent: values, and how they are kept.
+
+use serde::{Deserialize, Serialize};
+
+use crate::job::Kind;
+
+/// The step that prepares a tree.
+pub const SETUP: &str = "setup";
+/// The sealed tests.
+pub const ACCEPTANCE: &str = "acceptance";
+/// The agent's own program.
+pub const AGENT: &str = "agent";
+/// The longest value, in bytes.
+pub const LONGEST: usize = 16 << 10;
+
+/// A secret of a project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secret {
+    /// The variable in which the steps find it.
+    pub name: String,
+    /// The steps that get it: names of checks, [`SETUP`], [`ACCEPTANCE`], [`AGENT`].
+    pub steps: Vec<String>,
+    /// Whether these steps get it in the author's sandbox as well.
+    pub author: bool,
+}
+
+impl Secret {
+    /// Whether the steps of a run of this kind get it.
+    #[must_use]
+    pub fn is_given_to(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Author => self.author,
+            Kind::Verify | Kind::Trial | Kind::Tryout => true,
+        }
+    }
+}
+
+/// The steps that need a secret which a run of this kind does not get.
+#[must_use]
+pub fn withheld(secrets: &[Secret], kind: Kind) -> Vec<String> {
+    let mut steps: Vec<String> = secrets
+        .iter()
+        .filter(|secret| !secret.is_given_to(kind))
+        .flat_map(|secret| secret.steps.iter().cloned())
+        .collect();
+    steps.sort();
+    steps.dedup();
+    steps
+}
+
+/// Whether a text can name a secret: a variable of the environment that nothing else uses.
+#[must_use]
+pub fn is_variable(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let begins = |prefix: &&str| name.starts_with(*prefix);
+    (1..=64).contains(&name.len())
+        && name.chars().all(plain)
+        && name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
+        && !TAKEN.contains(&name)
+        && !["NIGHTSHIFT_", "GIT_", "LD_"].iter().any(begins)
+}
+
+/// Variables that a step finds anyway, or that change what runs.
+const TAKEN: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "SHELL",
+    "LANG",
+    "TERM",
+    "TMPDIR",
+    "PWD",
+    "CI",
+    "PAGER",
+    "IFS",
+    "ENV",
+    "BASH_ENV",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "NODE_USE_ENV_PROXY",
+    "NODE_OPTIONS",
+    "PYTHONPATH",
+    "RUSTC_WRAPPER",
+];
+
+/// Why a value cannot be a secret's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// It would not be told from ordinary text in a log.
+    #[error(
+        "the value has fewer than {} bytes, so it could not be hidden in logs: use a longer one",
+        crate::mask::SHORTEST
+    )]
+    Short,
+    /// It is no secret but a file.
+    #[error("the value has more than {LONGEST} bytes: keep it elsewhere and store what opens it")]
+    Long,
+    /// No variable of the environment can hold it.
+    #[error("the value holds a NUL, which no variable can: encode it, as base64 for instance")]
+    Nul,
+}
+
+/// Whether a text can be the value of a secret.
+///
+/// # Errors
+/// For one that is too short, too long, or holds a NUL.
+pub fn check_value(value: &str) -> Result<(), Unfit> {
+    match value {
+        value if value.len() < crate::mask::SHORTEST => Err(Unfit::Short),
+        value if value.len() > LONGEST => Err(Unfit::Long),
+        value if value.contains('\0') => Err(Unfit::Nul),
+        _ => Ok(()),
+    }
+}
+
+/// A secret as the file has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileSecret {
+    pub(super) name: toml::Spanned<String>,
+    pub(super) steps: toml::Spanned<Vec<String>>,
+    #[serde(default)]
+    pub(super) author: bool,
+}
+
+impl FileSecret {
+    /// What is wrong with it beside those before it, and where; or the secret.
+    pub(super) fn check(
+        self,
+        before: &[Secret],
+        checks: &[String],
+    ) -> Result<Secret, (std::ops::Range<usize>, String)> {
+        let name = self.name.get_ref();
+        if !is_variable(name) {
+            let message = format!(
+                "{name:?} can name no secret: use up to 64 capital letters, digits and `_`, not a \
+                 variable that programs know already"
+            );
+            return Err((self.name.span(), message));
+        }
+        if before.iter().any(|known| known.name == *name) {
+            let message = format!("secret {name:?} is defined twice: name all its steps in one");
+            return Err((self.name.span(), message));
+        }
+        let steps = self.steps.get_ref();
+        if steps.is_empty() {
+            let message = format!("secret {name:?} is for no step: name those that need it");
+            return Err((self.steps.span(), message));
+        }
+        for step in steps {
+            let known = [SETUP, ACCEPTANCE, AGENT].contains(&step.as_str());
+            if !known && !checks.contains(step) {
+                let message = format!(
+                    "secret {name:?} is for {step:?}, which is no step: name a check of this file, \
+                     {SETUP:?}, {ACCEPTANCE:?} or {AGENT:?}"
+                );
+                return Err((self.steps.span(), message));
+            }
+            if step == AGENT && !self.author {
+                let message = format!(
+                    "secret {name:?} is for the agent itself: say `author = true` if the agent, and \
+                     whoever wrote what it reads, may know it"
+                );
+                return Err((self.steps.span(), message));
+            }
+        }
+        Ok(Secret {
+            name: name.clone(),
+            steps: self.steps.into_inner(),
+            author: self.author,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<Secret>, String> {
+        let checks = "[[check]]\nname = \"test\"\nrun = \"make test\"\n";
+        Config::parse(&format!("{checks}{text}"))
+            .map(|config| config.secrets)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_secret_names_its_steps() {
+        let read = read(
+            "[[secret]]\nname = \"DB_PASSWORD\"\nsteps = [\"test\", \"setup\"]\n\
+             [[secret]]\nname = \"KEY\"\nsteps = [\"agent\"]\nauthor = true\n",
+        );
+        let secrets = read.expect("secrets");
+        assert_eq!(secrets[0].steps, ["test", "setup"]);
+        assert!(!secrets[0].is_given_to(Kind::Author) && secrets[0].is_given_to(Kind::Verify));
+        assert!(secrets[1].is_given_to(Kind::Author));
+        assert_eq!(withheld(&secrets, Kind::Author), ["setup", "test"]);
+        assert_eq!(withheld(&secrets, Kind::Trial), [""; 0]);
+    }
+
+    #[test]
+    fn what_cannot_be_says_why() {
+        for (text, says) in [
+            ("name = \"lower\"\nsteps = [\"test\"]", "can name no secret"),
+            ("name = \"PATH\"\nsteps = [\"test\"]", "can name no secret"),
+            (
+                "name = \"LD_PRELOAD\"\nsteps = [\"test\"]",
+                "can name no secret",
+            ),
+            (
+                "name = \"NIGHTSHIFT_RUN\"\nsteps = [\"test\"]",
+                "can name no secret",
+            ),
+            ("name = \"1A\"\nsteps = [\"test\"]", "can name no secret"),
+            ("name = \"A\"\nsteps = []", "for no step"),
+            ("name = \"A\"\nsteps = [\"tset\"]", "no step: name a check"),
+            ("name = \"A\"\nsteps = [\"agent\"]", "author = true"),
+            ("name = \"A\"", "steps"),
+            (
+                "name = \"A\"\nsteps = [\"test\"]\n[[secret]]\nname = \"A\"\nsteps = [\"test\"]",
+                "defined twice",
+            ),
+        ] {
+            let error = read(&format!("[[secret]]\n{text}\n")).expect_err(text);
+            assert!(error.contains(says), "{text}: {error}");
+            assert!(error.contains("line"), "{error}");
+        }
+    }
+
+    #[test]
+    fn values_can_be_hidden_and_held() {
+        assert_eq!(check_value("1234567"), Err(Unfit::Short));
+        assert_eq!(check_value("12345678"), Ok(()));
+        assert_eq!(check_value("1234567\08"), Err(Unfit::Nul));
+        assert_eq!(check_value(&"x".repeat(LONGEST + 1)), Err(Unfit::Long));
+    }
+}
