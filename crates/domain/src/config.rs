@@ -94,9 +94,27 @@ pub enum Harness {
     ClaudeCode,
     /// Codex.
     Codex,
+    /// Gemini CLI.
+    Gemini,
+    /// opencode.
+    Opencode,
+    /// Qwen Code.
+    Qwen,
+    /// GitHub Copilot's command line, with a model of one's own.
+    Copilot,
 }
 
 impl Harness {
+    /// Those that drive one certain program, which speaks to a model.
+    pub const WITH_MODEL: [Self; 6] = [
+        Self::ClaudeCode,
+        Self::Codex,
+        Self::Gemini,
+        Self::Opencode,
+        Self::Qwen,
+        Self::Copilot,
+    ];
+
     /// The word used in settings and on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -105,6 +123,10 @@ impl Harness {
             Self::Command => "command",
             Self::ClaudeCode => "claude-code",
             Self::Codex => "codex",
+            Self::Gemini => "gemini",
+            Self::Opencode => "opencode",
+            Self::Qwen => "qwen",
+            Self::Copilot => "copilot",
         }
     }
 
@@ -113,7 +135,13 @@ impl Harness {
     pub fn can_repair(self) -> bool {
         match self {
             Self::Script => false,
-            Self::Command | Self::ClaudeCode | Self::Codex => true,
+            Self::Command
+            | Self::ClaudeCode
+            | Self::Codex
+            | Self::Gemini
+            | Self::Opencode
+            | Self::Qwen
+            | Self::Copilot => true,
         }
     }
 }

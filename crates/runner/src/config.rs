@@ -78,7 +78,7 @@ impl Endpoints {
                 )),
             },
             (None, Harness::Script | Harness::Command) => Ok(None),
-            (None, Harness::ClaudeCode | Harness::Codex) => Err(format!(
+            (None, _) => Err(format!(
                 "the runner has no model endpoint for {}: define one with its url and credential in the runner's settings and start the runner again",
                 harness.as_str()
             )),
@@ -98,7 +98,10 @@ impl Endpoints {
         };
         let dialect = match harness {
             Harness::ClaudeCode => Dialect::Anthropic,
-            Harness::Codex => Dialect::OpenAi,
+            Harness::Gemini => Dialect::Gemini,
+            Harness::Codex | Harness::Opencode | Harness::Qwen | Harness::Copilot => {
+                Dialect::OpenAi
+            }
             Harness::Script | Harness::Command => self
                 .by_name
                 .get(name)

@@ -95,7 +95,7 @@ pub const SECTIONS: &[Section] = &[
         &[
             Field::new("name", Kind::Line, "").needed(),
             Field::new("harness", Kind::Choice(HARNESSES), "").needed(),
-            Field::new("model", Kind::Line, "").only(&[Harness::ClaudeCode, Harness::Codex]),
+            Field::new("model", Kind::Line, "").only(&Harness::WITH_MODEL),
             Field::new("command", Kind::Text, "").only(&[Harness::Command]),
             Field::new("prompt", Kind::Choice(PROMPTS), "stdin").only(&[Harness::Command]),
             Field::new("timeout", Kind::Span, "1h"),
@@ -103,6 +103,10 @@ pub const SECTIONS: &[Section] = &[
                 Harness::Command,
                 Harness::ClaudeCode,
                 Harness::Codex,
+                Harness::Gemini,
+                Harness::Opencode,
+                Harness::Qwen,
+                Harness::Copilot,
             ]),
         ],
     ),
@@ -131,7 +135,16 @@ pub const SECTIONS: &[Section] = &[
     ),
 ];
 
-const HARNESSES: &[&str] = &["script", "command", "claude-code", "codex"];
+const HARNESSES: &[&str] = &[
+    "script",
+    "command",
+    "claude-code",
+    "codex",
+    "gemini",
+    "opencode",
+    "qwen",
+    "copilot",
+];
 const PROMPTS: &[&str] = &["stdin", "argument", "file"];
 const METHODS: &[&str] = &["squash", "merge", "rebase"];
 

@@ -11,8 +11,20 @@ use std::path::PathBuf;
 
 use super::claude_event::ClaudeParser;
 use super::invocation::{HomeFile, Invocation, PlanError, Stdin};
+use super::needs::{Kind, Needs, Version};
 use super::order::AgentOrder;
 use super::{EventParser, Harness};
+
+const NEEDS: Needs = Needs {
+    program: "claude",
+    package: "@anthropic-ai/claude-code",
+    since: Version([2, 1, 197]),
+    checked: Version([2, 1, 332]),
+    kind: Kind::Native {
+        prefix: "claude-code-",
+        file: "claude",
+    },
+};
 
 /// The harness `claude-code`.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +33,10 @@ pub struct ClaudeCode;
 impl Harness for ClaudeCode {
     fn name(&self) -> &'static str {
         "claude-code"
+    }
+
+    fn needs(&self) -> Option<Needs> {
+        Some(NEEDS)
     }
 
     fn resumes(&self) -> bool {
@@ -32,16 +48,8 @@ impl Harness for ClaudeCode {
     }
 
     fn plan(&self, order: &AgentOrder) -> Result<Invocation, PlanError> {
-        let program = order
-            .programs
-            .claude
-            .as_ref()
-            .ok_or_else(|| PlanError::ProgramMissing {
-                harness: self.name(),
-                program: "claude".to_owned(),
-                install: "on the runner's machine run `npm install -g @anthropic-ai/claude-code`, then start the runner again",
-            })?;
-        let mut argv: Vec<OsString> = vec![program.path.clone().into()];
+        let program = NEEDS.located(self.name(), &order.programs)?;
+        let mut argv = program.words();
         argv.extend(
             [
                 "-p",
@@ -83,7 +91,7 @@ impl Harness for ClaudeCode {
             "{\"attribution\":{\"commit\":\"\",\"pr\":\"\"}}\n",
         ));
         invocation.session_dirs = vec![PathBuf::from(".claude/projects")];
-        invocation.binds.extend(program.bind.clone());
+        invocation.binds = program.binds();
         Ok(invocation)
     }
 
@@ -105,7 +113,10 @@ mod tests {
 
     fn order() -> AgentOrder {
         let mut order = AgentOrder::new("Fix it.", "Fix it.");
-        order.programs.claude = Some(Program::visible("/agents/claude-code/claude"));
+        order.programs.set(
+            "claude-code",
+            Program::visible("/agents/claude-code/claude"),
+        );
         order
     }
 

@@ -13,6 +13,7 @@ use toml::{Table, Value};
 
 use super::codex_event::CodexParser;
 use super::invocation::{HomeFile, Invocation, PlanError, Stdin};
+use super::needs::{Kind, Needs, Version};
 use super::order::AgentOrder;
 use super::{EventParser, Harness};
 
@@ -34,6 +35,14 @@ const FEATURES_OFF: [&str; 12] = [
     "unbounded_connection_retries",
 ];
 
+const NEEDS: Needs = Needs {
+    program: "codex",
+    package: "@openai/codex",
+    since: Version([0, 166, 0]),
+    checked: Version([0, 169, 0]),
+    kind: Kind::Codex,
+};
+
 /// The harness `codex`.
 #[derive(Debug, Clone, Copy)]
 pub struct Codex;
@@ -41,6 +50,10 @@ pub struct Codex;
 impl Harness for Codex {
     fn name(&self) -> &'static str {
         "codex"
+    }
+
+    fn needs(&self) -> Option<Needs> {
+        Some(NEEDS)
     }
 
     fn resumes(&self) -> bool {
@@ -52,16 +65,9 @@ impl Harness for Codex {
     }
 
     fn plan(&self, order: &AgentOrder) -> Result<Invocation, PlanError> {
-        let program = order
-            .programs
-            .codex
-            .as_ref()
-            .ok_or_else(|| PlanError::ProgramMissing {
-                harness: self.name(),
-                program: "codex".to_owned(),
-                install: "on the runner's machine run `npm install -g @openai/codex`, then start the runner again",
-            })?;
-        let mut argv: Vec<OsString> = vec![program.path.clone().into(), "exec".into()];
+        let program = NEEDS.located(self.name(), &order.programs)?;
+        let mut argv = program.words();
+        argv.push("exec".into());
         if order.session.is_some() {
             argv.push("resume".into());
         }
@@ -84,7 +90,7 @@ impl Harness for Codex {
             config(order).to_string(),
         ));
         invocation.session_dirs = vec![PathBuf::from(".codex/sessions")];
-        invocation.binds.extend(program.bind.clone());
+        invocation.binds = program.binds();
         Ok(invocation)
     }
 
@@ -146,7 +152,9 @@ mod tests {
 
     fn order() -> AgentOrder {
         let mut order = AgentOrder::new("Fix it.", "Fix it.");
-        order.programs.codex = Some(Program::visible("/agents/codex/bin/codex"));
+        order
+            .programs
+            .set("codex", Program::visible("/agents/codex/bin/codex"));
         order
     }
 

@@ -15,23 +15,37 @@ mod claude_event;
 mod codex;
 mod codex_event;
 mod command;
+mod copilot;
+mod copilot_event;
 mod fault;
+mod gemini;
+mod gemini_event;
 mod invocation;
 mod line;
+mod needs;
+mod opencode;
+mod opencode_event;
 mod order;
 mod outcome;
 mod program;
+mod qwen;
+mod qwen_event;
 mod script;
 mod script_block;
 
 pub use self::claude::ClaudeCode;
 pub use self::codex::Codex;
 pub use self::command::Command;
+pub use self::copilot::Copilot;
+pub use self::gemini::Gemini;
 pub use self::invocation::{Bind, HomeFile, Invocation, PLACEHOLDER_KEY, PlanError, Stdin};
 pub use self::line::{Line, LineSplitter, MAX_LINE_BYTES, output};
+pub use self::needs::{Kind, Needs, Version};
+pub use self::opencode::Opencode;
 pub use self::order::{AgentLimits, AgentOrder, Paths, Session};
 pub use self::outcome::{AgentFailure, AgentOutcome, Exit};
 pub use self::program::{Program, Programs};
+pub use self::qwen::Qwen;
 pub use self::script::Script;
 
 use std::time::Duration;
@@ -42,6 +56,11 @@ use nightshift_domain::transcript::{Entry, Stream};
 pub trait Harness: Send + Sync {
     /// The harness's name, as agents are configured with it.
     fn name(&self) -> &'static str;
+
+    /// What it needs of its program; nothing where the agent's settings say what to start.
+    fn needs(&self) -> Option<Needs> {
+        None
+    }
 
     /// Whether a later start can go on in the conversation of an earlier one.
     fn resumes(&self) -> bool;
@@ -88,4 +107,13 @@ pub fn by_name(name: &str) -> Option<&'static dyn Harness> {
 }
 
 /// Every harness this runner has, in the order they are offered.
-pub const ALL: [&dyn Harness; 4] = [&Script, &Command, &ClaudeCode, &Codex];
+pub const ALL: [&dyn Harness; 8] = [
+    &Script,
+    &Command,
+    &ClaudeCode,
+    &Codex,
+    &Gemini,
+    &Opencode,
+    &Qwen,
+    &Copilot,
+];

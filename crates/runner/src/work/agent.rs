@@ -18,7 +18,7 @@ use super::cut::{Cut, bounded};
 use super::step::{self, Guard, Reader, Stepped};
 use crate::harness::{
     self, AgentFailure, AgentLimits, AgentOrder, AgentOutcome, EventParser, Harness, Invocation,
-    MAX_LINE_BYTES, Paths, PlanError,
+    MAX_LINE_BYTES, Paths,
 };
 use crate::sandbox::{self, Exit, Stdin, spec};
 
@@ -114,12 +114,9 @@ pub(crate) fn plan(
         .of(kind)
         .map_err(|missing| Cut::failed(Reason::Misconfigured, missing))?;
     harness.plan(order).map_err(|error| {
-        let reason = match error {
-            PlanError::ProgramMissing { .. } => Reason::ProgramMissing,
-            PlanError::NoCommand
-            | PlanError::PromptTooLong { .. }
-            | PlanError::PromptNul
-            | PlanError::Block { .. } => Reason::Misconfigured,
+        let reason = match error.is_missing() {
+            true => Reason::ProgramMissing,
+            false => Reason::Misconfigured,
         };
         Cut::failed(reason, error.to_string())
     })
@@ -261,6 +258,7 @@ pub(crate) fn failure(task: &Task, failure: &AgentFailure) -> Failure {
         AgentFailure::Overloaded { .. } => (Reason::ModelUnavailable, None),
         AgentFailure::BudgetExhausted { .. } => (Reason::BudgetExhausted, None),
         AgentFailure::ProgramMissing { .. } => (Reason::ProgramMissing, None),
+        AgentFailure::Refused { .. } => (Reason::Misconfigured, None),
         AgentFailure::SessionLost { .. } | AgentFailure::Crashed { .. } => {
             (Reason::AgentFailed, None)
         }

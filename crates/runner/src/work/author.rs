@@ -365,7 +365,7 @@ fn next_repair(
     // A script repairs where its issue has blocks for it: more files than the one that runs them.
     let can = match kind {
         Kind::Script => harness.plan(&next).is_ok_and(|plan| plan.files.len() > 1),
-        Kind::Command | Kind::ClaudeCode | Kind::Codex => kind.can_repair(),
+        kind => kind.can_repair(),
     };
     if can {
         task.say(

@@ -25,7 +25,7 @@ fn programs() -> Programs {
     let dir = named("NIGHTSHIFT_AGENTS_DIR").or_else(|| Some(cache?.join("nightshift/agents")));
     let found = Programs::find(dir.as_deref(), None);
     assert!(
-        found.claude.is_some() && found.codex.is_some(),
+        found.of("claude-code").is_some() && found.of("codex").is_some(),
         "the agent programs are not in {dir:?}: run scripts/agents/install.sh, or set NIGHTSHIFT_AGENTS_DIR"
     );
     found
