@@ -25,11 +25,12 @@ const NEEDS: Needs = Needs {
     kind: Kind::Node { since: 20 },
 };
 
-/// Everything is approved but what leads out.
+/// Everything is approved but what leads out; commands with redirections only where that is said.
 const POLICY: &str = "\
 [[rule]]
 toolName = \"*\"
 decision = \"allow\"
+allowRedirection = true
 priority = 998
 
 [[rule]]

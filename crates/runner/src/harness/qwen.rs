@@ -3,7 +3,8 @@
 //! Invariant: nothing of the working tree configures it. Its own file in HOME declares the tree untrusted,
 //! which keeps settings, hooks, MCP servers (those of `.mcp.json`, too) and `.env` of the tree without
 //! effect. In such a tree no mode approves everything, so rules allow each tool that works inside; what
-//! asks, fetches, schedules or talks to others is off. It relaunches itself and leaves children when
+//! asks, fetches, schedules or talks to others is off. It still writes its `$version` into the tree's
+//! `.qwen/settings.json` where that has none, which the change then shows. It relaunches itself and leaves children when
 //! stopped, hence it is told not to; the sandbox ends the rest.
 
 use std::path::PathBuf;
