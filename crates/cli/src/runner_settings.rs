@@ -98,8 +98,8 @@ impl<T> OneOrMore<T> {
 /// Harnesses that speak to a model.
 const WITH_MODEL: [Harness; 6] = Harness::WITH_MODEL;
 
-/// The one that has a model only where it is named.
-const ON_DEMAND: Harness = Harness::Command;
+/// Those that have a model only where it is named.
+const ON_DEMAND: [Harness; 2] = [Harness::Command, Harness::Acp];
 
 impl RunnerSettings {
     /// Reads the file.
@@ -154,11 +154,13 @@ impl RunnerSettings {
             let name = named.cloned().or(own).or(only.flatten().cloned());
             endpoints.default.extend(name.map(|name| (harness, name)));
         }
-        if let Some(name) = self.uses.get(ON_DEMAND.as_str()) {
-            endpoints.default.push((ON_DEMAND, name.clone()));
+        for harness in ON_DEMAND {
+            let named = self.uses.get(harness.as_str()).cloned();
+            endpoints.default.extend(named.map(|name| (harness, name)));
         }
         let unknown = |word: &&String| !WITH_MODEL.iter().any(|harness| harness.as_str() == **word);
-        let uses = self.uses.keys().filter(|word| *word != ON_DEMAND.as_str());
+        let on_demand = |word: &&String| ON_DEMAND.iter().any(|harness| harness.as_str() == **word);
+        let uses = self.uses.keys().filter(|word| !on_demand(word));
         if let Some(word) = uses.chain(self.program.keys()).find(unknown) {
             let known = WITH_MODEL.map(Harness::as_str).join(", ");
             return Err(Failure::usage(format!(

@@ -74,8 +74,11 @@ pub struct Agent {
     pub model: Option<String>,
     /// Standing instructions, put before every issue.
     pub instructions: Option<String>,
-    /// For the `command` harness: the command line.
+    /// For the harnesses `command` and `acp`: the command line.
     pub command: Option<String>,
+    /// For the `acp` harness: the mode that the agent is set to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
     /// For the `command` harness: how it takes the prompt.
     pub prompt: PromptBy,
     /// The limit of a run's wall-clock time, in seconds.
@@ -102,6 +105,8 @@ pub enum Harness {
     Qwen,
     /// GitHub Copilot's command line, with a model of one's own.
     Copilot,
+    /// Any program that speaks the Agent Client Protocol.
+    Acp,
 }
 
 impl Harness {
@@ -127,6 +132,7 @@ impl Harness {
             Self::Opencode => "opencode",
             Self::Qwen => "qwen",
             Self::Copilot => "copilot",
+            Self::Acp => "acp",
         }
     }
 
@@ -141,7 +147,8 @@ impl Harness {
             | Self::Gemini
             | Self::Opencode
             | Self::Qwen
-            | Self::Copilot => true,
+            | Self::Copilot
+            | Self::Acp => true,
         }
     }
 }
@@ -243,6 +250,7 @@ impl Agent {
             model: None,
             instructions: None,
             command: None,
+            mode: None,
             prompt: PromptBy::Stdin,
             timeout_s: 3_600,
         }
@@ -359,6 +367,7 @@ struct FileAgent {
     command: Option<String>,
     #[serde(default)]
     prompt: PromptBy,
+    mode: Option<String>,
     timeout: Option<Span>,
 }
 
@@ -491,9 +500,11 @@ impl File {
                     format!("agent {name:?} is defined twice: give each agent its own name");
                 return Err(fail(agent.name.span(), message));
             }
-            if (agent.harness == Harness::Command) != agent.command.is_some() {
+            let commanded = matches!(agent.harness, Harness::Command | Harness::Acp);
+            if commanded != agent.command.is_some() {
                 let message =
-                    "`command` belongs to harness \"command\" and is needed there".to_owned();
+                    "`command` belongs to the harnesses \"command\" and \"acp\" and is needed there"
+                        .to_owned();
                 return Err(ConfigError {
                     field: Some(format!("agent[{at}].command")),
                     ..fail(agent.name.span(), message)
@@ -506,6 +517,7 @@ impl File {
                 model: agent.model,
                 instructions: agent.instructions,
                 command: agent.command,
+                mode: agent.mode,
                 prompt: agent.prompt,
                 timeout_s: agent.timeout.map_or(3_600, |span| span.0),
             });

@@ -77,7 +77,7 @@ impl Endpoints {
                     harness.as_str()
                 )),
             },
-            (None, Harness::Script | Harness::Command) => Ok(None),
+            (None, Harness::Script | Harness::Command | Harness::Acp) => Ok(None),
             (None, _) => Err(format!(
                 "the runner has no model endpoint for {}: define one with its url and credential in the runner's settings and start the runner again",
                 harness.as_str()
@@ -102,7 +102,7 @@ impl Endpoints {
             Harness::Codex | Harness::Opencode | Harness::Qwen | Harness::Copilot => {
                 Dialect::OpenAi
             }
-            Harness::Script | Harness::Command => self
+            Harness::Script | Harness::Command | Harness::Acp => self
                 .by_name
                 .get(name)
                 .map_or(Dialect::OpenAi, |endpoint| endpoint.dialect),

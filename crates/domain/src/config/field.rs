@@ -96,7 +96,8 @@ pub const SECTIONS: &[Section] = &[
             Field::new("name", Kind::Line, "").needed(),
             Field::new("harness", Kind::Choice(HARNESSES), "").needed(),
             Field::new("model", Kind::Line, "").only(&Harness::WITH_MODEL),
-            Field::new("command", Kind::Text, "").only(&[Harness::Command]),
+            Field::new("command", Kind::Text, "").only(&[Harness::Command, Harness::Acp]),
+            Field::new("mode", Kind::Line, "").only(&[Harness::Acp]),
             Field::new("prompt", Kind::Choice(PROMPTS), "stdin").only(&[Harness::Command]),
             Field::new("timeout", Kind::Span, "1h"),
             Field::new("instructions", Kind::Text, "").only(&[
@@ -107,6 +108,7 @@ pub const SECTIONS: &[Section] = &[
                 Harness::Opencode,
                 Harness::Qwen,
                 Harness::Copilot,
+                Harness::Acp,
             ]),
         ],
     ),
@@ -144,6 +146,7 @@ const HARNESSES: &[&str] = &[
     "opencode",
     "qwen",
     "copilot",
+    "acp",
 ];
 const PROMPTS: &[&str] = &["stdin", "argument", "file"];
 const METHODS: &[&str] = &["squash", "merge", "rebase"];
@@ -304,7 +307,8 @@ mod tests {
                 text.push_str(&format!("{key} = {least}\n"));
             }
         }
-        let is_command = harness == "command" || value == "\"command\"";
+        let is_command =
+            ["command", "acp"].contains(&harness) || ["\"command\"", "\"acp\""].contains(&value);
         if section.name == "agent" && is_command && field.key != "command" {
             text.push_str("command = \"x\"\n");
         }

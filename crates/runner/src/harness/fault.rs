@@ -64,6 +64,29 @@ pub(super) fn of_words(words: &str) -> Option<AgentFailure> {
     says(&unreachable).then_some(AgentFailure::Overloaded { detail })
 }
 
+/// The failure that an agent reports as its own words, where nothing else says that it failed: only what
+/// begins as such a report does, so that words about a failure stay words.
+pub(super) fn of_report(words: &str) -> Option<AgentFailure> {
+    let begins = [
+        "error",
+        "api error",
+        "[api error",
+        "unexpected status",
+        "exceeded retry limit",
+        "stream disconnected",
+        "request failed",
+        "you've hit your usage limit",
+    ];
+    let lower = words.trim_start().to_lowercase();
+    let is_report = begins.iter().any(|begin| lower.starts_with(begin));
+    let limit = lower.starts_with("you've hit your usage limit");
+    let failure = match limit {
+        true => Some(rate_limited(shorten(words, 2 << 10))),
+        false => of_words(words),
+    };
+    is_report.then_some(failure).flatten()
+}
+
 /// The HTTP status behind the words that usually stand before one.
 fn status_in(lower: &str) -> Option<u64> {
     let before = [

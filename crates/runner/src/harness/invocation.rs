@@ -155,6 +155,11 @@ pub enum PlanError {
         "the agent has harness \"command\" but no command: give it one, for example [\"my-agent\", \"{{prompt_file}}\"]"
     )]
     NoCommand,
+    /// The harness `acp` without a command.
+    #[error(
+        "the agent has harness \"acp\" but no command: give it one that speaks the Agent Client Protocol on its standard streams, for example \"my-agent --acp\""
+    )]
+    NoAcpCommand,
     /// The prompt does not fit into one argument.
     #[error(
         "the prompt has {bytes} bytes and one argument of a program holds {limit}: let the command read {{prompt_file}} or standard input instead of {{prompt}}"
@@ -194,6 +199,7 @@ impl PlanError {
             | Self::NodeTooOld { .. } => true,
             Self::NoModel { .. }
             | Self::NoCommand
+            | Self::NoAcpCommand
             | Self::PromptTooLong { .. }
             | Self::PromptNul
             | Self::Block { .. } => false,

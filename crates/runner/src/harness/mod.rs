@@ -10,6 +10,8 @@
 //! Deliberately absent: credentials (the broker outside the sandbox adds them), prompts
 //! (built elsewhere), and any setting that comes from the repository the agent works on.
 
+mod acp;
+mod acp_event;
 mod claude;
 mod claude_event;
 mod codex;
@@ -33,6 +35,7 @@ mod qwen_event;
 mod script;
 mod script_block;
 
+pub use self::acp::Acp;
 pub use self::claude::ClaudeCode;
 pub use self::codex::Codex;
 pub use self::command::Command;
@@ -107,7 +110,7 @@ pub fn by_name(name: &str) -> Option<&'static dyn Harness> {
 }
 
 /// Every harness this runner has, in the order they are offered.
-pub const ALL: [&dyn Harness; 8] = [
+pub const ALL: [&dyn Harness; 9] = [
     &Script,
     &Command,
     &ClaudeCode,
@@ -116,4 +119,5 @@ pub const ALL: [&dyn Harness; 8] = [
     &Opencode,
     &Qwen,
     &Copilot,
+    &Acp,
 ];

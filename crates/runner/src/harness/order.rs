@@ -29,8 +29,10 @@ pub struct AgentOrder {
     pub session: Option<Session>,
     /// The model's name as the agent program knows it; its own default if none.
     pub model: Option<String>,
-    /// The program and its arguments. Only `command` reads it.
+    /// The program and its arguments. Only `command` and `acp` read it.
     pub command: Vec<String>,
+    /// The mode that is configured. Only `acp` reads it.
+    pub mode: Option<String>,
     /// Where the agent programs of this machine are.
     pub programs: Programs,
     /// The model endpoint as seen in the sandbox, without `/v1` and without a slash at the end.
@@ -55,6 +57,7 @@ impl AgentOrder {
             session: None,
             model: None,
             command: Vec::new(),
+            mode: None,
             programs: Programs::default(),
             model_base_url: "http://127.0.0.1:7071".to_owned(),
             model_key: PLACEHOLDER_KEY.to_owned(),

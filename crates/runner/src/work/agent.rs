@@ -71,6 +71,7 @@ pub(crate) fn order(task: &Task, author: &AuthorOrder) -> AgentOrder {
         session: None,
         model: author.agent.model.clone(),
         command: command(&author.agent),
+        mode: author.agent.mode.clone(),
         programs: task.worker.config.programs.clone(),
         // Both as the run's room has them, once it is open.
         model_base_url: format!("http://127.0.0.1:{}", spec::MODEL_PORT),

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use nightshift_api::runner::{AuthorOrder, WorkOrder};
 use nightshift_domain::config::Harness;
 use nightshift_runner::broker::{Dialect, EndpointSpec, KeySource, Price};
-use nightshift_runner::harness::Programs;
+use nightshift_runner::harness::{Program, Programs};
+use nightshift_runner::sandbox::Bind;
 use nightshift_testkit::model::ModelServer;
 
 use super::house::House;
@@ -37,6 +38,18 @@ impl Tried {
         },
         Self::new("qwen", Harness::Qwen, "authorization", "Bearer "),
         Self::new("copilot", Harness::Copilot, "authorization", "Bearer "),
+        Self {
+            name: "acp (opencode)",
+            program: "opencode",
+            configuration: false,
+            ..Self::new("acp", Harness::Acp, "authorization", "Bearer ")
+        },
+        Self {
+            name: "acp (gemini)",
+            program: "gemini",
+            configuration: false,
+            ..Self::new("acp", Harness::Acp, "x-goog-api-key", "")
+        },
     ];
 
     const fn new(
@@ -63,10 +76,61 @@ impl Tried {
         order.limits.processes = 2048;
         order.limits.wall_s = 240;
         let author = order.author.as_mut().unwrap();
-        author.agent.name = self.name.to_owned();
+        author.agent.name = self.name.replace([' ', '(', ')'], "-");
         author.agent.harness = self.harness;
         author.agent.model = Some("scripted".to_owned());
+        if self.harness == Harness::Acp {
+            author.agent.model = None;
+            author.agent.command = Some(self.command());
+        }
         author
+    }
+
+    /// The command line that a person would write for this agent of the harness `acp`.
+    fn command(&self) -> String {
+        let found = programs();
+        let program = found.of(self.program).expect("it is installed");
+        let path = program.path.display();
+        if self.program == "gemini" {
+            let node = program.interpreter.as_ref().expect("a Node.js");
+            let settings = r#"{"security":{"auth":{"selectedType":"gemini-api-key"}},"privacy":{"usageStatisticsEnabled":false}}"#;
+            return format!(
+                "mkdir -p ~/.gemini && echo '{settings}' >~/.gemini/settings.json && \
+                 GOOGLE_GEMINI_BASE_URL=$NIGHTSHIFT_MODEL_URL GEMINI_API_KEY=$NIGHTSHIFT_MODEL_KEY \
+                 GEMINI_CLI_NO_RELAUNCH=true exec {} {path} --acp --model=scripted",
+                node.path.display()
+            );
+        }
+        let provider = r#"{"npm":"@ai-sdk/openai-compatible","options":{"baseURL":"{env:NIGHTSHIFT_MODEL_URL}/v1","apiKey":"{env:NIGHTSHIFT_MODEL_KEY}"},"models":{"scripted":{}}}"#;
+        let config = format!(
+            r#"{{"model":"house/scripted","small_model":"house/scripted","enabled_providers":["house"],"provider":{{"house":{provider}}}}}"#
+        );
+        format!(
+            "OPENCODE_DISABLE_MODELS_FETCH=1 OPENCODE_DISABLE_PROJECT_CONFIG=1 \
+             OPENCODE_CONFIG_CONTENT='{config}' exec {path} acp"
+        )
+    }
+
+    /// What every sandbox must show for it, as an operator would name in `read_only`.
+    fn visible(&self) -> Vec<Bind> {
+        if self.harness != Harness::Acp {
+            return Vec::new();
+        }
+        let found = programs();
+        let program = found.of(self.program).expect("it is installed");
+        let node = program.interpreter.as_deref();
+        let bind = |program: &Program| {
+            let bind = program.bind.clone()?;
+            Some(Bind {
+                source: bind.host,
+                target: bind.inside,
+            })
+        };
+        [Some(program), node]
+            .into_iter()
+            .flatten()
+            .filter_map(bind)
+            .collect()
     }
 
     /// Whether it starts on a tree that has this.
@@ -103,6 +167,7 @@ pub(crate) async fn furnished(tried: &Tried, files: &[(&str, &str)], model: &Mod
         config.programs.of(tried.program).is_some(),
         "it is not installed: run scripts/agents/install.sh, and the same with the word more"
     );
+    config.read_only = tried.visible();
     config.prices = vec![Price {
         model: "scripted".to_owned(),
         input: 1.0,
@@ -117,7 +182,10 @@ pub(crate) async fn furnished(tried: &Tried, files: &[(&str, &str)], model: &Mod
             url: model.base_url(),
             header: tried.header.to_owned(),
             prefix: tried.prefix.to_owned(),
-            dialect: Dialect::OpenAi,
+            dialect: match tried.program {
+                "gemini" => Dialect::Gemini,
+                _ => Dialect::OpenAi,
+            },
             keys: vec![KeySource::File(key)],
         },
     );
@@ -168,7 +236,11 @@ pub(crate) fn traps() -> Vec<(String, String)> {
         (".codex/hooks.json", format!(r#"{{"hooks":{start}}}"#)),
         (".gemini/settings.json", gemini.clone()),
         (".gemini/.env", env.clone()),
-        (".qwen/settings.json", gemini),
+        // With its version: where there is none, it writes it there.
+        (
+            ".qwen/settings.json",
+            gemini.replacen('{', "{\"$version\":4,", 1),
+        ),
         (".qwen/.env", env.clone()),
         (".env", env),
         (".github/hooks/start.json", copilot.clone()),

@@ -4,6 +4,7 @@
 //! Invariant: the real bubblewrap; where it is missing the tests fail.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod acp;
 mod author;
 mod captured;
 mod crash;
