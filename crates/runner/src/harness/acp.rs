@@ -42,6 +42,11 @@ impl Harness for Acp {
         true
     }
 
+    /// Some agents tell the last of several model calls only.
+    fn counts_whole(&self) -> bool {
+        false
+    }
+
     fn plan(&self, order: &AgentOrder) -> Result<Invocation, PlanError> {
         if order.command.first().is_none_or(String::is_empty) {
             return Err(PlanError::NoAcpCommand);

@@ -74,6 +74,11 @@ pub trait Harness: Send + Sync {
         false
     }
 
+    /// Whether what its program tells of tokens is all that it used; else the broker's count is taken.
+    fn counts_whole(&self) -> bool {
+        true
+    }
+
     /// What to start for this order, or why it cannot be started.
     fn plan(&self, order: &AgentOrder) -> Result<Invocation, PlanError>;
 

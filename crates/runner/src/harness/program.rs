@@ -26,7 +26,7 @@ pub struct Program {
     /// Its version, where its package says it.
     pub version: Option<Version>,
     /// What executes it; none for a native program.
-    pub interpreter: Option<Box<Program>>,
+    pub interpreter: Option<Box<Self>>,
 }
 
 impl Program {

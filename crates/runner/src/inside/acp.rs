@@ -278,9 +278,12 @@ async fn set_mode(
             json!({ "sessionId": session, "modeId": mode }),
         ),
     };
-    let set = peer.call(method, params, printer).await;
-    set.map_err(|error| broken(method, &error))?;
-    Ok(Some(mode))
+    match peer.call(method, params, printer).await {
+        Ok(_) => Ok(Some(mode)),
+        // Nobody asked for this mode; what the agent asks for is allowed all the same.
+        Err(Failed::Answered { .. }) if order.mode.is_none() => Ok(None),
+        Err(error) => Err(broken(method, &error)),
+    }
 }
 
 /// The modes of a session: of their own, or as an option of the category `mode`.

@@ -81,12 +81,13 @@ pub(crate) async fn run(task: &Task) -> Option<Ended> {
         }
         Err(cut) => Err(cut.clone()),
     };
+    let whole = matches!(&opened, Ok((_, harness, _)) if harness.counts_whole());
     let mut traffic = None;
     if let Ok((bench, ..)) = opened {
         traffic = Some(bench.close().await);
     }
     if let Some(traffic) = &traffic {
-        so_far.usage = usage::measured(so_far.usage, traffic);
+        so_far.usage = usage::measured(so_far.usage, traffic, whole);
     }
     let worked = worked.map_err(|cut| cut.with_blocked(traffic.as_ref()));
     let end = match worked {

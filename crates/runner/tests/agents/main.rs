@@ -53,6 +53,10 @@ type Seen = Result<(), String>;
 
 #[tokio::main(flavor = "multi_thread")]
 async fn main() -> ExitCode {
+    if std::env::args().any(|word| word == "--list") {
+        // A test runner asks for tests; the table is none of its.
+        return ExitCode::SUCCESS;
+    }
     let wanted: Vec<String> = std::env::args()
         .skip(1)
         .filter(|word| !word.starts_with('-'))

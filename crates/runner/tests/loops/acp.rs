@@ -134,6 +134,22 @@ async fn an_agent_works_is_allowed_what_it_asks_for_and_is_resumed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mode_that_nobody_asked_for_may_be_refused() {
+    let house = &mut house().await;
+    let mut asked = order(house, "refuses");
+    let run = house.give(&asked);
+    let complete = house.server.ended(run).await;
+    let text = house.server.run(run).unwrap().text();
+    brought(&complete);
+    assert!(text.contains("mode None"), "{text}");
+    asked = order(house, "refuses");
+    asked.author.as_mut().unwrap().agent.mode = Some("yolo".to_owned());
+    let run = house.give(&asked);
+    let (_, detail) = failure(&house.server.ended(run).await);
+    assert!(detail.contains("not in this folder"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_agents_failures_are_told_apart_also_where_it_calls_them_an_end() {
     let house = &mut house().await;
     for (case, mode, reason, words) in [

@@ -95,7 +95,10 @@ while True:
         else:
             error = {"code": -32002, "message": "no such session"}
     elif method == "session/set_mode":
-        STATE["mode"] = params["modeId"]
+        if CASE == "refuses" and params["modeId"] == "yolo":
+            error = {"code": -32603, "message": "not in this folder"}
+        else:
+            STATE["mode"] = params["modeId"]
     elif method == "session/prompt":
         result, error = prompt(params["sessionId"], params["prompt"][0]["text"])
     else:
