@@ -116,6 +116,15 @@ impl Harness {
             Self::Command | Self::ClaudeCode | Self::Codex => true,
         }
     }
+
+    /// Whether its program is given the platform's tools.
+    #[must_use]
+    pub fn takes_tools(self) -> bool {
+        match self {
+            Self::Script | Self::Command => false,
+            Self::ClaudeCode | Self::Codex => true,
+        }
+    }
 }
 
 /// How the `command` harness hands the prompt over.

@@ -8,6 +8,7 @@
 pub mod broker;
 pub mod config;
 pub mod harness;
+pub mod inside;
 pub mod sandbox;
 pub mod secret;
 mod supervisor;

@@ -64,6 +64,12 @@ pub(crate) const ALL: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0007_traffic.sql"),
         postgres: include_str!("../migrations/postgres/0007_traffic.sql"),
     },
+    Migration {
+        version: 8,
+        name: "inside",
+        sqlite: include_str!("../migrations/sqlite/0008_inside.sql"),
+        postgres: include_str!("../migrations/postgres/0008_inside.sql"),
+    },
 ];
 
 /// The one table that exists before the first migration.

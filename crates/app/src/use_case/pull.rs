@@ -12,12 +12,13 @@ use nightshift_domain::job::Kind;
 use nightshift_domain::merge;
 use nightshift_git::{ByteStream, DiffOptions, FileDiff};
 use nightshift_store::issue::Issue;
+use nightshift_store::proposal::Proposal;
 use nightshift_store::pull::Pull;
 use nightshift_store::pull_head::Head;
 use nightshift_store::queue::QueueEntry;
 use nightshift_store::review::{Decision, LineComment, Review};
 use nightshift_store::verdict::Verdict;
-use nightshift_store::{issue, pull, pull_head, queue, review, run, verdict};
+use nightshift_store::{issue, proposal, pull, pull_head, queue, review, run, verdict};
 
 use super::issue::IssueLine;
 use super::suggest;
@@ -48,6 +49,8 @@ pub struct PullView {
     pub heads: Vec<Head>,
     /// Every decision, oldest first.
     pub reviews: Vec<Review>,
+    /// Guidelines that its agent proposes, oldest first.
+    pub proposals: Vec<Proposal>,
 }
 
 /// A decision to be made.
@@ -138,6 +141,7 @@ impl App {
         let made = verdict::verdict_of(&mut tx, row.id, &known.head).await?;
         let heads = pull_head::head_list(&mut tx, row.id).await?;
         let reviews = review::review_list(&mut tx, row.id).await?;
+        let proposals = proposal::proposal_list_of_issue(&mut tx, row.id).await?;
         let alive = self.runners_alive(&mut tx).await?;
         let line = self.issue_line(&mut tx, &found, row, alive).await?;
         drop(tx);
@@ -155,6 +159,7 @@ impl App {
             files: diff.files,
             heads,
             reviews,
+            proposals,
         })
     }
 

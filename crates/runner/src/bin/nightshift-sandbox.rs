@@ -7,6 +7,7 @@
 use std::process::ExitCode;
 
 use nightshift_runner::broker;
+use nightshift_runner::inside;
 use nightshift_runner::sandbox::{enter, init};
 
 fn main() -> ExitCode {
@@ -14,6 +15,7 @@ fn main() -> ExitCode {
     match args.next().as_deref() {
         Some("sandbox-enter") => enter::main(args),
         Some("sandbox-init") => init::main(args),
+        Some(inside::COMMAND) => inside::main(args),
         Some("broker") => match broker::serve(variable, now) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,

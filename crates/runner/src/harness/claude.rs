@@ -9,9 +9,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use serde_json::{Value, json};
+
 use super::claude_event::ClaudeParser;
 use super::invocation::{HomeFile, Invocation, PlanError, Stdin};
-use super::order::AgentOrder;
+use super::order::{AgentOrder, McpServer};
 use super::{EventParser, Harness};
 
 /// The harness `claude-code`.
@@ -54,6 +56,9 @@ impl Harness for ClaudeCode {
             ]
             .map(OsString::from),
         );
+        if let Some(server) = &order.mcp {
+            argv.push(format!("--mcp-config={}", mcp_config(server)).into());
+        }
         if let Some(session) = &order.session {
             argv.push(format!("--resume={}", session.id).into());
         }
@@ -75,6 +80,8 @@ impl Harness for ClaudeCode {
             )
             .with_env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
             .with_env("DISABLE_AUTOUPDATER", "1")
+            // Checks take their time; the run's own limit ends them.
+            .with_env("MCP_TOOL_TIMEOUT", "86400000")
             // It refuses to skip permissions as root unless told that it is in a sandbox. It is.
             .with_env("IS_SANDBOX", "1");
         // The platform writes the commit and its trailers.
@@ -90,6 +97,12 @@ impl Harness for ClaudeCode {
     fn parser(&self, order: &AgentOrder) -> Box<dyn EventParser> {
         Box::new(ClaudeParser::new(order.session.clone()))
     }
+}
+
+/// The servers it is given, beside which it starts none.
+fn mcp_config(server: &McpServer) -> Value {
+    let how = json!({ "type": "stdio", "command": server.command, "args": server.args });
+    json!({ "mcpServers": { &server.name: how } })
 }
 
 /// Millionths of a dollar as the decimal the program reads.
@@ -135,6 +148,24 @@ mod tests {
                 .any(|a| a.to_string_lossy().contains("Fix it")),
             "the prompt is not visible in the process list"
         );
+    }
+
+    #[test]
+    fn the_platforms_tools_are_its_only_server() {
+        let mut order = order();
+        order.mcp = Some(crate::inside::server());
+        let arguments = arguments(&order);
+        let given = arguments
+            .iter()
+            .find_map(|word| word.strip_prefix("--mcp-config="));
+        let given: Value = serde_json::from_str(given.expect("the servers")).expect("JSON");
+        let wanted = json!({ "mcpServers": { "nightshift": {
+            "type": "stdio",
+            "command": "/nightshift/bin/nightshift",
+            "args": ["sandbox-mcp", "/nightshift/inside.json"],
+        } } });
+        assert_eq!(given, wanted);
+        assert!(arguments.iter().any(|word| word == "--strict-mcp-config"));
     }
 
     #[test]

@@ -121,6 +121,17 @@ fn config(order: &AgentOrder) -> Table {
         "features".to_owned(),
         table(FEATURES_OFF.map(|name| (name, false.into()))),
     );
+    if let Some(server) = &order.mcp {
+        let args: Vec<Value> = server.args.iter().cloned().map(Value::from).collect();
+        let how = table([
+            ("command", server.command.clone().into()),
+            ("args", args.into()),
+            // Checks take their time; the run's own limit ends them.
+            ("tool_timeout_sec", Value::Integer(86_400)),
+            ("startup_timeout_sec", Value::Integer(60)),
+        ]);
+        config.insert("mcp_servers".to_owned(), table([(&*server.name, how)]));
+    }
     let tree = order.paths.workspace.to_string_lossy();
     config.insert(
         "projects".to_owned(),
@@ -154,6 +165,7 @@ mod tests {
     fn the_configuration_is_ours_alone() {
         let mut order = order();
         order.model = Some("a\"b".to_owned());
+        order.mcp = Some(crate::inside::server());
         let plan = Codex.plan(&order).expect("a plan");
         let file = &plan.files[0];
         let text = std::str::from_utf8(&file.contents).expect("text");
@@ -167,6 +179,12 @@ mod tests {
             config["model_providers"]["nightshift"]["base_url"].as_str(),
             Some("http://127.0.0.1:7071/v1")
         );
+        let tools = &config["mcp_servers"]["nightshift"];
+        assert_eq!(
+            tools["command"].as_str(),
+            Some("/nightshift/bin/nightshift")
+        );
+        assert_eq!(tools["args"][0].as_str(), Some("sandbox-mcp"));
         assert_eq!(
             config["features"]["unbounded_connection_retries"].as_bool(),
             Some(false)

@@ -29,7 +29,7 @@ pub use self::codex::Codex;
 pub use self::command::Command;
 pub use self::invocation::{Bind, HomeFile, Invocation, PLACEHOLDER_KEY, PlanError, Stdin};
 pub use self::line::{Line, LineSplitter, MAX_LINE_BYTES, output};
-pub use self::order::{AgentLimits, AgentOrder, Paths, Session};
+pub use self::order::{AgentLimits, AgentOrder, McpServer, Paths, Session};
 pub use self::outcome::{AgentFailure, AgentOutcome, Exit};
 pub use self::program::{Program, Programs};
 pub use self::script::Script;

@@ -37,6 +37,8 @@ pub struct AgentOrder {
     pub model_base_url: String,
     /// What the program presents there as its key; the real one is put in its place outside.
     pub model_key: String,
+    /// The server of the platform's tools that the program is given.
+    pub mcp: Option<McpServer>,
     /// Bounds the program itself is asked to keep. The broker and the wall clock keep theirs.
     pub limits: AgentLimits,
     /// Where things are in the sandbox.
@@ -58,10 +60,23 @@ impl AgentOrder {
             programs: Programs::default(),
             model_base_url: "http://127.0.0.1:7071".to_owned(),
             model_key: PLACEHOLDER_KEY.to_owned(),
+            mcp: None,
             limits: AgentLimits::default(),
             paths: Paths::default(),
         }
     }
+}
+
+/// A server of the Model Context Protocol that an agent program starts inside the sandbox and speaks
+/// to on standard input and output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct McpServer {
+    /// The name its tools are shown under.
+    pub name: String,
+    /// The program, a path inside.
+    pub command: String,
+    /// Its arguments.
+    pub args: Vec<String>,
 }
 
 /// A conversation an agent program can go on in. Kept per issue, beside the session files.

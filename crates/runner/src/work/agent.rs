@@ -12,14 +12,15 @@ use nightshift_domain::config::{Agent, Harness as Kind, PromptBy};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::transcript::{self, Entry, Stream};
 
-use super::Task;
 use super::bench::Bench;
 use super::cut::{Cut, bounded};
 use super::step::{self, Guard, Reader, Stepped};
+use super::{Task, seal};
 use crate::harness::{
     self, AgentFailure, AgentLimits, AgentOrder, AgentOutcome, EventParser, Harness, Invocation,
     MAX_LINE_BYTES, Paths, PlanError,
 };
+use crate::inside;
 use crate::sandbox::{self, Exit, Stdin, spec};
 
 /// Puts the harness's files into the home and becomes the program.
@@ -75,9 +76,34 @@ pub(crate) fn order(task: &Task, author: &AuthorOrder) -> AgentOrder {
         // Both as the run's room has them, once it is open.
         model_base_url: format!("http://127.0.0.1:{}", spec::MODEL_PORT),
         model_key: harness::PLACEHOLDER_KEY.to_owned(),
+        mcp: author.agent.harness.takes_tools().then(inside::server),
         limits: AgentLimits::default(),
         paths: Paths::default(),
     }
+}
+
+/// What the tools inside know.
+pub(crate) fn tools(bench: &Bench<'_>, author: &AuthorOrder) -> Result<(), Cut> {
+    let task = bench.task;
+    let sealed = task.order.acceptance.as_ref();
+    let control = inside::Control {
+        platform: format!("http://127.0.0.1:{}", spec::PLATFORM_PORT),
+        run: task.order.run,
+        token: task.order.token.clone(),
+        brief: author.brief.clone(),
+        checks: task.order.checks.clone(),
+        sealed: sealed.map(|sealed| inside::Sealed {
+            run: sealed.run.clone(),
+            timeout_s: sealed.timeout_s,
+            lay: seal::LAY.to_owned(),
+            files: sealed.files.iter().map(|file| file.path.clone()).collect(),
+        }),
+        tree: spec::WORKSPACE.into(),
+        env: sandbox::environment(&bench.plain_env()),
+    };
+    let bytes = serde_json::to_vec(&control)
+        .map_err(|error| Cut::failed(Reason::WorkspaceFailed, error.to_string()))?;
+    bench.control(Path::new(inside::FILE), &bytes)
 }
 
 /// The command line of a `command` agent as words. The prompt is an argument of the shell, never a

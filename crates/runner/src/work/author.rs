@@ -141,6 +141,7 @@ async fn open<'a>(
         writable: session::binds(task, author, &invocation)?,
     };
     let bench = Bench::open(task, &task.order.start, Some(agent)).await?;
+    agent::tools(&bench, author)?;
     if let Some(dialect) = dialect {
         order.model_base_url =
             format!("http://127.0.0.1:{}/{}", spec::MODEL_PORT, dialect.as_str());

@@ -8,6 +8,7 @@ mod author;
 mod captured;
 mod crash;
 mod end;
+mod host;
 mod house;
 mod proof;
 mod real;

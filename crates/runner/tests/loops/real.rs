@@ -10,6 +10,7 @@ use nightshift_domain::git_name::ObjectId;
 use nightshift_runner::broker::{Dialect, EndpointSpec, KeySource};
 use nightshift_runner::harness::Programs;
 use nightshift_testkit::model::{Exchange, ModelServer, Script, Step};
+use serde_json::{Value, json};
 
 use super::house::{House, check};
 
@@ -290,4 +291,91 @@ async fn real_codex_is_steered_between_turns() {
 #[tokio::test(flavor = "multi_thread")]
 async fn real_codex_is_steered_in_the_middle_of_a_turn() {
     is_steered(Harness::Codex, "authorization", "Bearer ", true).await;
+}
+
+/// Calls every tool of the platform, each of which really answers.
+async fn uses_the_tools(harness: Harness, header: &str, prefix: &str) {
+    let tool =
+        |name: &str, args: Value| Step::tool(name, &format!("mcp__nightshift__{name}"), args);
+    let script = Script::new([
+        tool("get_issue", json!({})),
+        tool("get_feedback", json!({})),
+        tool("run_checks", json!({})),
+        Step::shell("I fix it.", "sed -i 's/a - b/a + b/' calc.py"),
+        tool("run_checks", json!({ "only": ["test"] })),
+        tool("progress", json!({ "text": "it adds" })),
+        tool(
+            "propose_guideline",
+            json!({ "text": "Add, do not subtract." }),
+        ),
+        tool(
+            "split_issue",
+            json!({ "title": "Docs", "body": "Say what it does." }),
+        ),
+        tool("ask", json!({ "question": "Is that all?" })),
+        Step::say("I asked."),
+    ])
+    .when("THAT IS ALL", [Step::say("Done.")])
+    .key(KEY);
+    let model = ModelServer::start(script).await;
+    let mut house = furnished_with(harness, header, prefix, &model).await;
+    let mut order = house.author("The sum is wrong.");
+    by(&mut order, harness);
+    order.checks = vec![check("test", "grep -n 'a + b' calc.py")];
+    let run = house.give(&order);
+    let complete = house.server.ended(run).await;
+    let (attempt, session) = brought(&complete);
+    let seen = house.server.run(run).unwrap();
+    assert_eq!(seen.asked, ["Is that all?"], "{}", seen.text());
+    let said: Vec<(&str, &Value)> = seen
+        .said
+        .iter()
+        .map(|(what, body)| (&**what, body))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ("progress", &json!({ "text": "it adds" })),
+            ("guidelines", &json!({ "text": "Add, do not subtract." })),
+            (
+                "issues",
+                &json!({ "title": "Docs", "body": "Say what it does." })
+            ),
+        ]
+    );
+    // What the tools answered is what the model was told.
+    let told = main_requests(&model).last().unwrap().body.to_string();
+    for words in [
+        "The sum is wrong.",
+        "maintainer",
+        "last_verdict_red_because",
+        "test: failed with exit status 1",
+        "all 1 passed",
+        "#7 is a draft",
+        "You will be resumed with the answer",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    assert!(!told.contains(KEY));
+
+    // The answer goes into the same conversation.
+    let mut order = house.author("The sum is wrong.");
+    order.start = attempt;
+    order.round = 2;
+    let author = by(&mut order, harness);
+    author.session = Some(session.clone());
+    author.resumed_prompt = "THAT IS ALL.".to_owned();
+    let run = house.give(&order);
+    let complete = house.server.ended(run).await;
+    assert_eq!(complete.session.unwrap().id, session.id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_claude_code_uses_the_platforms_tools() {
+    uses_the_tools(Harness::ClaudeCode, "x-api-key", "").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_codex_uses_the_platforms_tools() {
+    uses_the_tools(Harness::Codex, "authorization", "Bearer ").await;
 }

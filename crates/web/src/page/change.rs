@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 use super::parts;
 use super::visit::url_part;
-use super::{Page, Visit, markdown, picture, said};
+use super::{Page, Visit, markdown, picture, proposal, said};
 use crate::diff::{self, Budget, Layout, Options, Seen};
 
 /// How long colours and marks may take for one page.
@@ -327,6 +327,7 @@ fn body(
                 (decide(visit, project, view))
                 (proof(visit, view))
                 (collisions(visit, project, view))
+                (proposal::panel(visit.words, &view.pull.proposals))
                 (tree(visit, view))
                 (history(visit, project, &home, view, asked))
             }
