@@ -96,7 +96,10 @@ impl<T> OneOrMore<T> {
 }
 
 /// Harnesses that speak to a model.
-const WITH_MODEL: [Harness; 2] = [Harness::ClaudeCode, Harness::Codex];
+const WITH_MODEL: [Harness; 3] = [Harness::Native, Harness::ClaudeCode, Harness::Codex];
+
+/// Harnesses that drive a program of this machine.
+const WITH_PROGRAM: [Harness; 2] = [Harness::ClaudeCode, Harness::Codex];
 
 /// The one that has a model only where it is named.
 const ON_DEMAND: Harness = Harness::Command;
@@ -157,12 +160,18 @@ impl RunnerSettings {
         if let Some(name) = self.uses.get(ON_DEMAND.as_str()) {
             endpoints.default.push((ON_DEMAND, name.clone()));
         }
-        let unknown = |word: &&String| !WITH_MODEL.iter().any(|harness| harness.as_str() == **word);
-        let uses = self.uses.keys().filter(|word| *word != ON_DEMAND.as_str());
-        if let Some(word) = uses.chain(self.program.keys()).find(unknown) {
+        let is = |harness: Harness, word: &str| harness.as_str() == word;
+        let uses = self.uses.keys().find(|word| {
+            !is(ON_DEMAND, word) && !WITH_MODEL.iter().any(|harness| is(*harness, word))
+        });
+        let program = self
+            .program
+            .keys()
+            .find(|word| !WITH_PROGRAM.iter().any(|harness| is(*harness, word)));
+        if let Some(word) = uses.or(program) {
             return Err(Failure::usage(format!(
-                "the runner's settings name the harness {word:?}; those with a program or a model \
-                 are claude-code and codex"
+                "the runner's settings name the harness {word:?} where it has no meaning: under [use] \
+                 stand native, claude-code, codex and command, under [program] claude-code and codex"
             )));
         }
         Ok(endpoints)
@@ -346,6 +355,11 @@ mod tests {
             "{scheme}"
         );
         assert!(message("[use]\ngemini = \"x\"\n").contains("\"gemini\""));
+        let program = message("[program]\nnative = \"/bin/true\"\n");
+        assert!(
+            program.contains("\"native\" where it has no meaning"),
+            "{program}"
+        );
         let missing = "[endpoint.a]\nurl = \"u\"\nheader = \"h\"\nkey_env = \"NO_SUCH_VARIABLE\"\n";
         assert!(message(missing).contains("the variable NO_SUCH_VARIABLE is not set"));
     }

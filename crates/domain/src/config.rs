@@ -90,6 +90,8 @@ pub enum Harness {
     Script,
     /// Runs any program.
     Command,
+    /// The built-in agent.
+    Native,
     /// Claude Code.
     ClaudeCode,
     /// Codex.
@@ -103,6 +105,7 @@ impl Harness {
         match self {
             Self::Script => "script",
             Self::Command => "command",
+            Self::Native => "native",
             Self::ClaudeCode => "claude-code",
             Self::Codex => "codex",
         }
@@ -113,7 +116,7 @@ impl Harness {
     pub fn can_repair(self) -> bool {
         match self {
             Self::Script => false,
-            Self::Command | Self::ClaudeCode | Self::Codex => true,
+            Self::Command | Self::Native | Self::ClaudeCode | Self::Codex => true,
         }
     }
 }
@@ -471,6 +474,16 @@ impl File {
                     ..fail(agent.name.span(), message)
                 });
             }
+            let model = agent.model.as_deref().unwrap_or_default();
+            if agent.harness == Harness::Native && model.trim().is_empty() {
+                let message =
+                    "the harness \"native\" has no model of its own: give `model`, as the runner's endpoint names it"
+                        .to_owned();
+                return Err(ConfigError {
+                    field: Some(format!("agent[{at}].model")),
+                    ..fail(agent.name.span(), message)
+                });
+            }
             agents.retain(|known| known.name != name);
             agents.push(Agent {
                 name,
@@ -647,6 +660,11 @@ issue_minutes = 90
                 "[[agent]]\nname = \"x\"\nharness = \"command\"",
                 2,
                 "is needed there",
+            ),
+            (
+                "[[agent]]\nname = \"x\"\nharness = \"native\"",
+                2,
+                "give `model`",
             ),
             (
                 "[[agent]]\nname = \"x\"\nharness = \"gpt\"",

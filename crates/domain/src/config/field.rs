@@ -95,12 +95,17 @@ pub const SECTIONS: &[Section] = &[
         &[
             Field::new("name", Kind::Line, "").needed(),
             Field::new("harness", Kind::Choice(HARNESSES), "").needed(),
-            Field::new("model", Kind::Line, "").only(&[Harness::ClaudeCode, Harness::Codex]),
+            Field::new("model", Kind::Line, "").only(&[
+                Harness::Native,
+                Harness::ClaudeCode,
+                Harness::Codex,
+            ]),
             Field::new("command", Kind::Text, "").only(&[Harness::Command]),
             Field::new("prompt", Kind::Choice(PROMPTS), "stdin").only(&[Harness::Command]),
             Field::new("timeout", Kind::Span, "1h"),
             Field::new("instructions", Kind::Text, "").only(&[
                 Harness::Command,
+                Harness::Native,
                 Harness::ClaudeCode,
                 Harness::Codex,
             ]),
@@ -131,7 +136,7 @@ pub const SECTIONS: &[Section] = &[
     ),
 ];
 
-const HARNESSES: &[&str] = &["script", "command", "claude-code", "codex"];
+const HARNESSES: &[&str] = &["script", "command", "native", "claude-code", "codex"];
 const PROMPTS: &[&str] = &["stdin", "argument", "file"];
 const METHODS: &[&str] = &["squash", "merge", "rebase"];
 
@@ -294,6 +299,10 @@ mod tests {
         let is_command = harness == "command" || value == "\"command\"";
         if section.name == "agent" && is_command && field.key != "command" {
             text.push_str("command = \"x\"\n");
+        }
+        let is_native = harness == "native" || value == "\"native\"";
+        if section.name == "agent" && is_native && field.key != "model" {
+            text.push_str("model = \"x\"\n");
         }
         text.push_str(&format!("{} = {value}\n", field.key));
         text

@@ -103,6 +103,11 @@ pub enum PlanError {
         "the agent has harness \"command\" but no command: give it one, for example [\"my-agent\", \"{{prompt_file}}\"]"
     )]
     NoCommand,
+    /// The harness `native` without a model.
+    #[error(
+        "the agent has harness \"native\" but no model: give it the name that its endpoint knows, for example model = \"qwen3-coder\""
+    )]
+    NoModel,
     /// The prompt does not fit into one argument.
     #[error(
         "the prompt has {bytes} bytes and one argument of a program holds {limit}: let the command read {{prompt_file}} or standard input instead of {{prompt}}"

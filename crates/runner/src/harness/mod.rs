@@ -18,6 +18,8 @@ mod command;
 mod fault;
 mod invocation;
 mod line;
+mod native;
+mod native_event;
 mod order;
 mod outcome;
 mod program;
@@ -29,6 +31,8 @@ pub use self::codex::Codex;
 pub use self::command::Command;
 pub use self::invocation::{Bind, HomeFile, Invocation, PLACEHOLDER_KEY, PlanError, Stdin};
 pub use self::line::{Line, LineSplitter, MAX_LINE_BYTES, output};
+pub use self::native::Native;
+pub(crate) use self::native::speaks as native_speaks;
 pub use self::order::{AgentLimits, AgentOrder, Paths, Session};
 pub use self::outcome::{AgentFailure, AgentOutcome, Exit};
 pub use self::program::{Program, Programs};
@@ -88,4 +92,4 @@ pub fn by_name(name: &str) -> Option<&'static dyn Harness> {
 }
 
 /// Every harness this runner has, in the order they are offered.
-pub const ALL: [&dyn Harness; 4] = [&Script, &Command, &ClaudeCode, &Codex];
+pub const ALL: [&dyn Harness; 5] = [&Script, &Command, &Native, &ClaudeCode, &Codex];

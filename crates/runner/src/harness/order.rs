@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::invocation::PLACEHOLDER_KEY;
 use super::program::Programs;
+use crate::broker::Dialect;
 
 /// One start of an agent in a run.
 #[derive(Debug, Clone)]
@@ -35,6 +36,8 @@ pub struct AgentOrder {
     pub programs: Programs,
     /// The model endpoint as seen in the sandbox, without `/v1` and without a slash at the end.
     pub model_base_url: String,
+    /// What is spoken there, for a program that can be told.
+    pub model_dialect: Dialect,
     /// What the program presents there as its key; the real one is put in its place outside.
     pub model_key: String,
     /// Bounds the program itself is asked to keep. The broker and the wall clock keep theirs.
@@ -57,6 +60,7 @@ impl AgentOrder {
             command: Vec::new(),
             programs: Programs::default(),
             model_base_url: "http://127.0.0.1:7071".to_owned(),
+            model_dialect: Dialect::OpenAi,
             model_key: PLACEHOLDER_KEY.to_owned(),
             limits: AgentLimits::default(),
             paths: Paths::default(),
@@ -92,7 +96,7 @@ impl Session {
 /// Bounds given to the agent program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AgentLimits {
-    /// Model turns in one start, where the program has such a bound (Claude Code).
+    /// Model turns in one start, where the program has such a bound (Claude Code, the built-in agent).
     pub max_turns: Option<u32>,
     /// Money for one start, in millionths of a US dollar, where the program has such a bound
     /// (Claude Code).

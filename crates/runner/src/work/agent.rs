@@ -16,6 +16,7 @@ use super::Task;
 use super::bench::Bench;
 use super::cut::{Cut, bounded};
 use super::step::{self, Guard, Reader, Stepped};
+use crate::broker::Dialect;
 use crate::harness::{
     self, AgentFailure, AgentLimits, AgentOrder, AgentOutcome, EventParser, Harness, Invocation,
     MAX_LINE_BYTES, Paths, PlanError,
@@ -73,6 +74,7 @@ pub(crate) fn order(task: &Task, author: &AuthorOrder) -> AgentOrder {
         command: command(&author.agent),
         programs: task.worker.config.programs.clone(),
         // Both as the run's room has them, once it is open.
+        model_dialect: Dialect::OpenAi,
         model_base_url: format!("http://127.0.0.1:{}", spec::MODEL_PORT),
         model_key: harness::PLACEHOLDER_KEY.to_owned(),
         limits: AgentLimits::default(),
@@ -117,6 +119,7 @@ pub(crate) fn plan(
         let reason = match error {
             PlanError::ProgramMissing { .. } => Reason::ProgramMissing,
             PlanError::NoCommand
+            | PlanError::NoModel
             | PlanError::PromptTooLong { .. }
             | PlanError::PromptNul
             | PlanError::Block { .. } => Reason::Misconfigured,

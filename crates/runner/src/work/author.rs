@@ -144,6 +144,7 @@ async fn open<'a>(
     if let Some(dialect) = dialect {
         order.model_base_url =
             format!("http://127.0.0.1:{}/{}", spec::MODEL_PORT, dialect.as_str());
+        order.model_dialect = dialect;
         order.model_key = bench.model_token(dialect).unwrap_or_default().to_owned();
     }
     Ok((bench, harness, order))
@@ -365,7 +366,7 @@ fn next_repair(
     // A script repairs where its issue has blocks for it: more files than the one that runs them.
     let can = match kind {
         Kind::Script => harness.plan(&next).is_ok_and(|plan| plan.files.len() > 1),
-        Kind::Command | Kind::ClaudeCode | Kind::Codex => kind.can_repair(),
+        Kind::Command | Kind::Native | Kind::ClaudeCode | Kind::Codex => kind.can_repair(),
     };
     if can {
         task.say(
