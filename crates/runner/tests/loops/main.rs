@@ -9,6 +9,7 @@ mod captured;
 mod crash;
 mod end;
 mod house;
+mod planted;
 mod proof;
 mod real;
 mod server;

@@ -32,7 +32,7 @@ use tokio_util::io::StreamReader;
 use uuid::Uuid;
 
 /// The runner's own token.
-pub(crate) const RUNNER_TOKEN: &str = "runner-token";
+pub(crate) const RUNNER_TOKEN: &str = "nsr_runner-CANARY-token-5521";
 
 /// What the server knows of one run.
 #[derive(Debug, Clone)]
