@@ -17,6 +17,7 @@ use crate::program::Line;
 const BENCHES: &[(&str, &str)] = &[
     ("nightshift", "whole"),
     ("nightshift-runner", "start"),
+    ("nightshift-runner", "stream"),
     ("nightshift-store", "claim"),
     ("nightshift-testkit", "pages"),
 ];

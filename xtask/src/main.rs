@@ -1,6 +1,6 @@
-//! `cargo xtask tidy | generate [--check] | ci [--lint] | bench [--write]`.
+//! `cargo xtask tidy | generate [--check] | ci [--lint] | bench [--write] | agents [HARNESS ...]`.
 //!
-//! Deliberately absent: an argument parser; four words need none.
+//! Deliberately absent: an argument parser; five words need none.
 
 #![expect(
     clippy::print_stderr,
@@ -10,13 +10,14 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use xtask::{bench, checkout, ci, generate, tidy};
+use xtask::{agents, bench, checkout, ci, generate, tidy};
 
 const USAGE: &str = "usage:
   cargo xtask tidy               check the walls: edges, headers, lengths, dependencies, paths
   cargo xtask generate [--check] write the generated files, or only compare them
   cargo xtask ci [--lint]        all that CI does, or only its fast half
-  cargo xtask bench [--write]    one table of ratios, also for docs/PERFORMANCE.md";
+  cargo xtask bench [--write]    one table of ratios, also for docs/PERFORMANCE.md
+  cargo xtask agents [HARNESS]   the table of real agent programs, all or these";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -39,6 +40,7 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["ci", "--lint"] => ci::run(&root, ci::Extent::Lint),
         ["bench"] => bench::run(&root, false),
         ["bench", "--write"] => bench::run(&root, true),
+        ["agents", harnesses @ ..] => agents::run(&root, harnesses),
         _ => bail!("the command line cannot be understood\n{USAGE}"),
     }
 }

@@ -50,6 +50,9 @@ pub struct Card {
     pub failed: Option<Failure>,
     /// Numbers of issues that wait for this one.
     pub blocks: Vec<i64>,
+    /// Hosts that its runs could not reach, and about which nobody has decided.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
     /// How often the author ran.
     pub runs: i64,
     /// What that cost, in millionths of a US dollar.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use nightshift_domain::check::Acceptance;
 use nightshift_domain::failure::Failure;
+use nightshift_domain::grant::Decision;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -165,6 +166,15 @@ pub struct Issue {
     pub requester: String,
     /// Numbers of issues that must be done first.
     pub blocked_by: Vec<i64>,
+    /// The issue whose agent split this one off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split_from: Option<i64>,
+    /// The issues that the agent of this one split off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub split_into: Vec<i64>,
+    /// Hosts that its runs asked for or were refused, and what was decided, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<HostAsk>,
     /// The agent's open question.
     pub question: Option<String>,
     /// The failure that waits for a person.
@@ -256,6 +266,39 @@ pub struct Budget {
     pub spent_ms: u64,
     /// In how many runs.
     pub runs: u64,
+}
+
+/// A host that an issue's runs asked for or were refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HostAsk {
+    /// The host, as a list names it.
+    pub host: String,
+    /// Why the agent needs it, in its own words; absent where the platform saw it refused.
+    pub why: Option<String>,
+    /// The run that asked or was refused.
+    pub run: Option<Uuid>,
+    /// When.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// `issue`, `project` or `denied`; absent while it is open.
+    pub decision: Option<String>,
+    /// Who decided.
+    pub decided_by: Option<String>,
+    /// When.
+    #[schemars(with = "Option<String>")]
+    pub decided_at: Option<Timestamp>,
+}
+
+/// What a person decides about a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DecideHost {
+    /// The host, as a list names it: `packages.example.com`, `*.example.com`, with a port where it is
+    /// not 80 or 443.
+    pub host: String,
+    /// `issue`, `project` or `denied`.
+    #[schemars(with = "String")]
+    pub decision: Decision,
 }
 
 /// One thing said on an issue.

@@ -2,7 +2,8 @@
 
 use crate::desk::{Desk, Park, Unpark};
 use crate::issue::{
-    EditIssue, Finding, Issue, IssueLine, IssuePath, IssueQuery, NewIssue, Tryout, Words,
+    DecideHost, EditIssue, Finding, Issue, IssueLine, IssuePath, IssueQuery, NewIssue, Tryout,
+    Words,
 };
 use crate::operation::RawOperation;
 use crate::project::{
@@ -11,7 +12,9 @@ use crate::project::{
     Project, ProjectPath, SetMember, Token, TokenPath, User, UserPath,
 };
 use crate::pull::{ApplySuggestions, NewReview, Pull, PullLine, QueueLine};
-use crate::run::{NewSteer, Run, RunPath, RunQuery, Steer};
+use crate::run::{
+    NewHostAsk, NewProposal, NewSplit, NewSteer, Proposal, Run, RunPath, RunQuery, SplitOff, Steer,
+};
 use crate::runner::{
     ClaimAnswer, ClaimRequest, Complete, Completed, Heartbeat, HeartbeatAnswer, Revoked,
     RunnerLine, RunnerPath,
@@ -85,6 +88,8 @@ crate::operations! {
     IssueTry = "issue.try" Post "/api/v1/projects/{project}/issues/{number}/try" Person (IssuePath, Nothing, Nothing) -> Tryout;
     /// Answers the agent's question.
     IssueAnswer = "issue.answer" Post "/api/v1/projects/{project}/issues/{number}/answer" Person (IssuePath, Nothing, Words) -> Issue;
+    /// Says whether runs may reach a host: those of the issue, all of the project (maintainers), or none. Where nothing else is open, the work goes on.
+    IssueHost = "issue.host" Post "/api/v1/projects/{project}/issues/{number}/hosts" Person (IssuePath, Nothing, DecideHost) -> Issue;
     /// Adds a note for people.
     IssueNote = "issue.note" Post "/api/v1/projects/{project}/issues/{number}/notes" Person (IssuePath, Nothing, Words) -> Issue;
     /// Tries again after a failure.
@@ -141,6 +146,12 @@ crate::operations! {
     RunAsk = "run.ask" Post "/api/v1/runs/{run}/ask" Run (RunPath, Nothing, Words) -> Nothing;
     /// An agent says how far it is.
     RunProgress = "run.progress" Post "/api/v1/runs/{run}/progress" Run (RunPath, Nothing, Words) -> Nothing;
+    /// An agent asks for hosts of the network; the run ends and is resumed with the answer.
+    RunHosts = "run.hosts" Post "/api/v1/runs/{run}/hosts" Run (RunPath, Nothing, NewHostAsk) -> Nothing;
+    /// An agent proposes a guideline, for the person who looks at its change.
+    RunPropose = "run.propose" Post "/api/v1/runs/{run}/guidelines" Run (RunPath, Nothing, NewProposal) -> Proposal;
+    /// An agent splits work off: a draft in the same project, which starts only when a person lets it.
+    RunSplit = "run.split" Post "/api/v1/runs/{run}/issues" Run (RunPath, Nothing, NewSplit) -> SplitOff;
     /// A runner asks for work, and waits for it.
     RunnerClaim = "runner.claim" Post "/api/v1/runner/claim" Runner (Nothing, Nothing, ClaimRequest) -> ClaimAnswer;
     /// A runner says that a run is alive.

@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::run::Proposal;
+
 /// A pull request in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PullLine {
@@ -54,6 +56,9 @@ pub struct Pull {
     pub heads: Vec<HeadLine>,
     /// Every decision, oldest first.
     pub reviews: Vec<Review>,
+    /// Guidelines that its agent proposes, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proposals: Vec<Proposal>,
     /// The commit on the default branch, once landed.
     pub landed: Option<String>,
 }

@@ -52,6 +52,9 @@ pub struct Run {
     /// What people said to it, oldest first; in lists it is left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steers: Vec<Steer>,
+    /// Guidelines that its agent proposes, oldest first; in lists it is left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proposals: Vec<Proposal>,
     /// When it began.
     #[schemars(with = "String")]
     pub started_at: Timestamp,
@@ -91,6 +94,64 @@ pub struct Steer {
     /// When it was said.
     #[schemars(with = "String")]
     pub at: Timestamp,
+}
+
+/// A guideline that an agent proposes, from inside its run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewProposal {
+    /// The rule, Markdown; at most 2000 bytes.
+    pub text: String,
+    /// The feedback it comes from, in the words of whoever gave it; at most 2000 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+/// A guideline that an agent proposed: an agent's words, for a person to judge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Proposal {
+    /// Its id.
+    pub id: Uuid,
+    /// The run it comes from.
+    pub run: Uuid,
+    /// The round of that run.
+    pub round: i64,
+    /// The rule, Markdown.
+    pub text: String,
+    /// The feedback that the agent says it comes from.
+    pub source: Option<String>,
+    /// When.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+}
+
+/// Hosts that an agent asks for, from inside its run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewHostAsk {
+    /// 1 to 10 hosts, as `packages.example.com`; with a port where it is not 80 or 443.
+    pub hosts: Vec<String>,
+    /// What they are needed for, Markdown; at most 2000 bytes.
+    pub why: String,
+}
+
+/// Work that an agent splits off, from inside its run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSplit {
+    /// One line, at most 200 characters.
+    pub title: String,
+    /// What is to be done, Markdown; at most 64 KiB.
+    pub body: String,
+}
+
+/// The draft that was made of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SplitOff {
+    /// Its number.
+    pub number: i64,
+    /// Its title.
+    pub title: String,
 }
 
 /// A run in a path.

@@ -4,10 +4,12 @@
 //! answers `409 stale-epoch` and changes nothing. Completing twice gives the same answer.
 
 use jiff::Timestamp;
+use nightshift_domain::brief::Brief;
 use nightshift_domain::check::{Acceptance, Check, CheckResult, ProofReport};
 use nightshift_domain::config::{Agent, Environment, Network};
 use nightshift_domain::failure::Failure;
 use nightshift_domain::git_name::{ObjectId, RefName};
+use nightshift_domain::host::Allowed;
 use nightshift_domain::id::{Epoch, JobId, Number, ProjectId, RunId};
 use nightshift_domain::job::Kind;
 use nightshift_domain::traffic::Traffic;
@@ -74,6 +76,9 @@ pub struct WorkOrder {
     /// What may be reached beside the platform and the model.
     #[serde(default)]
     pub network: Network,
+    /// What a person allowed for the author runs of this issue besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<Allowed>,
     /// Required checks.
     pub checks: Vec<Check>,
     /// Sealed tests.
@@ -116,6 +121,9 @@ pub struct AuthorOrder {
     pub prompt: String,
     /// For the session that did the last round.
     pub resumed_prompt: String,
+    /// The order as its agent may look it up; a server of an older version sends none.
+    #[serde(default)]
+    pub brief: Brief,
     /// The issue's body alone, Markdown; the `script` harness runs its shell blocks.
     pub issue_body: String,
     /// What a person wrote when sending back, Markdown; absent in the first round.

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use nightshift_domain::config::ConfigError;
-use nightshift_domain::{issue, job};
+use nightshift_domain::{issue, job, speech};
 use nightshift_git::GitError;
 use nightshift_store::Error as StoreError;
 
@@ -193,6 +193,23 @@ impl From<GitError> for Error {
 impl From<issue::Refused> for Error {
     fn from(refused: issue::Refused) -> Self {
         Self::refused(refused.to_string())
+    }
+}
+
+impl From<speech::Refused> for Error {
+    fn from(refused: speech::Refused) -> Self {
+        match refused {
+            speech::Refused::Empty { .. } | speech::Refused::TooLong { .. } => {
+                Self::invalid(refused.to_string())
+            }
+            speech::Refused::TooSoon { seconds } => Self::TooMany {
+                detail: refused.to_string(),
+                seconds,
+            },
+            speech::Refused::Asked | speech::Refused::Spent { .. } => {
+                Self::refused(refused.to_string())
+            }
+        }
     }
 }
 

@@ -43,8 +43,8 @@ pub use signal::Signals;
 pub mod record {
     pub use nightshift_store::{
         Decision, Event, Head, Identity, Issue, IssueFilter, LineComment, Message, MessageKind,
-        Notification, Project, Pull, QueueEntry, Review, Run, RunState, Runner, Steer, Token, User,
-        Verdict, View,
+        Notification, Project, Proposal, Pull, QueueEntry, Review, Run, RunState, Runner, Steer,
+        Token, User, Verdict, View,
     };
 }
 

@@ -8,12 +8,14 @@
 use std::time::Duration;
 
 use nightshift_domain::access::Actor;
+use nightshift_domain::brief::{self, Brief};
 use nightshift_domain::budget::Left;
 use nightshift_domain::check::{Acceptance, Check};
 use nightshift_domain::config::secret::withheld;
 use nightshift_domain::config::{Agent, Environment, Network};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::git_name::{ObjectId, RefName};
+use nightshift_domain::host::Allowed;
 use nightshift_domain::issue::{Cause, Event};
 use nightshift_domain::job::Kind;
 use nightshift_domain::prompt::{self, Prompt, Said, What};
@@ -54,6 +56,8 @@ pub struct Prepared {
     pub environment: Environment,
     /// What may be reached beside the platform and the model.
     pub network: Network,
+    /// What a person allowed for this issue besides; none for a proof.
+    pub grants: Vec<Allowed>,
     /// Required checks.
     pub checks: Vec<Check>,
     /// Sealed tests.
@@ -79,6 +83,8 @@ pub struct PreparedAuthor {
     pub agent: Agent,
     /// The two texts.
     pub prompt: Prompt,
+    /// The order as its agent may look it up.
+    pub brief: Brief,
     /// The issue's body alone.
     pub issue_body: String,
     /// What a person wrote when sending back.
@@ -133,6 +139,7 @@ impl App {
             Err(failure) => return Ok(Err(failure)),
         };
         let mut author = None;
+        let mut grants = Vec::new();
         let mut left = Left::default();
         let mut start = Start {
             commit: base.clone(),
@@ -154,6 +161,7 @@ impl App {
                     Ok(left) => left,
                     Err(failure) => return Ok(Err(failure)),
                 };
+                grants = self.grants(&mut tx, row.id).await?;
                 drop(tx);
                 start = self.author_start(&repository, &row, &base).await?;
                 if !start.conflict.is_empty() {
@@ -162,7 +170,16 @@ impl App {
                     };
                 }
                 let prepared = self
-                    .prepare_author(&project, &row, agent, cause, sealed.as_ref(), &start, &made)
+                    .prepare_author(
+                        &project,
+                        &row,
+                        agent,
+                        cause,
+                        sealed.as_ref(),
+                        &start,
+                        &made,
+                        &grants,
+                    )
                     .await?;
                 author = Some(prepared);
             }
@@ -201,6 +218,7 @@ impl App {
             base,
             environment: project.config.environment.clone(),
             network: project.config.network.clone(),
+            grants,
             checks: match order {
                 // What is tried is the sealed tests alone.
                 Order::Tryout { .. } => Vec::new(),
@@ -342,6 +360,7 @@ impl App {
         sealed: Option<&Acceptance>,
         start: &Start,
         made: &Run,
+        grants: &[Allowed],
     ) -> Result<PreparedAuthor, Error> {
         let mut tx = self.db().read().await?;
         let requester = user::user_get(&mut tx, row.requester)
@@ -381,6 +400,14 @@ impl App {
             .iter()
             .map(|check| (check.name.clone(), check.run.clone()))
             .collect();
+        let hosts: Vec<String> = project
+            .config
+            .network
+            .allow
+            .iter()
+            .chain(grants)
+            .map(ToString::to_string)
+            .collect();
         let prompt = prompt::build(&prompt::Input {
             project: &project.name,
             number: row.number,
@@ -395,7 +422,20 @@ impl App {
             cause,
             verdict: red.map(|verdict| (verdict.reasons.as_slice(), results.as_slice())),
             start: &start.commit,
+            hosts: &hosts,
+            tools: agent.harness.takes_tools(),
         });
+        let brief = Brief {
+            project: project.name.clone(),
+            number: row.number,
+            round: row.state.round,
+            title: row.title.clone(),
+            body: row.trust.reaches_prompts().then(|| row.body.clone()),
+            trust: Some(row.trust),
+            said: brief::heard(said.iter().chain(&unheard)),
+            red: red.map_or_else(Vec::new, |verdict| verdict.reasons.clone()),
+            results,
+        };
         let feedback = said
             .iter()
             .rev()
@@ -408,6 +448,7 @@ impl App {
         );
         Ok(PreparedAuthor {
             prompt,
+            brief,
             issue_body: if row.trust.reaches_prompts() {
                 row.body.clone()
             } else {

@@ -32,7 +32,7 @@ mod words;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use nightshift_runner::sandbox;
+use nightshift_runner::{inside, sandbox};
 
 use crate::command::Cli;
 use crate::failure::{Done, Failure};
@@ -43,6 +43,8 @@ fn main() -> ExitCode {
     match args.next().as_deref().and_then(std::ffi::OsStr::to_str) {
         Some("sandbox-enter") => return sandbox::enter::main(std::env::args().skip(2)),
         Some("sandbox-init") => return sandbox::init::main(std::env::args().skip(2)),
+        // What of ours runs inside has a runtime of its own, and only what it needs.
+        Some("inside") => return inside::main(std::env::args().skip(2)),
         _ => {}
     }
     let cli = match Cli::try_parse() {

@@ -12,7 +12,7 @@ use nightshift_domain::config::Harness;
 use nightshift_domain::host::Allowed;
 use nightshift_runner::broker::{self, Budget, Dialect, EndpointSpec, KeySource, Price};
 use nightshift_runner::config::{Endpoints, OperatorNetwork};
-use nightshift_runner::harness::Programs;
+use nightshift_runner::harness::{Program, Programs};
 use nightshift_runner::sandbox::Bind;
 use serde::Deserialize;
 
@@ -96,10 +96,13 @@ impl<T> OneOrMore<T> {
 }
 
 /// Harnesses that speak to a model.
-const WITH_MODEL: [Harness; 2] = [Harness::ClaudeCode, Harness::Codex];
+const WITH_MODEL: [Harness; 7] = Harness::WITH_MODEL;
 
-/// The one that has a model only where it is named.
-const ON_DEMAND: Harness = Harness::Command;
+/// Harnesses that drive a program of this machine.
+const WITH_PROGRAM: [Harness; 6] = Harness::WITH_PROGRAM;
+
+/// Those that have a model only where it is named.
+const ON_DEMAND: [Harness; 2] = [Harness::Command, Harness::Acp];
 
 impl RunnerSettings {
     /// Reads the file.
@@ -154,15 +157,25 @@ impl RunnerSettings {
             let name = named.cloned().or(own).or(only.flatten().cloned());
             endpoints.default.extend(name.map(|name| (harness, name)));
         }
-        if let Some(name) = self.uses.get(ON_DEMAND.as_str()) {
-            endpoints.default.push((ON_DEMAND, name.clone()));
+        for harness in ON_DEMAND {
+            let named = self.uses.get(harness.as_str()).cloned();
+            endpoints.default.extend(named.map(|name| (harness, name)));
         }
-        let unknown = |word: &&String| !WITH_MODEL.iter().any(|harness| harness.as_str() == **word);
-        let uses = self.uses.keys().filter(|word| *word != ON_DEMAND.as_str());
-        if let Some(word) = uses.chain(self.program.keys()).find(unknown) {
+        let is = |harness: &Harness, word: &str| harness.as_str() == word;
+        let uses = self.uses.keys().find(|word| {
+            let mut known = WITH_MODEL.iter().chain(&ON_DEMAND);
+            !known.any(|harness| is(harness, word))
+        });
+        let program = self
+            .program
+            .keys()
+            .find(|word| !WITH_PROGRAM.iter().any(|harness| is(harness, word)));
+        if let Some(word) = uses.or(program) {
+            let known = WITH_MODEL.map(Harness::as_str).join(", ");
             return Err(Failure::usage(format!(
-                "the runner's settings name the harness {word:?}; those with a program or a model \
-                 are claude-code and codex"
+                "the runner's settings name the harness {word:?} where it has no meaning: under \
+                 [use] stand {known}, command and acp, under [program] those of them that have a \
+                 program"
             )));
         }
         Ok(endpoints)
@@ -170,33 +183,35 @@ impl RunnerSettings {
 
     /// The agent programs of this machine.
     pub(crate) fn programs(&self, path: &OsStr) -> Done<Programs> {
-        let found = Programs::find(None, Some(path));
-        let named = |harness: Harness| -> Done<Option<Programs>> {
-            let Some(place) = self.program.get(harness.as_str()) else {
-                return Ok(None);
+        let mut programs = Programs::find(None, Some(path));
+        for harness in WITH_PROGRAM {
+            let word = harness.as_str();
+            let Some(place) = self.program.get(word) else {
+                continue;
             };
             let folder = match place.is_dir() {
                 true => Some(place.as_path()),
                 false => place.parent(),
             };
-            Ok(Some(Programs::find(None, folder.map(Path::as_os_str))))
-        };
-        let missing = |harness: Harness| {
-            Failure::usage(format!(
-                "the runner's settings say that {} is in {}, and there is none",
-                harness.as_str(),
-                self.program[harness.as_str()].display()
-            ))
-        };
-        let claude = match named(Harness::ClaudeCode)? {
-            Some(here) => Some(here.claude.ok_or_else(|| missing(Harness::ClaudeCode))?),
-            None => found.claude,
-        };
-        let codex = match named(Harness::Codex)? {
-            Some(here) => Some(here.codex.ok_or_else(|| missing(Harness::Codex))?),
-            None => found.codex,
-        };
-        Ok(Programs { claude, codex })
+            // What executes scripts is looked for there first, then where everything is.
+            let mut places: Vec<PathBuf> = folder.map(Path::to_owned).into_iter().collect();
+            let mut found = Programs::find(None, folder.map(Path::as_os_str));
+            if found.of(word).is_some_and(Program::needs_node) {
+                places.extend(std::env::split_paths(path));
+                let joined = std::env::join_paths(places).map_err(|error| {
+                    Failure::usage(format!("the search path cannot be used: {error}"))
+                })?;
+                found = Programs::find(None, Some(&joined));
+            }
+            let program = found.take(word).ok_or_else(|| {
+                Failure::usage(format!(
+                    "the runner's settings say that {word} is in {}, and there is none",
+                    place.display()
+                ))
+            })?;
+            programs.set(word, program);
+        }
+        Ok(programs)
     }
 
     /// What models cost: the operator's own prices, then those that ship.
@@ -345,7 +360,12 @@ mod tests {
             scheme.contains("line 2") && scheme.contains("without https://"),
             "{scheme}"
         );
-        assert!(message("[use]\ngemini = \"x\"\n").contains("\"gemini\""));
+        assert!(message("[use]\ngpt = \"x\"\n").contains("\"gpt\""));
+        let program = message("[program]\nnative = \"/bin/true\"\n");
+        assert!(
+            program.contains("\"native\" where it has no meaning"),
+            "{program}"
+        );
         let missing = "[endpoint.a]\nurl = \"u\"\nheader = \"h\"\nkey_env = \"NO_SUCH_VARIABLE\"\n";
         assert!(message(missing).contains("the variable NO_SUCH_VARIABLE is not set"));
     }

@@ -124,6 +124,8 @@ actions! {
     IssueWrite,
     /// Answer an agent's question.
     IssueAnswer,
+    /// Say whether the runs of an issue may reach a host.
+    HostDecide,
     /// Approve or send back.
     PullReview,
     /// Cancel or retry a run.
@@ -150,9 +152,12 @@ pub fn allowed(standing: Standing, action: Action) -> bool {
     use Action as A;
     let least_role = match action {
         A::ProjectRead => Some(Role::Reader),
-        A::IssueWrite | A::IssueAnswer | A::PullReview | A::RunControl | A::PushBranch => {
-            Some(Role::Writer)
-        }
+        A::IssueWrite
+        | A::IssueAnswer
+        | A::HostDecide
+        | A::PullReview
+        | A::RunControl
+        | A::PushBranch => Some(Role::Writer),
         A::ProjectConfigure | A::MemberManage | A::PushDefault => Some(Role::Maintainer),
         A::ProjectCreate
         | A::PushAttempt
@@ -238,6 +243,7 @@ mod tests {
         MemberManage     maintainer admin
         IssueWrite       writer maintainer admin
         IssueAnswer      writer maintainer admin
+        HostDecide       writer maintainer admin
         PullReview       writer maintainer admin
         RunControl       writer maintainer admin
         PushBranch       writer maintainer admin

@@ -80,8 +80,11 @@ pub struct Agent {
     pub model: Option<String>,
     /// Standing instructions, put before every issue.
     pub instructions: Option<String>,
-    /// For the `command` harness: the command line.
+    /// For the harnesses `command` and `acp`: the command line.
     pub command: Option<String>,
+    /// For the `acp` harness: the mode that the agent is set to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
     /// For the `command` harness: how it takes the prompt.
     pub prompt: PromptBy,
     /// The limit of a run's wall-clock time, in seconds.
@@ -96,21 +99,59 @@ pub enum Harness {
     Script,
     /// Runs any program.
     Command,
+    /// The built-in agent.
+    Native,
     /// Claude Code.
     ClaudeCode,
     /// Codex.
     Codex,
+    /// Gemini CLI.
+    Gemini,
+    /// opencode.
+    Opencode,
+    /// Qwen Code.
+    Qwen,
+    /// GitHub Copilot's command line, with a model of one's own.
+    Copilot,
+    /// Any program that speaks the Agent Client Protocol.
+    Acp,
 }
 
 impl Harness {
+    /// Those that drive one certain program, which speaks to a model.
+    pub const WITH_PROGRAM: [Self; 6] = [
+        Self::ClaudeCode,
+        Self::Codex,
+        Self::Gemini,
+        Self::Opencode,
+        Self::Qwen,
+        Self::Copilot,
+    ];
+    /// Those that speak to a model by themselves.
+    pub const WITH_MODEL: [Self; 7] = [
+        Self::Native,
+        Self::ClaudeCode,
+        Self::Codex,
+        Self::Gemini,
+        Self::Opencode,
+        Self::Qwen,
+        Self::Copilot,
+    ];
+
     /// The word used in settings and on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Script => "script",
             Self::Command => "command",
+            Self::Native => "native",
             Self::ClaudeCode => "claude-code",
             Self::Codex => "codex",
+            Self::Gemini => "gemini",
+            Self::Opencode => "opencode",
+            Self::Qwen => "qwen",
+            Self::Copilot => "copilot",
+            Self::Acp => "acp",
         }
     }
 
@@ -119,7 +160,31 @@ impl Harness {
     pub fn can_repair(self) -> bool {
         match self {
             Self::Script => false,
-            Self::Command | Self::ClaudeCode | Self::Codex => true,
+            Self::Command
+            | Self::Native
+            | Self::ClaudeCode
+            | Self::Codex
+            | Self::Gemini
+            | Self::Opencode
+            | Self::Qwen
+            | Self::Copilot
+            | Self::Acp => true,
+        }
+    }
+
+    /// Whether its program is given the platform's tools.
+    #[must_use]
+    pub fn takes_tools(self) -> bool {
+        match self {
+            Self::ClaudeCode | Self::Codex => true,
+            Self::Script
+            | Self::Command
+            | Self::Native
+            | Self::Gemini
+            | Self::Opencode
+            | Self::Qwen
+            | Self::Copilot
+            | Self::Acp => false,
         }
     }
 }
@@ -222,6 +287,7 @@ impl Agent {
             model: None,
             instructions: None,
             command: None,
+            mode: None,
             prompt: PromptBy::Stdin,
             timeout_s: 3_600,
         }
@@ -340,6 +406,7 @@ struct FileAgent {
     command: Option<String>,
     #[serde(default)]
     prompt: PromptBy,
+    mode: Option<String>,
     timeout: Option<Span>,
 }
 
@@ -472,11 +539,23 @@ impl File {
                     format!("agent {name:?} is defined twice: give each agent its own name");
                 return Err(fail(agent.name.span(), message));
             }
-            if (agent.harness == Harness::Command) != agent.command.is_some() {
+            let commanded = matches!(agent.harness, Harness::Command | Harness::Acp);
+            if commanded != agent.command.is_some() {
                 let message =
-                    "`command` belongs to harness \"command\" and is needed there".to_owned();
+                    "`command` belongs to the harnesses \"command\" and \"acp\" and is needed there"
+                        .to_owned();
                 return Err(ConfigError {
                     field: Some(format!("agent[{at}].command")),
+                    ..fail(agent.name.span(), message)
+                });
+            }
+            let model = agent.model.as_deref().unwrap_or_default();
+            if agent.harness == Harness::Native && model.trim().is_empty() {
+                let message =
+                    "the harness \"native\" has no model of its own: give `model`, as the runner's endpoint names it"
+                        .to_owned();
+                return Err(ConfigError {
+                    field: Some(format!("agent[{at}].model")),
                     ..fail(agent.name.span(), message)
                 });
             }
@@ -487,6 +566,7 @@ impl File {
                 model: agent.model,
                 instructions: agent.instructions,
                 command: agent.command,
+                mode: agent.mode,
                 prompt: agent.prompt,
                 timeout_s: agent.timeout.map_or(3_600, |span| span.0),
             });
@@ -663,6 +743,11 @@ issue_minutes = 90
                 "[[agent]]\nname = \"x\"\nharness = \"command\"",
                 2,
                 "is needed there",
+            ),
+            (
+                "[[agent]]\nname = \"x\"\nharness = \"native\"",
+                2,
+                "give `model`",
             ),
             (
                 "[[agent]]\nname = \"x\"\nharness = \"gpt\"",

@@ -215,6 +215,12 @@ impl Allowed {
         port && host
     }
 
+    /// The host, or the one above those that it stands for.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
     /// This very place and no other.
     #[must_use]
     pub fn only(place: &Place) -> Self {

@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod admission;
+pub mod brief;
 pub mod budget;
 pub mod check;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod diagram;
 pub mod facts;
 pub mod failure;
 pub mod git_name;
+pub mod grant;
 pub mod health;
 pub mod host;
 pub mod id;
@@ -25,6 +27,7 @@ pub mod merge;
 pub mod preflight;
 pub mod prompt;
 pub mod size;
+pub mod speech;
 pub mod suggestion;
 pub mod traffic;
 pub mod transcript;

@@ -6,6 +6,8 @@
 
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 use crate::check::{Acceptance, CheckResult, Outcome};
 use crate::git_name::ObjectId;
 use crate::id::Number;
@@ -41,6 +43,10 @@ pub struct Input<'a> {
     pub verdict: Option<(&'a [String], &'a [CheckResult])>,
     /// The commit the work starts from.
     pub start: &'a ObjectId,
+    /// The hosts that the project and people let it reach.
+    pub hosts: &'a [String],
+    /// Whether the agent's program is given the platform's tools.
+    pub tools: bool,
 }
 
 /// One thing that was said on an issue.
@@ -59,7 +65,8 @@ pub struct Said {
 }
 
 /// What kind of thing was said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum What {
     /// The agent's question.
     Question,
@@ -261,13 +268,34 @@ fn fence_for(text: &str) -> String {
     "`".repeat(longest.max(2) + 1)
 }
 
+/// What of the network is in reach.
+fn network(input: &Input<'_>) -> String {
+    let mut text = match input.hosts {
+        [] => "There is no network.".to_owned(),
+        hosts => {
+            let names: Vec<String> = hosts.iter().map(|host| format!("`{host}`")).collect();
+            format!(
+                "Of the network you reach {}, through the proxy that the environment names, and nothing else.",
+                names.join(", ")
+            )
+        }
+    };
+    if input.tools {
+        text.push_str(
+            " Where you cannot do the work without another host, ask for it with `request_host`.",
+        );
+    }
+    text
+}
+
 fn rules(input: &Input<'_>) -> String {
     let mut text = String::from("## Rules\n\n");
     let _ = writeln!(
         text,
         "- The working tree is `/workspace`, at commit {}. Leave your change there; the platform \
-         commits and pushes it. There is no network.",
-        input.start.short()
+         commits and pushes it. {}",
+        input.start.short(),
+        network(input)
     );
     if let Some(acceptance) = input.acceptance {
         let _ = writeln!(
@@ -285,6 +313,15 @@ fn rules(input: &Input<'_>) -> String {
         for (name, run) in input.checks {
             let _ = writeln!(text, "  - {name}: `{run}`");
         }
+    }
+    if input.tools {
+        text.push_str(
+            "- You have tools of the server `nightshift`: `get_issue` and `get_feedback` (the order and \
+             what was said, as they were when you began), `run_checks` (the checks above, and the sealed \
+             tests), `progress`, `ask`, `propose_guideline` (what you wish you had known, for later work), \
+             `split_issue` (work that does not belong into this change; it becomes a draft for a person). \
+             A program may show them as `mcp__nightshift__get_issue` and so on.\n",
+        );
     }
     text.push_str(
         "- Nobody reads along. If you cannot go on without an answer, run \
@@ -318,6 +355,8 @@ mod tests {
             cause,
             verdict: None,
             start,
+            hosts: &[],
+            tools: false,
         }
     }
 
@@ -346,6 +385,37 @@ mod tests {
         - Nobody reads along. If you cannot go on without an answer, run `/nightshift/bin/nightshift ask "your question"` once and stop; you will be resumed with the answer. Otherwise decide yourself, and say what you decided.
         - End with a summary of what you changed and why, for the reviewer.
         "#);
+    }
+
+    #[test]
+    fn an_agent_with_tools_is_told_of_them() {
+        let start = oid();
+        let prompt = build(&Input {
+            tools: true,
+            ..input(&Cause::First, &[], &start)
+        });
+        for text in [&prompt.full, &prompt.resumed] {
+            for tool in ["get_issue", "run_checks", "split_issue", "request_host"] {
+                assert!(text.contains(&format!("`{tool}`")), "{tool}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_agent_is_told_what_of_the_network_it_reaches() {
+        let start = oid();
+        let hosts = ["a.example".to_owned(), "*.b.example".to_owned()];
+        let prompt = build(&Input {
+            hosts: &hosts,
+            ..input(&Cause::Retry, &[], &start)
+        });
+        for text in [&prompt.full, &prompt.resumed] {
+            assert!(
+                text.contains("you reach `a.example`, `*.b.example`"),
+                "{text}"
+            );
+            assert!(!text.contains("There is no network"), "{text}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use nightshift_domain::host::Allowed;
 use nightshift_domain::job::{HEARTBEAT, Kind, LEASE};
 
 use crate::broker::{BrokerProgram, Budget, Dialect, EndpointSpec, Price, RouteWay};
-use crate::harness::Programs;
+use crate::harness::{Programs, native_speaks};
 use crate::sandbox::{Bind, SandboxProgram};
 use crate::secret::Secret;
 
@@ -70,15 +70,23 @@ impl Endpoints {
     pub fn of(&self, harness: Harness) -> Result<Option<&str>, String> {
         let named = self.default.iter().find(|(of, _)| *of == harness);
         match (named, harness) {
-            (Some((_, name)), _) => match self.by_name.contains_key(name) {
-                true => Ok(Some(name)),
-                false => Err(format!(
+            (Some((_, name)), _) => match self.by_name.get(name) {
+                Some(endpoint)
+                    if harness == Harness::Native && !native_speaks(endpoint.dialect) =>
+                {
+                    Err(format!(
+                        "the built-in agent does not speak {}, as the model endpoint {name:?} does: say under [use] in the runner's settings which endpoint native uses, one that speaks openai or anthropic",
+                        endpoint.dialect.as_str()
+                    ))
+                }
+                Some(_) => Ok(Some(name)),
+                None => Err(format!(
                     "the runner uses the model endpoint {name:?} for {} but does not define it: add [endpoint.{name}] with its url and credential to the runner's settings",
                     harness.as_str()
                 )),
             },
-            (None, Harness::Script | Harness::Command) => Ok(None),
-            (None, Harness::ClaudeCode | Harness::Codex) => Err(format!(
+            (None, Harness::Script | Harness::Command | Harness::Acp) => Ok(None),
+            (None, _) => Err(format!(
                 "the runner has no model endpoint for {}: define one with its url and credential in the runner's settings and start the runner again",
                 harness.as_str()
             )),
@@ -98,8 +106,11 @@ impl Endpoints {
         };
         let dialect = match harness {
             Harness::ClaudeCode => Dialect::Anthropic,
-            Harness::Codex => Dialect::OpenAi,
-            Harness::Script | Harness::Command => self
+            Harness::Gemini => Dialect::Gemini,
+            Harness::Codex | Harness::Opencode | Harness::Qwen | Harness::Copilot => {
+                Dialect::OpenAi
+            }
+            Harness::Script | Harness::Command | Harness::Native | Harness::Acp => self
                 .by_name
                 .get(name)
                 .map_or(Dialect::OpenAi, |endpoint| endpoint.dialect),
@@ -177,5 +188,30 @@ mod tests {
         endpoints.default.push((Harness::Codex, "house".to_owned()));
         let named = endpoints.of(Harness::Codex).expect_err("not defined");
         assert!(named.contains("[endpoint.house]"), "{named}");
+    }
+
+    #[test]
+    fn the_built_in_agent_speaks_as_its_endpoint_does_or_says_that_it_cannot() {
+        let mut endpoints = Endpoints::default();
+        endpoints
+            .default
+            .push((Harness::Native, "house".to_owned()));
+        let mut route = |dialect| {
+            let spec = EndpointSpec {
+                url: "http://127.0.0.1:9".to_owned(),
+                header: String::new(),
+                prefix: String::new(),
+                dialect,
+                keys: Vec::new(),
+            };
+            endpoints.by_name.insert("house".to_owned(), spec);
+            endpoints.route(Harness::Native)
+        };
+        for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
+            let way = route(dialect).expect("a way").expect("one");
+            assert_eq!(way.dialect, dialect);
+        }
+        let error = route(Dialect::Gemini).expect_err("it cannot");
+        assert!(error.contains("[use]"), "{error}");
     }
 }

@@ -1,5 +1,5 @@
 //! Where agents work: the loop that claims jobs, the harness that drives an agent program, the
-//! workspace it works on, the sandbox around it, and the broker that is its only way out.
+//! workspace it works on, the sandbox around it, what of ours runs in it, and the broker that is its only way out.
 //!
 //! Invariant: the runner reaches the server over HTTP only, also on one machine; nothing of a
 //! project's tree decides how a sandbox is built. Deliberately absent: the database, and rules
@@ -8,6 +8,7 @@
 pub mod broker;
 pub mod config;
 pub mod harness;
+pub mod inside;
 pub mod sandbox;
 pub mod secret;
 mod supervisor;

@@ -358,7 +358,14 @@ fn codexs_items_become_calls_and_results() {
 
 #[test]
 fn an_unknown_event_stays_readable() {
-    for harness in ["claude-code", "codex"] {
+    for harness in [
+        "claude-code",
+        "codex",
+        "gemini",
+        "opencode",
+        "qwen",
+        "copilot",
+    ] {
         let mut parser = by_name(harness).unwrap().parser(&AgentOrder::new("", ""));
         for line in [
             r#"{"type":"new.thing","x":1}"#,

@@ -1,5 +1,5 @@
-//! The real Claude Code and Codex against a scripted model: what they do is what the harnesses
-//! say they do.
+//! The real Claude Code, Codex and Gemini CLI against a scripted model: what they do is what the
+//! harnesses say they do. The other programs: `cargo xtask agents`.
 //!
 //! Without a sandbox: HOME and working tree are temporary directories, and the programs reach
 //! the model directly. Everything of HOME but the harness's session directories is thrown away
@@ -19,8 +19,8 @@ use std::thread;
 
 use nightshift_domain::transcript::{Entry, Stream, Usage};
 use nightshift_runner::harness::{
-    AgentFailure, AgentOrder, AgentOutcome, Exit, LineSplitter, PLACEHOLDER_KEY, Paths, Program,
-    Programs, Session, Stdin, by_name,
+    AgentFailure, AgentOrder, AgentOutcome, Exit, LineSplitter, PLACEHOLDER_KEY, Paths, Programs,
+    Session, Stdin, by_name,
 };
 use nightshift_testkit::model::{Exchange, Fault, ModelServer, Script, Step};
 
@@ -57,7 +57,7 @@ impl Place {
     fn order(&self, prompt: &str, base_url: &str) -> AgentOrder {
         let mut order = AgentOrder::new(prompt, prompt);
         order.programs = programs();
-        order.model = (self.harness == "codex").then(|| "scripted".to_owned());
+        order.model = (self.harness != "claude-code").then(|| "scripted".to_owned());
         order.model_base_url = base_url.to_owned();
         order.limits.model_retries = 1;
         order.paths = Paths {
@@ -163,14 +163,9 @@ fn programs() -> Programs {
         },
         PathBuf::from,
     );
-    let found = Programs::find(Some(&dir), None);
-    let on_host = |program: Option<Program>| program.map(|p| Program::visible(p.host_path()));
-    let programs = Programs {
-        claude: on_host(found.claude),
-        codex: on_host(found.codex),
-    };
+    let programs = Programs::find(Some(&dir), None).on_host();
     assert!(
-        programs.claude.is_some() && programs.codex.is_some(),
+        CHEAP.iter().all(|harness| programs.of(harness).is_some()),
         "the agent programs are not in {}: run scripts/agents/install.sh, or set NIGHTSHIFT_AGENTS_DIR",
         dir.display()
     );
@@ -205,6 +200,9 @@ const FIX_USAGE: Usage = Usage {
 
 const BOTH: [&str; 2] = ["claude-code", "codex"];
 
+/// Those that every run of the tests drives.
+const CHEAP: [&str; 3] = ["claude-code", "codex", "gemini"];
+
 fn works_and_resumes(harness: &'static str, server: &ModelServer) {
     let place = Place::new(harness);
     let long = format!("The test fails. Fix it.\n{}", "x".repeat(300 << 10));
@@ -223,6 +221,11 @@ fn works_and_resumes(harness: &'static str, server: &ModelServer) {
         .copied()
         .filter(|kind| *kind != "output" && *kind != "status")
         .collect();
+    // Gemini CLI does not tell how a command ended.
+    let exit_3 = match harness {
+        "gemini" => "tool_result",
+        _ => "tool_error",
+    };
     assert_eq!(
         told,
         [
@@ -231,7 +234,7 @@ fn works_and_resumes(harness: &'static str, server: &ModelServer) {
             "tool_result",
             "text",
             "tool_call",
-            "tool_error",
+            exit_3,
             "text",
             "usage"
         ]
@@ -299,6 +302,12 @@ async fn claude_code_works_and_resumes() {
 async fn codex_works_and_resumes() {
     let server = ModelServer::start(fix().key(PLACEHOLDER_KEY)).await;
     tokio::task::block_in_place(|| works_and_resumes("codex", &server));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gemini_works_and_resumes() {
+    let server = ModelServer::start(fix().key(PLACEHOLDER_KEY)).await;
+    tokio::task::block_in_place(|| works_and_resumes("gemini", &server));
 }
 
 /// Runs both programs against a model that fails like this.
@@ -438,13 +447,13 @@ async fn a_bound_of_money_is_for_one_start() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tree_configures_nothing() {
-    for harness in BOTH {
+    for harness in CHEAP {
         let server = ModelServer::start(fix()).await;
         let place = Place::new(harness);
         let tree = place.tree();
         let touched = place.dir.path().join("touched");
         let touch = format!("touch {}", touched.display());
-        for dir in [".claude", ".codex"] {
+        for dir in [".claude", ".codex", ".gemini"] {
             fs::create_dir_all(tree.join(dir)).unwrap();
         }
         let hooks = format!(
@@ -454,7 +463,9 @@ async fn the_tree_configures_nothing() {
         for (path, text) in [
             (
                 ".claude/settings.json",
-                format!(r#"{{"env":{{"ANTHROPIC_BASE_URL":"{away}"}},"hooks":{hooks}}}"#),
+                format!(
+                    r#"{{"env":{{"ANTHROPIC_BASE_URL":"{away}"}},"apiKeyHelper":"{touch}","hooks":{hooks}}}"#
+                ),
             ),
             (
                 ".claude/settings.local.json",
@@ -465,6 +476,22 @@ async fn the_tree_configures_nothing() {
                 format!(r#"{{"mcpServers":{{"x":{{"command":"sh","args":["-c","{touch}"]}}}}}}"#),
             ),
             (".codex/hooks.json", format!(r#"{{"hooks":{hooks}}}"#)),
+            (
+                ".gemini/settings.json",
+                format!(
+                    r#"{{"security":{{"auth":{{"selectedType":"vertex-ai"}}}},"hooksConfig":{{"enabled":true}},"hooks":{hooks},"tools":{{"discoveryCommand":"{touch}"}},"mcpServers":{{"x":{{"command":"sh","args":["-c","{touch}"]}}}}}}"#
+                ),
+            ),
+            (
+                ".env",
+                format!(
+                    "GOOGLE_GEMINI_BASE_URL={away}\nANTHROPIC_BASE_URL={away}\nGEMINI_API_KEY=x\n"
+                ),
+            ),
+            (
+                ".gemini/.env",
+                format!("GEMINI_SANDBOX=docker\nGOOGLE_GEMINI_BASE_URL={away}\n"),
+            ),
             (
                 ".codex/config.toml",
                 format!(

@@ -49,6 +49,23 @@
     CREATE UNIQUE INDEX events_pkey ON public.events USING btree (seq)
     CREATE INDEX events_project ON public.events USING btree (project_id, seq) WHERE (project_id IS NOT NULL)
     CREATE TRIGGER events_keep BEFORE DELETE OR UPDATE OR TRUNCATE ON public.events FOR EACH STATEMENT EXECUTE FUNCTION events_append_only()
+-- host_asks
+    issue_id uuid NOT NULL
+    host text NOT NULL
+    run_id uuid
+    why text
+    asked_at bigint NOT NULL
+    decision text
+    decided_by text
+    decided_at bigint
+    CHECK (((decision IS NULL) = (decided_by IS NULL)))
+    CHECK (((decision IS NULL) = (decided_at IS NULL)))
+    CHECK ((decision = ANY (ARRAY['issue'::text, 'project'::text, 'denied'::text])))
+    CHECK ((host <> ''::text))
+    FOREIGN KEY (issue_id) REFERENCES issues(id)
+    PRIMARY KEY (issue_id, host)
+    FOREIGN KEY (run_id) REFERENCES runs(id)
+    CREATE UNIQUE INDEX host_asks_pkey ON public.host_asks USING btree (issue_id, host)
 -- idempotency_keys
     holder text NOT NULL
     request_key text NOT NULL
@@ -158,7 +175,6 @@
     CREATE INDEX jobs_issue ON public.jobs USING btree (issue_id, created_at, id)
     CREATE INDEX jobs_leased ON public.jobs USING btree (lease_until, id) WHERE (phase = 'leased'::text)
     CREATE INDEX jobs_live ON public.jobs USING btree (priority, created_at, id) WHERE (phase = ANY (ARRAY['queued'::text, 'leased'::text]))
-    CREATE INDEX jobs_parked ON public.jobs USING btree (project_id, not_before, id) WHERE ((phase = 'queued'::text) AND (not_before <> 0))
     CREATE INDEX jobs_phase ON public.jobs USING btree (phase)
     CREATE UNIQUE INDEX jobs_pkey ON public.jobs USING btree (id)
     CREATE INDEX jobs_queued ON public.jobs USING btree (priority, created_at, id, not_before, kind) WHERE (phase = 'queued'::text)
@@ -250,6 +266,22 @@
     PRIMARY KEY (id)
     CREATE UNIQUE INDEX projects_name_key ON public.projects USING btree (name)
     CREATE UNIQUE INDEX projects_pkey ON public.projects USING btree (id)
+-- proposals
+    id uuid NOT NULL
+    run_id uuid NOT NULL
+    issue_id uuid NOT NULL
+    round bigint NOT NULL
+    body text NOT NULL
+    source text
+    created_at bigint NOT NULL
+    CHECK ((body <> ''::text))
+    FOREIGN KEY (issue_id) REFERENCES issues(id)
+    PRIMARY KEY (id)
+    CHECK ((round >= 1))
+    FOREIGN KEY (run_id) REFERENCES runs(id)
+    CREATE INDEX proposals_issue ON public.proposals USING btree (issue_id, created_at, id)
+    CREATE UNIQUE INDEX proposals_pkey ON public.proposals USING btree (id)
+    CREATE INDEX proposals_run ON public.proposals USING btree (run_id, created_at, id)
 -- pull_heads
     issue_id uuid NOT NULL
     head text NOT NULL
@@ -417,6 +449,16 @@
     checksum text NOT NULL
     PRIMARY KEY (version)
     CREATE UNIQUE INDEX schema_versions_pkey ON public.schema_versions USING btree (version)
+-- secrets
+    project_id uuid NOT NULL
+    name text NOT NULL
+    sealed bytea NOT NULL
+    set_by text NOT NULL
+    set_at bigint NOT NULL
+    CHECK ((name <> ''::text))
+    PRIMARY KEY (project_id, name)
+    FOREIGN KEY (project_id) REFERENCES projects(id)
+    CREATE UNIQUE INDEX secrets_pkey ON public.secrets USING btree (project_id, name)
 -- sign_ins
     state bytea NOT NULL
     used_at bigint NOT NULL
@@ -424,6 +466,27 @@
     CHECK ((length(state) = 32))
     CREATE UNIQUE INDEX sign_ins_pkey ON public.sign_ins USING btree (state)
     CREATE INDEX sign_ins_used ON public.sign_ins USING btree (used_at)
+-- speeches
+    run_id uuid NOT NULL
+    kind text NOT NULL
+    count bigint NOT NULL
+    last_at bigint NOT NULL
+    CHECK ((count >= 1))
+    CHECK ((kind = ANY (ARRAY['ask'::text, 'progress'::text, 'guideline'::text, 'split'::text])))
+    PRIMARY KEY (run_id, kind)
+    FOREIGN KEY (run_id) REFERENCES runs(id)
+    CREATE UNIQUE INDEX speeches_pkey ON public.speeches USING btree (run_id, kind)
+-- splits
+    issue_id uuid NOT NULL
+    parent_id uuid NOT NULL
+    run_id uuid NOT NULL
+    CHECK ((issue_id <> parent_id))
+    FOREIGN KEY (issue_id) REFERENCES issues(id)
+    FOREIGN KEY (parent_id) REFERENCES issues(id)
+    PRIMARY KEY (issue_id)
+    FOREIGN KEY (run_id) REFERENCES runs(id)
+    CREATE INDEX splits_parent ON public.splits USING btree (parent_id, issue_id)
+    CREATE UNIQUE INDEX splits_pkey ON public.splits USING btree (issue_id)
 -- standings
     issue_id uuid NOT NULL
     project_id uuid NOT NULL
@@ -473,6 +536,7 @@
     expires_at bigint
     revoked_at bigint
     created_at bigint NOT NULL
+    used_at bigint
     CHECK (((holder = 'person'::text) = (user_id IS NOT NULL)))
     CHECK (((holder = 'runner'::text) = (runner_id IS NOT NULL)))
     CHECK (((holder = 'run'::text) = (run_id IS NOT NULL)))
@@ -551,3 +615,15 @@
     PRIMARY KEY (user_id, issue_id, path)
     FOREIGN KEY (user_id) REFERENCES users(id)
     CREATE UNIQUE INDEX viewed_files_pkey ON public.viewed_files USING btree (user_id, issue_id, path)
+-- views
+    user_id uuid NOT NULL
+    name text NOT NULL
+    filter text NOT NULL
+    is_default bigint NOT NULL
+    created_at bigint NOT NULL
+    CHECK ((is_default = ANY (ARRAY[(0)::bigint, (1)::bigint])))
+    CHECK ((name <> ''::text))
+    PRIMARY KEY (user_id, name)
+    FOREIGN KEY (user_id) REFERENCES users(id)
+    CREATE UNIQUE INDEX views_default ON public.views USING btree (user_id) WHERE (is_default = 1)
+    CREATE UNIQUE INDEX views_pkey ON public.views USING btree (user_id, name)

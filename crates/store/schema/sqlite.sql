@@ -51,6 +51,20 @@ CREATE TRIGGER events_stay BEFORE DELETE ON events BEGIN
     SELECT RAISE(ABORT, 'events are append-only');
 END;
 
+CREATE TABLE host_asks (
+    issue_id BLOB NOT NULL REFERENCES issues (id),
+    host TEXT NOT NULL CHECK (host <> ''),
+    run_id BLOB REFERENCES runs (id),
+    why TEXT,
+    asked_at INTEGER NOT NULL,
+    decision TEXT CHECK (decision IN ('issue', 'project', 'denied')),
+    decided_by TEXT,
+    decided_at INTEGER,
+    PRIMARY KEY (issue_id, host),
+    CHECK ((decision IS NULL) = (decided_by IS NULL)),
+    CHECK ((decision IS NULL) = (decided_at IS NULL))
+) STRICT;
+
 CREATE TABLE idempotency_keys (
     holder TEXT NOT NULL,
     request_key TEXT NOT NULL,
@@ -143,8 +157,6 @@ CREATE INDEX jobs_leased ON jobs (lease_until, id) WHERE phase = 'leased';
 
 CREATE INDEX jobs_live ON jobs (priority, created_at, id) WHERE phase IN ('queued', 'leased');
 
-CREATE INDEX jobs_parked ON jobs (project_id, not_before, id) WHERE phase = 'queued' AND not_before <> 0;
-
 CREATE INDEX jobs_phase ON jobs (phase);
 
 CREATE INDEX jobs_queued ON jobs (priority, created_at, id, not_before, kind) WHERE phase = 'queued';
@@ -222,6 +234,20 @@ CREATE TABLE projects (
     next_number INTEGER NOT NULL DEFAULT 1 CHECK (next_number >= 1),
     created_at INTEGER NOT NULL
 ) STRICT;
+
+CREATE TABLE proposals (
+    id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    run_id BLOB NOT NULL REFERENCES runs (id),
+    issue_id BLOB NOT NULL REFERENCES issues (id),
+    round INTEGER NOT NULL CHECK (round >= 1),
+    body TEXT NOT NULL CHECK (body <> ''),
+    source TEXT,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX proposals_issue ON proposals (issue_id, created_at, id);
+
+CREATE INDEX proposals_run ON proposals (run_id, created_at, id);
 
 CREATE TABLE pull_heads (
     issue_id BLOB NOT NULL REFERENCES issues (id),
@@ -344,12 +370,38 @@ CREATE TABLE schema_versions (
     checksum TEXT NOT NULL
 );
 
+CREATE TABLE secrets (
+    project_id BLOB NOT NULL REFERENCES projects (id),
+    name TEXT NOT NULL CHECK (name <> ''),
+    sealed BLOB NOT NULL,
+    set_by TEXT NOT NULL,
+    set_at INTEGER NOT NULL,
+    PRIMARY KEY (project_id, name)
+) STRICT;
+
 CREATE TABLE sign_ins (
     state BLOB NOT NULL PRIMARY KEY CHECK (length(state) = 32),
     used_at INTEGER NOT NULL
 ) STRICT;
 
 CREATE INDEX sign_ins_used ON sign_ins (used_at);
+
+CREATE TABLE speeches (
+    run_id BLOB NOT NULL REFERENCES runs (id),
+    kind TEXT NOT NULL CHECK (kind IN ('ask', 'progress', 'guideline', 'split')),
+    count INTEGER NOT NULL CHECK (count >= 1),
+    last_at INTEGER NOT NULL,
+    PRIMARY KEY (run_id, kind)
+) STRICT;
+
+CREATE TABLE splits (
+    issue_id BLOB NOT NULL PRIMARY KEY REFERENCES issues (id),
+    parent_id BLOB NOT NULL REFERENCES issues (id),
+    run_id BLOB NOT NULL REFERENCES runs (id),
+    CHECK (issue_id <> parent_id)
+) STRICT;
+
+CREATE INDEX splits_parent ON splits (parent_id, issue_id);
 
 CREATE TABLE standings (
     issue_id BLOB NOT NULL PRIMARY KEY REFERENCES issues (id),
@@ -396,7 +448,7 @@ CREATE TABLE tokens (
     label TEXT NOT NULL,
     expires_at INTEGER,
     revoked_at INTEGER,
-    created_at INTEGER NOT NULL,
+    created_at INTEGER NOT NULL, used_at INTEGER,
     CHECK ((holder = 'person') = (user_id IS NOT NULL)),
     CHECK ((holder = 'runner') = (runner_id IS NOT NULL)),
     CHECK ((holder = 'run') = (run_id IS NOT NULL)),
@@ -454,3 +506,14 @@ CREATE TABLE viewed_files (
     viewed_at INTEGER NOT NULL,
     PRIMARY KEY (user_id, issue_id, path)
 ) STRICT;
+
+CREATE TABLE views (
+    user_id BLOB NOT NULL REFERENCES users (id),
+    name TEXT NOT NULL CHECK (name <> ''),
+    filter TEXT NOT NULL,
+    is_default INTEGER NOT NULL CHECK (is_default IN (0, 1)),
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (user_id, name)
+) STRICT;
+
+CREATE UNIQUE INDEX views_default ON views (user_id) WHERE is_default = 1;

@@ -16,6 +16,7 @@ pub mod acceptance;
 pub mod block;
 pub mod desk_park;
 pub mod event;
+pub mod host_ask;
 pub mod idempotency;
 pub mod identity;
 pub mod issue;
@@ -26,6 +27,7 @@ pub mod notification;
 pub mod outbox;
 pub mod password;
 pub mod project;
+pub mod proposal;
 pub mod pull;
 pub mod pull_head;
 pub mod queue;
@@ -36,6 +38,8 @@ pub mod runner;
 pub mod secret;
 pub mod sign_in;
 pub mod size;
+pub mod speech;
+pub mod split;
 pub mod standing;
 pub mod steer;
 pub mod token;
@@ -51,6 +55,7 @@ pub use desk_park::*;
 pub use engine::{Db, Engine, Location, Tx};
 pub use error::Error;
 pub use event::*;
+pub use host_ask::*;
 pub use idempotency::*;
 pub use identity::*;
 pub use issue::*;
@@ -61,6 +66,7 @@ pub use notification::*;
 pub use outbox::*;
 pub use password::*;
 pub use project::*;
+pub use proposal::*;
 pub use pull::*;
 pub use pull_head::*;
 pub use queue::*;
@@ -71,6 +77,8 @@ pub use runner::*;
 pub use secret::*;
 pub use sign_in::*;
 pub use size::*;
+pub use speech::*;
+pub use split::*;
 pub use standing::*;
 pub use steer::*;
 pub use token::*;
@@ -90,6 +98,7 @@ static REGISTRY: &[&[&statement::Statement]] = &[
     block::STATEMENTS,
     desk_park::STATEMENTS,
     event::STATEMENTS,
+    host_ask::STATEMENTS,
     idempotency::STATEMENTS,
     identity::STATEMENTS,
     issue::STATEMENTS,
@@ -101,6 +110,7 @@ static REGISTRY: &[&[&statement::Statement]] = &[
     outbox::STATEMENTS,
     password::STATEMENTS,
     project::STATEMENTS,
+    proposal::STATEMENTS,
     pull::STATEMENTS,
     pull_head::STATEMENTS,
     queue::STATEMENTS,
@@ -111,6 +121,8 @@ static REGISTRY: &[&[&statement::Statement]] = &[
     secret::STATEMENTS,
     sign_in::STATEMENTS,
     size::STATEMENTS,
+    speech::STATEMENTS,
+    split::STATEMENTS,
     standing::STATEMENTS,
     steer::STATEMENTS,
     token::STATEMENTS,

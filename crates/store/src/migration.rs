@@ -76,6 +76,12 @@ pub(crate) const ALL: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0009_secrets.sql"),
         postgres: include_str!("../migrations/postgres/0009_secrets.sql"),
     },
+    Migration {
+        version: 10,
+        name: "inside",
+        sqlite: include_str!("../migrations/sqlite/0010_inside.sql"),
+        postgres: include_str!("../migrations/postgres/0010_inside.sql"),
+    },
 ];
 
 /// The one table that exists before the first migration.

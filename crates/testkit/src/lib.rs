@@ -4,6 +4,7 @@
 //! Verbs go through the public doors. Deliberately absent: hooks into production code; a test
 //! drives time and ticks itself.
 
+pub mod canary;
 pub mod checkout;
 pub mod clock;
 pub mod finish;
@@ -15,6 +16,7 @@ pub mod person;
 pub mod postgres;
 pub mod world;
 
+pub use canary::Canaries;
 pub use checkout::Checkout;
 pub use clock::{ManualClock, SeededIds};
 pub use hand::Hand;

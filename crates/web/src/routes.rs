@@ -144,6 +144,7 @@ fn issues(router: Router<App>) -> Router<App> {
     let router = bind::<op::IssueDraft, _, _>(router, issue::draft);
     let router = bind::<op::IssueTry, _, _>(router, issue::try_tests);
     let router = bind::<op::IssueAnswer, _, _>(router, issue::answer);
+    let router = bind::<op::IssueHost, _, _>(router, issue::host);
     let router = bind::<op::IssueNote, _, _>(router, issue::note);
     let router = bind::<op::IssueRetry, _, _>(router, issue::retry);
     let router = bind::<op::IssueClose, _, _>(router, issue::close);
@@ -163,6 +164,9 @@ fn runs(router: Router<App>) -> Router<App> {
     let router = bind::<op::RunSteer, _, _>(router, run::steer);
     let router = bind::<op::RunAsk, _, _>(router, run::ask);
     let router = bind::<op::RunProgress, _, _>(router, run::progress);
+    let router = bind::<op::RunHosts, _, _>(router, run::hosts);
+    let router = bind::<op::RunPropose, _, _>(router, run::propose);
+    let router = bind::<op::RunSplit, _, _>(router, run::split);
     let router = bind::<op::RunnerClaim, _, _>(router, runner::claim);
     let router = bind::<op::RunnerHeartbeat, _, _>(router, runner::heartbeat);
     bind::<op::RunnerComplete, _, _>(router, runner::complete)

@@ -14,7 +14,7 @@ use nightshift_store::pull::Pull;
 use nightshift_store::standing::Ageing;
 use nightshift_store::verdict::Verdict;
 use nightshift_store::{
-    Tx, block, desk_park, issue, project, pull, pull_head, run, standing, verdict,
+    Tx, block, desk_park, host_ask, issue, project, pull, pull_head, run, standing, verdict,
 };
 
 pub use super::watch::COUNT_TO;
@@ -51,6 +51,8 @@ pub struct DeskCard {
     pub size: Option<Size>,
     /// Numbers of issues that wait for it.
     pub blocks: Vec<Number>,
+    /// Hosts that its runs could not reach, and about which nobody has decided.
+    pub hosts: Vec<String>,
     /// Author runs so far, what they cost in millionths of a US dollar, how long they took in ms.
     pub spent: (i64, i64, i64),
     /// Why it stands where it stands.
@@ -273,6 +275,7 @@ struct Facts {
     verdicts: HashMap<IssueId, Verdict>,
     sizes: HashMap<IssueId, Size>,
     blocks: HashMap<IssueId, Vec<Number>>,
+    hosts: HashMap<IssueId, Vec<String>>,
     spent: HashMap<IssueId, (i64, i64, i64)>,
 }
 
@@ -285,6 +288,10 @@ impl Facts {
         for (front, number) in block::blocks_open_behind(tx, ids).await? {
             blocks.entry(front).or_default().push(number);
         }
+        let mut hosts: HashMap<IssueId, Vec<String>> = HashMap::new();
+        for (issue, host) in host_ask::host_ask_list_open(tx, ids).await? {
+            hosts.entry(issue).or_default().push(host);
+        }
         Ok(Self {
             pulls: pulls.into_iter().map(|pull| (pull.issue, pull)).collect(),
             // Oldest first: the last one about an issue stays.
@@ -294,6 +301,7 @@ impl Facts {
                 .collect(),
             sizes: sizes.into_iter().collect(),
             blocks,
+            hosts,
             spent: run::run_cost_of_issues(tx, ids).await?,
         })
     }
@@ -308,6 +316,7 @@ impl Facts {
             verdict: self.verdicts.get(&row.id).cloned(),
             size: self.sizes.get(&row.id).cloned(),
             blocks: self.blocks.get(&row.id).cloned().unwrap_or_default(),
+            hosts: self.hosts.get(&row.id).cloned().unwrap_or_default(),
             spent: self.spent.get(&row.id).copied().unwrap_or_default(),
             place: Place {
                 card: 0,

@@ -199,6 +199,9 @@ impl App {
         });
         ended.ended_at = Some(now);
         run::run_save(&mut tx, &ended).await?;
+        if ended.kind == Kind::Author {
+            self.keep_blocked(&mut tx, &ended, now).await?;
+        }
         token::token_revoke_run(&mut tx, ended.id, now).await?;
         self.record_end(&mut tx, &ended, &actor, now).await?;
         self.steers_handed(&mut tx, &ended, &ending.handed, now)

@@ -7,6 +7,7 @@ mod view;
 
 use nightshift_domain::budget::{Budget, Spent};
 use nightshift_domain::check::Acceptance;
+use nightshift_domain::grant::Asked;
 use nightshift_domain::id::Number;
 use nightshift_domain::preflight::Finding;
 use nightshift_store::issue::Issue;
@@ -100,4 +101,10 @@ pub struct IssueView {
     pub has_pull: bool,
     /// What was said.
     pub messages: Vec<Message>,
+    /// Hosts that its runs asked for or were refused, oldest first.
+    pub hosts: Vec<Asked>,
+    /// The issue whose agent split it off.
+    pub split_from: Option<Number>,
+    /// The issues that its own agent split off.
+    pub split_into: Vec<Number>,
 }

@@ -12,12 +12,13 @@ use nightshift_domain::job::Kind;
 use nightshift_domain::merge;
 use nightshift_git::{ByteStream, DiffOptions, FileDiff};
 use nightshift_store::issue::Issue;
+use nightshift_store::proposal::Proposal;
 use nightshift_store::pull::Pull;
 use nightshift_store::pull_head::Head;
 use nightshift_store::queue::QueueEntry;
 use nightshift_store::review::{Decision, LineComment, Review};
 use nightshift_store::verdict::Verdict;
-use nightshift_store::{issue, pull, pull_head, queue, review, run, verdict};
+use nightshift_store::{issue, proposal, pull, pull_head, queue, review, run, verdict};
 
 use super::issue::IssueLine;
 use super::suggest;
@@ -48,6 +49,8 @@ pub struct PullView {
     pub heads: Vec<Head>,
     /// Every decision, oldest first.
     pub reviews: Vec<Review>,
+    /// Guidelines that its agent proposes, oldest first.
+    pub proposals: Vec<Proposal>,
 }
 
 /// A decision to be made.
@@ -88,6 +91,7 @@ pub(super) struct PullKnown {
     verdict: Option<Verdict>,
     pub(super) heads: Vec<Head>,
     pub(super) reviews: Vec<Review>,
+    proposals: Vec<Proposal>,
 }
 
 impl PullKnown {
@@ -99,6 +103,7 @@ impl PullKnown {
             files,
             heads: self.heads,
             reviews: self.reviews,
+            proposals: self.proposals,
         }
     }
 }
@@ -176,6 +181,7 @@ impl App {
         let made = verdict::verdict_of(&mut tx, row.id, &known.head).await?;
         let heads = pull_head::head_list(&mut tx, row.id).await?;
         let reviews = review::review_list(&mut tx, row.id).await?;
+        let proposals = proposal::proposal_list_of_issue(&mut tx, row.id).await?;
         let alive = self.runners_alive(&mut tx).await?;
         let line = self.issue_line(&mut tx, &found, row, alive).await?;
         Ok(PullKnown {
@@ -187,6 +193,7 @@ impl App {
             verdict: made,
             heads,
             reviews,
+            proposals,
         })
     }
 

@@ -1,13 +1,11 @@
-//! Runs as people, runners and agents touch them: list, log, cancel, ask, progress.
+//! Runs as people and runners touch them: list, log, cancel.
 
-use nightshift_domain::access::{Action, Actor};
+use nightshift_domain::access::Action;
 use nightshift_domain::id::{Number, RunId};
 use nightshift_domain::job;
-use nightshift_domain::trust::Trust;
 use nightshift_store::event::NewEvent;
-use nightshift_store::message::{Message, MessageKind};
 use nightshift_store::run::{Run, RunState};
-use nightshift_store::{event, issue, job as jobs, message, project, run, runner};
+use nightshift_store::{event, issue, job as jobs, project, run, runner};
 use serde_json::json;
 
 use crate::{App, Caller, Error};
@@ -231,101 +229,5 @@ impl App {
         tx.commit().await?;
         self.signals().log_grew(id);
         Ok(size)
-    }
-
-    /// An agent asks the person. The run's end turns it into `needs-input`.
-    ///
-    /// # Errors
-    /// `Refused` for a second question; `Invalid` when empty.
-    pub async fn run_ask(&self, caller: &Caller, id: RunId, text: &str) -> Result<(), Error> {
-        let found = self.speaking(caller, id).await?;
-        let text = text.trim();
-        if text.is_empty() || text.len() > 16 << 10 {
-            return Err(Error::invalid("a question has 1 to 16384 bytes"));
-        }
-        let now = self.now();
-        let mut tx = self.db().write().await?;
-        let own = |said: &Message| matches!(&said.author, Actor::Run { run, .. } if *run == id);
-        if message::message_list(&mut tx, found.issue)
-            .await?
-            .iter()
-            .any(own)
-        {
-            return Err(Error::refused(
-                "this run has asked already: stop now, it will be resumed with the answer",
-            ));
-        }
-        let said = Message {
-            id: self.ids().uuid(),
-            issue: found.issue,
-            round: found.round,
-            kind: MessageKind::Question,
-            author: caller.actor(),
-            trust: Trust::Tool,
-            body: text.to_owned(),
-            created_at: now,
-        };
-        message::message_insert(&mut tx, &said).await?;
-        self.record_run(
-            &mut tx,
-            &found,
-            caller,
-            "run.asked",
-            json!({ "number": found.number }),
-        )
-        .await?;
-        self.commit(tx, caller).await
-    }
-
-    /// An agent says how far it is.
-    ///
-    /// # Errors
-    /// `Invalid` when too long.
-    pub async fn run_progress(&self, caller: &Caller, id: RunId, text: &str) -> Result<(), Error> {
-        let mut found = self.speaking(caller, id).await?;
-        if text.len() > 1_000 {
-            return Err(Error::invalid("progress is one line of at most 1000 bytes"));
-        }
-        let mut tx = self.db().write().await?;
-        found.progress = Some(text.trim().to_owned());
-        run::run_save(&mut tx, &found).await?;
-        self.commit(tx, caller).await
-    }
-
-    /// The run that the caller is, if it names itself.
-    async fn speaking(&self, caller: &Caller, id: RunId) -> Result<Run, Error> {
-        let own = caller.run()?;
-        let mut tx = self.db().read().await?;
-        let found = run::run_get(&mut tx, own).await?;
-        drop(tx);
-        match found {
-            Some(found) if own == id => Ok(found),
-            _ => {
-                self.record_refusal(caller, "another run").await?;
-                Err(Error::not_found(format!(
-                    "no run {id} that this token belongs to"
-                )))
-            }
-        }
-    }
-
-    async fn record_run(
-        &self,
-        tx: &mut nightshift_store::Tx,
-        found: &Run,
-        caller: &Caller,
-        kind: &str,
-        data: serde_json::Value,
-    ) -> Result<(), Error> {
-        let new = NewEvent {
-            project: Some(found.project),
-            issue: Some(found.issue),
-            run: Some(found.id),
-            kind: kind.to_owned(),
-            actor: caller.actor(),
-            data,
-        };
-        event::event_append(tx, &new, self.now()).await?;
-        Ok(())
     }
 }

@@ -59,6 +59,8 @@ pub struct Story {
     pub spent: (i64, i64, i64),
     /// Whether the caller may change it.
     pub may_write: bool,
+    /// Whether the caller may change the project's settings.
+    pub may_configure: bool,
     /// Whether the caller may start and stop runs.
     pub may_control: bool,
 }
@@ -97,6 +99,7 @@ impl App {
             events: event::event_list(&mut tx, 0, None, Some(id), EVENTS).await?,
             spent: run::run_cost_of_issue(&mut tx, id).await?,
             may_write: allowed(standing, Action::IssueWrite),
+            may_configure: allowed(standing, Action::ProjectConfigure),
             may_control: allowed(standing, Action::RunControl),
             view,
         })

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nightshift_api::{Nothing, operations};
+use nightshift_runner::harness::{self, Programs};
 use nightshift_runner::sandbox::{HostConfig, SandboxHost, SandboxProgram};
 use serde::Serialize;
 
@@ -96,7 +97,7 @@ impl Args {
         }
         let data = self.data.unwrap_or_else(|| environment.data.clone());
         lines.push(disk(&data));
-        lines.extend(agents(&environment));
+        lines.push(agents(&environment));
         if let Some(database) = &self.database {
             lines.push(postgres(database));
         }
@@ -218,20 +219,29 @@ fn disk(data: &Path) -> Line {
 }
 
 /// Agent programs. None is needed: the script harness has no program.
-fn agents(environment: &Environment) -> Vec<Line> {
-    [("claude", "claude-code"), ("codex", "codex")]
-        .into_iter()
-        .map(
-            |(program, harness)| match program::find(environment, program) {
-                Some(path) => Line::ok(harness, path.display().to_string()),
-                None => Line::warn(
-                    harness,
-                    "not found in PATH",
-                    "needed only for issues of its agents: install it, or name it in runner.toml",
-                ),
-            },
-        )
-        .collect()
+fn agents(environment: &Environment) -> Line {
+    let programs = Programs::find(None, Some(&environment.path));
+    let (here, not): (Vec<_>, Vec<_>) = harness::ALL
+        .iter()
+        .filter_map(|harness| Some((harness.name(), harness.needs()?)))
+        .partition(|(name, needs)| needs.located(name, &programs).is_ok());
+    let names = |all: Vec<(&'static str, _)>| {
+        let names: Vec<_> = all.into_iter().map(|(name, _)| name).collect();
+        names.join(", ")
+    };
+    let way_out = "nightshift agent doctor says of each why not, and what to do";
+    match (here.is_empty(), not.is_empty()) {
+        (true, _) => Line::warn(
+            "agents",
+            "no program of an agent in the search path",
+            way_out,
+        ),
+        (false, true) => Line::ok("agents", names(here)),
+        (false, false) => Line::ok(
+            "agents",
+            format!("{}; not here: {}", names(here), names(not)),
+        ),
+    }
 }
 
 fn postgres(database: &str) -> Line {

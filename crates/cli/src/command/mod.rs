@@ -4,6 +4,7 @@
 //! settings by itself; what it works with is passed in. Deliberately absent: rules, which are the
 //! server's.
 
+pub(crate) mod agent;
 pub(crate) mod broker;
 pub(crate) mod completion;
 pub(crate) mod doctor;
@@ -150,6 +151,9 @@ pub(crate) enum Command {
     SignInLink(sign_in_link::Args),
     /// Look for what is missing or broken on this machine
     Doctor(doctor::Args),
+    /// The agent programs of this machine
+    #[command(subcommand)]
+    Agent(agent::Command),
     /// Print a completion script for a shell
     Completion(completion::Args),
     /// Print the OpenAPI document of the server's API
@@ -193,6 +197,7 @@ impl Cli {
             Command::Login(args) => args.run(global, &environment, output).await,
             Command::SignInLink(args) => args.run(&connect(environment)?).await,
             Command::Doctor(args) => args.run(global, environment, output).await,
+            Command::Agent(command) => command.run(&environment, output),
             Command::Completion(args) => args.run(output),
             Command::Openapi => output.json(&nightshift_api::openapi::document()),
             Command::States => states::run(output),

@@ -221,6 +221,14 @@ fn card(card: &Card, state: &State, look: Look, is_current: bool) -> Vec<Line<'s
         let text = format!("{}: {}", failed.reason.as_str(), failed.detail);
         lines.push(said(indent, "failed: ", &text, look.bad()));
     }
+    if !card.hosts.is_empty() {
+        let text = format!(
+            "{} (nightshift issue allow {} HOST, or issue deny)",
+            card.hosts.join(", "),
+            card.number
+        );
+        lines.push(said(indent, "not in reach: ", &text, look.warn()));
+    }
     let findings = card.proof.iter().flat_map(|proof| &proof.findings);
     for finding in findings
         .filter(|one| one.severity != Severity::Note)

@@ -38,6 +38,7 @@ pub(crate) fn whole(screen: &mut Screen, issue: &Issue, runs: &[Run], now: Times
         phase(&line.phase),
     ]);
     let blocked: Vec<_> = issue.blocked_by.iter().map(|n| format!("#{n}")).collect();
+    let split: Vec<_> = issue.split_into.iter().map(|n| format!("#{n}")).collect();
     let sealed = match (&issue.acceptance_run, issue.acceptance_files.len()) {
         (Some(run), files) => format!("{run}  ({})", counted(files, "sealed file")),
         (None, _) => "none".to_owned(),
@@ -53,6 +54,16 @@ pub(crate) fn whole(screen: &mut Screen, issue: &Issue, runs: &[Run], now: Times
         ("priority", plain(priority(line.priority))),
         ("labels", plain(line.labels.join(", "))),
         ("blocked by", plain(blocked.join(", "))),
+        (
+            "split from",
+            plain(
+                issue
+                    .split_from
+                    .map(|n| format!("#{n}, by its agent"))
+                    .unwrap_or_default(),
+            ),
+        ),
+        ("split into", plain(split.join(", "))),
         ("acceptance", plain(sealed)),
         (
             "tried",
@@ -96,6 +107,7 @@ pub(crate) fn whole(screen: &mut Screen, issue: &Issue, runs: &[Run], now: Times
         screen.line([red(format!("failed: {}", failure.reason.as_str()))]);
         screen.text("  ", Style::Plain, &failure.detail);
     }
+    hosts(screen, issue);
     if !issue.preflight.is_empty() {
         screen.gap();
         findings(screen, &issue.preflight);
@@ -200,6 +212,35 @@ pub(crate) fn commands_of(screen: &mut Screen, commands: &[String]) {
     for command in commands {
         screen.line([dim("next  "), plain(format!("nightshift {command}"))]);
     }
+}
+
+/// Hosts that the runs of an issue asked for or were refused, and how to decide.
+fn hosts(screen: &mut Screen, issue: &Issue) {
+    if issue.hosts.is_empty() {
+        return;
+    }
+    screen.gap();
+    screen.line([bold("hosts that its runs asked for")]);
+    let number = issue.line.number;
+    let mut open = Vec::new();
+    for asked in &issue.hosts {
+        let by = asked.decided_by.as_deref().unwrap_or_default();
+        let stands = match asked.decision.as_deref() {
+            Some("denied") => red(format!("denied by {by}")),
+            Some("project") => plain(format!("allowed for the project by {by}")),
+            Some(_) => plain(format!("allowed for this issue by {by}")),
+            None => yellow("open"),
+        };
+        screen.line([plain(format!("  {}  ", asked.host)), stands]);
+        if let Some(why) = &asked.why {
+            screen.text("    ", Style::Dim, why);
+        }
+        if asked.decision.is_none() {
+            open.push(format!("issue allow {number} {}", asked.host));
+            open.push(format!("issue deny {number} {}", asked.host));
+        }
+    }
+    commands_of(screen, &open);
 }
 
 #[cfg(test)]

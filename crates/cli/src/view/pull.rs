@@ -4,6 +4,7 @@
 
 use jiff::Timestamp;
 use nightshift_api::pull::{Decision, LineComment, Pull, PullLine, QueueLine, Verdict};
+use nightshift_api::run::Proposal;
 use nightshift_domain::check::{CheckResult, Colour, Outcome};
 use nightshift_domain::facts::{Finding, Severity};
 use nightshift_domain::suggestion;
@@ -112,7 +113,26 @@ pub(crate) fn whole(screen: &mut Screen, pull: &Pull, now: Timestamp) {
         screen.line([bold("summary"), dim("  in the agent's words, not checked")]);
         screen.text("  ", Style::Plain, &pull.summary);
     }
+    proposals(screen, &pull.proposals);
     next(screen, pull);
+}
+
+/// Guidelines that an agent proposes.
+pub(super) fn proposals(screen: &mut Screen, proposals: &[Proposal]) {
+    if proposals.is_empty() {
+        return;
+    }
+    screen.gap();
+    screen.line([
+        bold("proposed guidelines"),
+        dim("  in the agent's words; nothing comes of them by itself"),
+    ]);
+    for proposal in proposals {
+        screen.text("  ", Style::Plain, &proposal.text);
+        if let Some(source) = &proposal.source {
+            screen.text("  from: ", Style::Dim, source);
+        }
+    }
 }
 
 fn verdict_word(colour: Option<Colour>) -> Span {

@@ -87,6 +87,7 @@ pub(crate) fn whole(screen: &mut Screen, run: &Run, now: Timestamp) {
         screen.line([red(format!("failed: {}", failure.reason.as_str()))]);
         screen.text("  ", Style::Plain, &failure.detail);
     }
+    super::pull::proposals(screen, &run.proposals);
     let follow = if run.ended_at.is_none() { " -f" } else { "" };
     super::issue::commands_of(screen, &[format!("run log {}{follow}", short_id(&run.id))]);
 }

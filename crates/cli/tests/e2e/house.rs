@@ -65,29 +65,41 @@ pub(crate) struct House {
     pub(crate) token: String,
     slots: String,
     key: String,
+    /// What everything here finds in its environment beside.
+    pub(crate) env: Vec<(String, String)>,
 }
 
 impl House {
     /// With a server, and alice signed in as its administrator.
     pub(crate) fn with_server() -> Self {
-        let mut house = Self::empty();
+        Self::empty().served()
+    }
+
+    /// The same, on top of what was put there before.
+    pub(crate) fn served(mut self) -> Self {
+        let house = &mut self;
         house.token = house.run(["operator", "found", "alice"]).ok();
         house.start_server();
         let login = house.piped(["login", &house.url], &house.token);
         login.ok();
-        house
+        self
     }
 
     /// With a server and a runner of so many slots, which knows the agent programs and `key`.
     pub(crate) fn with_runner(slots: usize, key: &str, settings: &str) -> Self {
-        let mut house = Self::with_server();
+        Self::with_server().worked(slots, key, settings)
+    }
+
+    /// The same, with a runner.
+    pub(crate) fn worked(mut self, slots: usize, key: &str, settings: &str) -> Self {
+        let house = &mut self;
         house.slots = slots.to_string();
         key.clone_into(&mut house.key);
         let token = house.run(["token", "new", "--runner", "one"]).ok();
         house.write("runner.token", &token);
         house.write("runner.toml", settings);
         house.start_runner();
-        house
+        self
     }
 
     /// With `up` alone, at a port of its own.
@@ -98,7 +110,8 @@ impl House {
         house
     }
 
-    fn empty() -> Self {
+    /// With nothing yet.
+    pub(crate) fn empty() -> Self {
         Self {
             folder: tempfile::Builder::new()
                 .prefix("nightshift-e2e-")
@@ -111,6 +124,7 @@ impl House {
             token: String::new(),
             slots: String::new(),
             key: String::new(),
+            env: Vec::new(),
         }
     }
 
@@ -247,6 +261,7 @@ impl House {
             .env("HOME", self.folder.path())
             .env("USER", "alice")
             .env("NIGHTSHIFT_LOG", "info")
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command
     }

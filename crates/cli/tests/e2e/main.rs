@@ -3,6 +3,7 @@
 //!
 //! What is claimed is looked up in git and at the API, never in logs.
 
+mod canary;
 mod faults;
 mod git;
 mod house;

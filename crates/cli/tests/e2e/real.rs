@@ -1,5 +1,5 @@
-//! A real bug of a real library, mended by the real Claude Code and the real Codex against a
-//! scripted model: wrong, proved red, repaired in the same session, sent back, mended again on the
+//! A real bug of a real library, mended by the real Claude Code, the real Codex and the built-in
+//! agent against a scripted model: wrong, proved red, repaired in the same session, sent back, mended again on the
 //! same branch and in the same session, approved, landed.
 //!
 //! The library is Python-Markdown 3.3.6 as it was published, whose fenced code blocks let a
@@ -153,12 +153,13 @@ fn agents() -> String {
 
 /// From the filing to the landing.
 fn story(model: &ModelServer, harness: &str, header: &str) {
-    let settings = format!(
-        "[endpoint.house]\nurl = \"{}\"\nheader = \"{header}\"\nkey_env = \"MODEL_KEY\"\n\
-         [program]\n{harness} = \"{}\"\n",
+    let mut settings = format!(
+        "[endpoint.house]\nurl = \"{}\"\nheader = \"{header}\"\nkey_env = \"MODEL_KEY\"\n",
         model.base_url(),
-        agents()
     );
+    if harness != "native" {
+        settings.push_str(&format!("[program]\n{harness} = \"{}\"\n", agents()));
+    }
     let mut house = House::with_runner(2, KEY, &settings);
     project(&house, harness);
     let base = house.git("markdown", &["rev-parse", "main"]);
@@ -436,4 +437,10 @@ async fn e2e_real_claude_code_mends_a_real_bug() {
 async fn e2e_real_codex_mends_a_real_bug() {
     let model = ModelServer::start(script()).await;
     tokio::task::block_in_place(|| story(&model, "codex", "authorization"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e2e_native_mends_a_real_bug() {
+    let model = ModelServer::start(script()).await;
+    tokio::task::block_in_place(|| story(&model, "native", "authorization"));
 }

@@ -136,7 +136,17 @@ fn e2e_up_works_again_after_every_death() {
     let runner = up.runner(None);
     kill(runner, Signal::SIGKILL).expect("killed");
     let second = up.runner(Some(runner));
-    order(&person, "after the runner", "echo y > b");
+    // What it makes is more than the change: a guideline, by the tools inside.
+    let tools = r#"{
+say() { printf '%s\n' "$1"; }
+say '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"sh","version":"1"}}}'
+say '{"jsonrpc":"2.0","method":"notifications/initialized"}'
+say '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"run_checks","arguments":{}}}'
+say '{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"propose_guideline","arguments":{"text":"Say y."}}}'
+sleep 2
+} | /nightshift/bin/nightshift inside mcp /nightshift/inside.json
+echo y > b"#;
+    order(&person, "after the runner", tools);
     person.until(&["pr", "list"], |page| {
         page["items"][0]["verdict"] == "green"
     });
@@ -145,6 +155,16 @@ fn e2e_up_works_again_after_every_death() {
         shown.contains("verdict  green") && shown.contains("added  b  +1  -0"),
         "{shown}"
     );
+    assert!(
+        shown.contains("proposed guidelines") && shown.contains("Say y."),
+        "{shown}"
+    );
+    let runs = person.run(["run", "list", "2", "--json"]).json();
+    let runs = runs["items"].as_array().expect("runs");
+    let author = runs.iter().find(|run| run["kind"] == "author");
+    let author = author.and_then(|run| run["id"].as_str()).expect("an id");
+    let log = person.run(["run", "log", author, "--json"]).ok();
+    assert!(log.contains("all 1 passed"), "{log}");
     let diff = person.run(["pr", "diff", "2"]).ok();
     assert!(diff.contains("+++ b/b\n"), "{diff}");
     let followed = person.run(["run", "log", "2", "-f", "--json"]).ok();

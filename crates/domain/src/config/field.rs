@@ -103,14 +103,21 @@ pub const SECTIONS: &[Section] = &[
         &[
             Field::new("name", Kind::Line, "").needed(),
             Field::new("harness", Kind::Choice(HARNESSES), "").needed(),
-            Field::new("model", Kind::Line, "").only(&[Harness::ClaudeCode, Harness::Codex]),
-            Field::new("command", Kind::Text, "").only(&[Harness::Command]),
+            Field::new("model", Kind::Line, "").only(&Harness::WITH_MODEL),
+            Field::new("command", Kind::Text, "").only(&[Harness::Command, Harness::Acp]),
+            Field::new("mode", Kind::Line, "").only(&[Harness::Acp]),
             Field::new("prompt", Kind::Choice(PROMPTS), "stdin").only(&[Harness::Command]),
             Field::new("timeout", Kind::Span, "1h"),
             Field::new("instructions", Kind::Text, "").only(&[
                 Harness::Command,
+                Harness::Native,
                 Harness::ClaudeCode,
                 Harness::Codex,
+                Harness::Gemini,
+                Harness::Opencode,
+                Harness::Qwen,
+                Harness::Copilot,
+                Harness::Acp,
             ]),
         ],
     ),
@@ -139,7 +146,18 @@ pub const SECTIONS: &[Section] = &[
     ),
 ];
 
-const HARNESSES: &[&str] = &["script", "command", "claude-code", "codex"];
+const HARNESSES: &[&str] = &[
+    "script",
+    "command",
+    "native",
+    "claude-code",
+    "codex",
+    "gemini",
+    "opencode",
+    "qwen",
+    "copilot",
+    "acp",
+];
 const PROMPTS: &[&str] = &["stdin", "argument", "file"];
 const METHODS: &[&str] = &["squash", "merge", "rebase"];
 
@@ -307,9 +325,14 @@ mod tests {
                 text.push_str(&format!("{key} = {least}\n"));
             }
         }
-        let is_command = harness == "command" || value == "\"command\"";
+        let is_command =
+            ["command", "acp"].contains(&harness) || ["\"command\"", "\"acp\""].contains(&value);
         if section.name == "agent" && is_command && field.key != "command" {
             text.push_str("command = \"x\"\n");
+        }
+        let is_native = harness == "native" || value == "\"native\"";
+        if section.name == "agent" && is_native && field.key != "model" {
+            text.push_str("model = \"x\"\n");
         }
         text.push_str(&format!("{} = {value}\n", field.key));
         text

@@ -1,4 +1,4 @@
-//! The two hidden sandbox commands and the broker alone: what the tests run, and all that needs to be
+//! The hidden commands of sandboxes and the broker alone: what the tests run, and all that needs to be
 //! visible inside a sandbox.
 //!
 //! Invariant: one thread until `sandbox-enter` has become bubblewrap. Deliberately absent: every
@@ -7,6 +7,7 @@
 use std::process::ExitCode;
 
 use nightshift_runner::broker;
+use nightshift_runner::inside;
 use nightshift_runner::sandbox::{enter, init};
 
 fn main() -> ExitCode {
@@ -14,6 +15,7 @@ fn main() -> ExitCode {
     match args.next().as_deref() {
         Some("sandbox-enter") => enter::main(args),
         Some("sandbox-init") => init::main(args),
+        Some("inside") => inside::main(args),
         Some("broker") => match broker::serve(variable, now) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,

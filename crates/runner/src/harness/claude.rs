@@ -9,10 +9,24 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use serde_json::{Value, json};
+
 use super::claude_event::ClaudeParser;
 use super::invocation::{HomeFile, Invocation, PlanError, Stdin};
-use super::order::AgentOrder;
+use super::needs::{Kind, Needs, Version};
+use super::order::{AgentOrder, McpServer};
 use super::{EventParser, Harness};
+
+const NEEDS: Needs = Needs {
+    program: "claude",
+    package: "@anthropic-ai/claude-code",
+    since: Version([2, 1, 197]),
+    checked: Version([2, 1, 332]),
+    kind: Kind::Native {
+        prefix: "claude-code-",
+        file: "claude",
+    },
+};
 
 /// The harness `claude-code`.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +35,10 @@ pub struct ClaudeCode;
 impl Harness for ClaudeCode {
     fn name(&self) -> &'static str {
         "claude-code"
+    }
+
+    fn needs(&self) -> Option<Needs> {
+        Some(NEEDS)
     }
 
     fn resumes(&self) -> bool {
@@ -32,16 +50,8 @@ impl Harness for ClaudeCode {
     }
 
     fn plan(&self, order: &AgentOrder) -> Result<Invocation, PlanError> {
-        let program = order
-            .programs
-            .claude
-            .as_ref()
-            .ok_or_else(|| PlanError::ProgramMissing {
-                harness: self.name(),
-                program: "claude".to_owned(),
-                install: "on the runner's machine run `npm install -g @anthropic-ai/claude-code`, then start the runner again",
-            })?;
-        let mut argv: Vec<OsString> = vec![program.path.clone().into()];
+        let program = NEEDS.located(self.name(), &order.programs)?;
+        let mut argv = program.words();
         argv.extend(
             [
                 "-p",
@@ -54,6 +64,9 @@ impl Harness for ClaudeCode {
             ]
             .map(OsString::from),
         );
+        if let Some(server) = &order.mcp {
+            argv.push(format!("--mcp-config={}", mcp_config(server)).into());
+        }
         if let Some(session) = &order.session {
             argv.push(format!("--resume={}", session.id).into());
         }
@@ -75,6 +88,8 @@ impl Harness for ClaudeCode {
             )
             .with_env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
             .with_env("DISABLE_AUTOUPDATER", "1")
+            // Checks take their time; the run's own limit ends them.
+            .with_env("MCP_TOOL_TIMEOUT", "86400000")
             // It refuses to skip permissions as root unless told that it is in a sandbox. It is.
             .with_env("IS_SANDBOX", "1");
         // The platform writes the commit and its trailers.
@@ -83,13 +98,19 @@ impl Harness for ClaudeCode {
             "{\"attribution\":{\"commit\":\"\",\"pr\":\"\"}}\n",
         ));
         invocation.session_dirs = vec![PathBuf::from(".claude/projects")];
-        invocation.binds.extend(program.bind.clone());
+        invocation.binds = program.binds();
         Ok(invocation)
     }
 
     fn parser(&self, order: &AgentOrder) -> Box<dyn EventParser> {
         Box::new(ClaudeParser::new(order.session.clone()))
     }
+}
+
+/// The servers it is given, beside which it starts none.
+fn mcp_config(server: &McpServer) -> Value {
+    let how = json!({ "type": "stdio", "command": server.command, "args": server.args });
+    json!({ "mcpServers": { &server.name: how } })
 }
 
 /// Millionths of a dollar as the decimal the program reads.
@@ -105,7 +126,10 @@ mod tests {
 
     fn order() -> AgentOrder {
         let mut order = AgentOrder::new("Fix it.", "Fix it.");
-        order.programs.claude = Some(Program::visible("/agents/claude-code/claude"));
+        order.programs.set(
+            "claude-code",
+            Program::visible("/agents/claude-code/claude"),
+        );
         order
     }
 
@@ -135,6 +159,24 @@ mod tests {
                 .any(|a| a.to_string_lossy().contains("Fix it")),
             "the prompt is not visible in the process list"
         );
+    }
+
+    #[test]
+    fn the_platforms_tools_are_its_only_server() {
+        let mut order = order();
+        order.mcp = Some(crate::inside::server());
+        let arguments = arguments(&order);
+        let given = arguments
+            .iter()
+            .find_map(|word| word.strip_prefix("--mcp-config="));
+        let given: Value = serde_json::from_str(given.expect("the servers")).expect("JSON");
+        let wanted = json!({ "mcpServers": { "nightshift": {
+            "type": "stdio",
+            "command": "/nightshift/bin/nightshift",
+            "args": ["inside", "mcp", "/nightshift/inside.json"],
+        } } });
+        assert_eq!(given, wanted);
+        assert!(arguments.iter().any(|word| word == "--strict-mcp-config"));
     }
 
     #[test]

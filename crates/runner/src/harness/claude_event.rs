@@ -12,7 +12,9 @@ use serde_json::Value;
 
 use super::EventParser;
 use super::fault;
-use super::line::{MAX_TEXT_BYTES, Tail, output, plus, shorten, shorten_input, since};
+use super::line::{
+    MAX_TEXT_BYTES, Tail, output, plus, shorten, shorten_input, since, status, text,
+};
 use super::order::Session;
 use super::outcome::{AgentFailure, AgentOutcome, Exit};
 
@@ -359,12 +361,4 @@ fn micro_usd(dollars: &Value) -> Option<u64> {
     let micro = dollars.as_f64()? * 1e6;
     // A float that is no count becomes 0 or the largest count; nothing is decided by it.
     Some(micro.round() as u64)
-}
-
-fn status(text: String) -> Entry {
-    Entry::Status { text }
-}
-
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name].as_str().unwrap_or_default()
 }

@@ -13,6 +13,7 @@ use toml::{Table, Value};
 
 use super::codex_event::CodexParser;
 use super::invocation::{HomeFile, Invocation, PlanError, Stdin};
+use super::needs::{Kind, Needs, Version};
 use super::order::AgentOrder;
 use super::{EventParser, Harness};
 
@@ -34,6 +35,14 @@ const FEATURES_OFF: [&str; 12] = [
     "unbounded_connection_retries",
 ];
 
+const NEEDS: Needs = Needs {
+    program: "codex",
+    package: "@openai/codex",
+    since: Version([0, 166, 0]),
+    checked: Version([0, 169, 0]),
+    kind: Kind::Codex,
+};
+
 /// The harness `codex`.
 #[derive(Debug, Clone, Copy)]
 pub struct Codex;
@@ -41,6 +50,10 @@ pub struct Codex;
 impl Harness for Codex {
     fn name(&self) -> &'static str {
         "codex"
+    }
+
+    fn needs(&self) -> Option<Needs> {
+        Some(NEEDS)
     }
 
     fn resumes(&self) -> bool {
@@ -52,16 +65,9 @@ impl Harness for Codex {
     }
 
     fn plan(&self, order: &AgentOrder) -> Result<Invocation, PlanError> {
-        let program = order
-            .programs
-            .codex
-            .as_ref()
-            .ok_or_else(|| PlanError::ProgramMissing {
-                harness: self.name(),
-                program: "codex".to_owned(),
-                install: "on the runner's machine run `npm install -g @openai/codex`, then start the runner again",
-            })?;
-        let mut argv: Vec<OsString> = vec![program.path.clone().into(), "exec".into()];
+        let program = NEEDS.located(self.name(), &order.programs)?;
+        let mut argv = program.words();
+        argv.push("exec".into());
         if order.session.is_some() {
             argv.push("resume".into());
         }
@@ -84,7 +90,7 @@ impl Harness for Codex {
             config(order).to_string(),
         ));
         invocation.session_dirs = vec![PathBuf::from(".codex/sessions")];
-        invocation.binds.extend(program.bind.clone());
+        invocation.binds = program.binds();
         Ok(invocation)
     }
 
@@ -121,6 +127,17 @@ fn config(order: &AgentOrder) -> Table {
         "features".to_owned(),
         table(FEATURES_OFF.map(|name| (name, false.into()))),
     );
+    if let Some(server) = &order.mcp {
+        let args: Vec<Value> = server.args.iter().cloned().map(Value::from).collect();
+        let how = table([
+            ("command", server.command.clone().into()),
+            ("args", args.into()),
+            // Checks take their time; the run's own limit ends them.
+            ("tool_timeout_sec", Value::Integer(86_400)),
+            ("startup_timeout_sec", Value::Integer(60)),
+        ]);
+        config.insert("mcp_servers".to_owned(), table([(&*server.name, how)]));
+    }
     let tree = order.paths.workspace.to_string_lossy();
     config.insert(
         "projects".to_owned(),
@@ -146,7 +163,9 @@ mod tests {
 
     fn order() -> AgentOrder {
         let mut order = AgentOrder::new("Fix it.", "Fix it.");
-        order.programs.codex = Some(Program::visible("/agents/codex/bin/codex"));
+        order
+            .programs
+            .set("codex", Program::visible("/agents/codex/bin/codex"));
         order
     }
 
@@ -154,6 +173,7 @@ mod tests {
     fn the_configuration_is_ours_alone() {
         let mut order = order();
         order.model = Some("a\"b".to_owned());
+        order.mcp = Some(crate::inside::server());
         let plan = Codex.plan(&order).expect("a plan");
         let file = &plan.files[0];
         let text = std::str::from_utf8(&file.contents).expect("text");
@@ -167,6 +187,12 @@ mod tests {
             config["model_providers"]["nightshift"]["base_url"].as_str(),
             Some("http://127.0.0.1:7071/v1")
         );
+        let tools = &config["mcp_servers"]["nightshift"];
+        assert_eq!(
+            tools["command"].as_str(),
+            Some("/nightshift/bin/nightshift")
+        );
+        assert_eq!(tools["args"][0].as_str(), Some("inside"));
         assert_eq!(
             config["features"]["unbounded_connection_retries"].as_bool(),
             Some(false)

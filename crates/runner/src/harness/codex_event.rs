@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::EventParser;
 use super::fault;
-use super::line::{MAX_TEXT_BYTES, Tail, output, shorten, shorten_input, since};
+use super::line::{MAX_TEXT_BYTES, Tail, output, shorten, shorten_input, since, status, text};
 use super::order::Session;
 use super::outcome::{AgentFailure, AgentOutcome, Exit};
 
@@ -286,12 +286,4 @@ fn tokens(usage: &Value) -> Usage {
         output_tokens: count("output_tokens"),
         cost_micro_usd: None,
     }
-}
-
-fn status(text: String) -> Entry {
-    Entry::Status { text }
-}
-
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name].as_str().unwrap_or_default()
 }

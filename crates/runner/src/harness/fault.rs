@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::line::shorten;
 use super::outcome::{AgentFailure, Exit};
 
 /// The failure an HTTP status of the model's provider stands for, if it stands for one.
@@ -17,6 +18,92 @@ pub(super) fn of_status(status: u64, detail: &str) -> Option<AgentFailure> {
         408 | 500..=599 => Some(AgentFailure::Overloaded { detail }),
         _ => None,
     }
+}
+
+/// The failure that these words of a program or a provider stand for, if they are known.
+pub(super) fn of_words(words: &str) -> Option<AgentFailure> {
+    let lower = words.to_lowercase();
+    let detail = shorten(words, 2 << 10);
+    if let Some(failure) = status_in(&lower).and_then(|code| of_status(code, &detail)) {
+        return Some(failure);
+    }
+    let says = |known: &[&str]| known.iter().any(|word| lower.contains(word));
+    if says(&[
+        "rate limit",
+        "quota",
+        "too many requests",
+        "resource_exhausted",
+    ]) {
+        return Some(rate_limited(detail));
+    }
+    if says(&[
+        "unauthorized",
+        "authentication failed",
+        "invalid api key",
+        "api key not valid",
+    ]) {
+        return Some(AgentFailure::Unauthorized { detail });
+    }
+    let unreachable = [
+        "overloaded",
+        "econnrefused",
+        "econnreset",
+        "enotfound",
+        "fetch failed",
+        "connection error",
+        "socket hang up",
+        "socket connection was closed",
+        "unable to connect",
+        "terminated",
+        "timed out",
+        "timeout",
+        "premature close",
+        "internal server error",
+        "high demand",
+    ];
+    says(&unreachable).then_some(AgentFailure::Overloaded { detail })
+}
+
+/// The failure that an agent reports as its own words, where nothing else says that it failed: only what
+/// begins as such a report does, so that words about a failure stay words.
+pub(super) fn of_report(words: &str) -> Option<AgentFailure> {
+    let begins = [
+        "error",
+        "api error",
+        "[api error",
+        "unexpected status",
+        "exceeded retry limit",
+        "stream disconnected",
+        "request failed",
+        "you've hit your usage limit",
+    ];
+    let lower = words.trim_start().to_lowercase();
+    let is_report = begins.iter().any(|begin| lower.starts_with(begin));
+    let limit = lower.starts_with("you've hit your usage limit");
+    let failure = match limit {
+        true => Some(rate_limited(shorten(words, 2 << 10))),
+        false => of_words(words),
+    };
+    is_report.then_some(failure).flatten()
+}
+
+/// The HTTP status behind the words that usually stand before one.
+fn status_in(lower: &str) -> Option<u64> {
+    let before = [
+        "\"code\":",
+        "\"code\": ",
+        "api error: ",
+        "status: ",
+        "status ",
+        "http ",
+        "last error: ",
+    ];
+    before.into_iter().find_map(|before| {
+        let (_, rest) = lower.split_once(before)?;
+        let code: u64 = rest.get(..3)?.parse().ok()?;
+        let ends = rest[3..].chars().next().is_none_or(|c| !c.is_ascii_digit());
+        (ends && (400..600).contains(&code)).then_some(code)
+    })
 }
 
 /// A rate limit that says in words when it ends, or does not.
@@ -112,6 +199,30 @@ mod tests {
             ("again in ", None),
         ] {
             assert_eq!(seconds(words), expected, "{words}");
+        }
+    }
+
+    #[test]
+    fn known_words_are_told_apart_and_others_are_left_alone() {
+        for (words, expected) in [
+            ("[API Error: 401 scripted 401]", "Unauthorized"),
+            (
+                "{\"error\":{\"code\":429,\"message\":\"x\"}}",
+                "RateLimited",
+            ),
+            ("You exceeded your current quota", "RateLimited"),
+            ("Last error: 503 no", "Overloaded"),
+            ("[API Error: 402 pay]", "BudgetExhausted"),
+            ("TypeError: fetch failed", "Overloaded"),
+            ("API Error: 400 prompt is too long", ""),
+            ("status 4040", ""),
+            ("", ""),
+        ] {
+            let told = of_words(words).map_or(String::new(), |failure| format!("{failure:?}"));
+            assert!(
+                told.starts_with(expected) && (expected.is_empty() == told.is_empty()),
+                "{words}: {told}"
+            );
         }
     }
 

@@ -6,6 +6,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use super::needs::Version;
+
 /// What stands in the sandbox where a program wants a model key. The real one is put in its place
 /// outside.
 pub const PLACEHOLDER_KEY: &str = "nightshift-adds-the-key-outside";
@@ -96,13 +98,68 @@ pub enum PlanError {
         /// The program.
         program: String,
         /// How to install it.
-        install: &'static str,
+        install: String,
+    },
+    /// The program is one that is not known to do what is asked of it here.
+    #[error(
+        "the program {program:?} of harness {harness:?} has version {version}, and {since} or newer is needed: {install}"
+    )]
+    ProgramTooOld {
+        /// The harness.
+        harness: &'static str,
+        /// The program.
+        program: String,
+        /// Its version.
+        version: Version,
+        /// The oldest that is driven.
+        since: Version,
+        /// How to install a newer one.
+        install: String,
+    },
+    /// The program is a script, and nothing can execute it.
+    #[error(
+        "the program {program:?} of harness {harness:?} is a script of Node.js, and no native `node` is in the runner's search path: install Node.js {since} or newer, then start the runner again"
+    )]
+    NodeMissing {
+        /// The harness.
+        harness: &'static str,
+        /// The program.
+        program: String,
+        /// The oldest major version of Node.js.
+        since: u32,
+    },
+    /// The program is a script that this Node.js cannot execute.
+    #[error(
+        "the program {program:?} of harness {harness:?} needs Node.js {since} or newer, and the runner's search path has Node.js {version}: install a newer one, then start the runner again"
+    )]
+    NodeTooOld {
+        /// The harness.
+        harness: &'static str,
+        /// The program.
+        program: String,
+        /// The version of Node.js.
+        version: Version,
+        /// The oldest major version of Node.js.
+        since: u32,
+    },
+    /// A program that has no model of its own, and none is named.
+    #[error(
+        "the agent has harness {harness:?} and no model, and its program has none of its own: add model = \"...\" to the agent, one that the runner's endpoint offers"
+    )]
+    NoModel {
+        /// The harness.
+        harness: &'static str,
     },
     /// The harness `command` without a command.
     #[error(
         "the agent has harness \"command\" but no command: give it one, for example [\"my-agent\", \"{{prompt_file}}\"]"
     )]
     NoCommand,
+    /// The harness `acp` without a command.
+    #[error(
+        "the agent has harness \"acp\" but no command: give it one that speaks the Agent Client Protocol on its standard streams, for example \"my-agent --acp\""
+    )]
+    NoAcpCommand,
     /// The prompt does not fit into one argument.
     #[error(
         "the prompt has {bytes} bytes and one argument of a program holds {limit}: let the command read {{prompt_file}} or standard input instead of {{prompt}}"
@@ -130,4 +187,22 @@ pub enum PlanError {
         /// What would be.
         expected: &'static str,
     },
+}
+
+impl PlanError {
+    /// Whether the program, or what executes it, is not there as it is needed.
+    pub fn is_missing(&self) -> bool {
+        match self {
+            Self::ProgramMissing { .. }
+            | Self::ProgramTooOld { .. }
+            | Self::NodeMissing { .. }
+            | Self::NodeTooOld { .. } => true,
+            Self::NoModel { .. }
+            | Self::NoCommand
+            | Self::NoAcpCommand
+            | Self::PromptTooLong { .. }
+            | Self::PromptNul
+            | Self::Block { .. } => false,
+        }
+    }
 }

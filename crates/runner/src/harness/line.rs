@@ -129,6 +129,38 @@ fn cut_mark(bytes: u64) -> String {
     format!(" [cut: {bytes} more bytes]")
 }
 
+/// What the runner says of the program.
+pub(super) fn status(text: String) -> Entry {
+    Entry::Status { text }
+}
+
+/// A text of an event, or an empty one.
+pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
+
+/// Words that come in pieces, put together to what is worth a line of the log.
+#[derive(Debug, Default)]
+pub(super) struct Pieces(String);
+
+impl Pieces {
+    /// Takes a piece; gives back what is whole and long enough.
+    pub(super) fn push(&mut self, piece: &str) -> Option<Entry> {
+        self.0.push_str(piece);
+        (self.0.len() >= 2 << 10 && self.0.ends_with('\n') || self.0.len() >= 16 << 10)
+            .then(|| self.take())
+            .flatten()
+    }
+
+    /// Everything that is there.
+    pub(super) fn take(&mut self) -> Option<Entry> {
+        let words = std::mem::take(&mut self.0);
+        (!words.trim().is_empty()).then(|| Entry::Text {
+            text: shorten(&words, MAX_TEXT_BYTES),
+        })
+    }
+}
+
 /// The last lines of a stream, kept to say why a program failed.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
@@ -238,6 +270,28 @@ mod tests {
             panic!("text stays text");
         };
         assert!(text.ends_with("[cut: 65536 more bytes]"), "{}", text.len());
+    }
+
+    #[test]
+    fn pieces_become_entries_and_nothing_of_them_is_lost() {
+        let mut pieces = Pieces::default();
+        let mut said = String::new();
+        let mut entries = 0;
+        let long = "word ".repeat(30) + "\n";
+        let mut keep = |entry: Option<Entry>| {
+            if let Some(Entry::Text { text }) = entry {
+                said.push_str(&text);
+                entries += 1;
+            }
+        };
+        for _ in 0..100 {
+            keep(pieces.push("a "));
+            keep(pieces.push(&long));
+        }
+        keep(pieces.take());
+        keep(pieces.take());
+        assert_eq!(said, format!("a {long}").repeat(100));
+        assert!((5..20).contains(&entries), "{entries}");
     }
 
     #[test]

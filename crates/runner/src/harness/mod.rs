@@ -10,28 +10,49 @@
 //! Deliberately absent: credentials (the broker outside the sandbox adds them), prompts
 //! (built elsewhere), and any setting that comes from the repository the agent works on.
 
+mod acp;
+mod acp_event;
 mod claude;
 mod claude_event;
 mod codex;
 mod codex_event;
 mod command;
+mod copilot;
+mod copilot_event;
 mod fault;
+mod gemini;
+mod gemini_event;
 mod invocation;
 mod line;
+mod native;
+mod native_event;
+mod needs;
+mod opencode;
+mod opencode_event;
 mod order;
 mod outcome;
 mod program;
+mod qwen;
+mod qwen_event;
 mod script;
 mod script_block;
 
+pub use self::acp::Acp;
 pub use self::claude::ClaudeCode;
 pub use self::codex::Codex;
 pub use self::command::Command;
+pub use self::copilot::Copilot;
+pub use self::gemini::Gemini;
 pub use self::invocation::{Bind, HomeFile, Invocation, PLACEHOLDER_KEY, PlanError, Stdin};
 pub use self::line::{Line, LineSplitter, MAX_LINE_BYTES, output};
-pub use self::order::{AgentLimits, AgentOrder, Paths, Session};
+pub use self::native::Native;
+pub(crate) use self::native::speaks as native_speaks;
+pub use self::needs::{Kind, Needs, Version};
+pub use self::opencode::Opencode;
+pub use self::order::{AgentLimits, AgentOrder, McpServer, Paths, Session};
 pub use self::outcome::{AgentFailure, AgentOutcome, Exit};
 pub use self::program::{Program, Programs};
+pub use self::qwen::Qwen;
 pub use self::script::Script;
 
 use std::time::Duration;
@@ -43,6 +64,11 @@ pub trait Harness: Send + Sync {
     /// The harness's name, as agents are configured with it.
     fn name(&self) -> &'static str;
 
+    /// What it needs of its program; nothing where the agent's settings say what to start.
+    fn needs(&self) -> Option<Needs> {
+        None
+    }
+
     /// Whether a later start can go on in the conversation of an earlier one.
     fn resumes(&self) -> bool;
 
@@ -50,6 +76,11 @@ pub trait Harness: Send + Sync {
     /// can go on in.
     fn interrupts(&self) -> bool {
         false
+    }
+
+    /// Whether what its program tells of tokens is all that it used; else the broker's count is taken.
+    fn counts_whole(&self) -> bool {
+        true
     }
 
     /// What to start for this order, or why it cannot be started.
@@ -88,4 +119,15 @@ pub fn by_name(name: &str) -> Option<&'static dyn Harness> {
 }
 
 /// Every harness this runner has, in the order they are offered.
-pub const ALL: [&dyn Harness; 4] = [&Script, &Command, &ClaudeCode, &Codex];
+pub const ALL: [&dyn Harness; 10] = [
+    &Script,
+    &Command,
+    &Native,
+    &ClaudeCode,
+    &Codex,
+    &Gemini,
+    &Opencode,
+    &Qwen,
+    &Copilot,
+    &Acp,
+];

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::invocation::PLACEHOLDER_KEY;
 use super::program::Programs;
+use crate::broker::Dialect;
 
 /// One start of an agent in a run.
 #[derive(Debug, Clone)]
@@ -29,14 +30,20 @@ pub struct AgentOrder {
     pub session: Option<Session>,
     /// The model's name as the agent program knows it; its own default if none.
     pub model: Option<String>,
-    /// The program and its arguments. Only `command` reads it.
+    /// The program and its arguments. Only `command` and `acp` read it.
     pub command: Vec<String>,
+    /// The mode that is configured. Only `acp` reads it.
+    pub mode: Option<String>,
     /// Where the agent programs of this machine are.
     pub programs: Programs,
     /// The model endpoint as seen in the sandbox, without `/v1` and without a slash at the end.
     pub model_base_url: String,
+    /// What is spoken there, for a program that can be told.
+    pub model_dialect: Dialect,
     /// What the program presents there as its key; the real one is put in its place outside.
     pub model_key: String,
+    /// The server of the platform's tools that the program is given.
+    pub mcp: Option<McpServer>,
     /// Bounds the program itself is asked to keep. The broker and the wall clock keep theirs.
     pub limits: AgentLimits,
     /// Where things are in the sandbox.
@@ -55,13 +62,28 @@ impl AgentOrder {
             session: None,
             model: None,
             command: Vec::new(),
+            mode: None,
             programs: Programs::default(),
             model_base_url: "http://127.0.0.1:7071".to_owned(),
+            model_dialect: Dialect::OpenAi,
             model_key: PLACEHOLDER_KEY.to_owned(),
+            mcp: None,
             limits: AgentLimits::default(),
             paths: Paths::default(),
         }
     }
+}
+
+/// A server of the Model Context Protocol that an agent program starts inside the sandbox and speaks
+/// to on standard input and output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct McpServer {
+    /// The name its tools are shown under.
+    pub name: String,
+    /// The program, a path inside.
+    pub command: String,
+    /// Its arguments.
+    pub args: Vec<String>,
 }
 
 /// A conversation an agent program can go on in. Kept per issue, beside the session files.
@@ -92,7 +114,7 @@ impl Session {
 /// Bounds given to the agent program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AgentLimits {
-    /// Model turns in one start, where the program has such a bound (Claude Code).
+    /// Model turns in one start, where the program has such a bound (Claude Code, the built-in agent).
     pub max_turns: Option<u32>,
     /// Money for one start, in millionths of a US dollar, where the program has such a bound
     /// (Claude Code).

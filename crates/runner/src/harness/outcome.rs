@@ -81,6 +81,12 @@ pub enum AgentFailure {
         /// What to do.
         install: String,
     },
+    /// It cannot be started on this tree or with these settings.
+    #[error("the agent was not started: {detail}")]
+    Refused {
+        /// Why, and what to do.
+        detail: String,
+    },
     /// Anything else.
     #[error("the agent program failed: {detail}")]
     Crashed {

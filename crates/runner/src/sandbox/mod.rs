@@ -43,7 +43,9 @@ pub use run_dir::RunDir;
 pub use running::{Killer, Running};
 pub use spec::{Bind, Cap, Exit, Limits, Relay, SandboxProgram, Spec, Stdin, Step, Tree};
 
+pub(crate) use plan::environment;
 pub(crate) use remove::remove_tree;
+pub(crate) use report::complain;
 pub(crate) use watch::free as free_bytes;
 
 use cgroup::Group;

@@ -75,7 +75,7 @@ pub(super) fn arguments(
 ) -> Result<Vec<Arg>, SandboxError> {
     let mut plan = Plan::default();
     plan.plain(WALLS);
-    for (name, value) in environment(step) {
+    for (name, value) in environment(&step.env) {
         plan.plain(&["--setenv", &name, &value]);
     }
     plan.system(etc);
@@ -186,7 +186,8 @@ impl Plan {
     }
 }
 
-fn environment(step: &Step) -> Vec<(String, String)> {
+/// All variables of a command that is given these.
+pub(crate) fn environment(given: &[(String, String)]) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = [
         (
             "PATH",
@@ -198,10 +199,10 @@ fn environment(step: &Step) -> Vec<(String, String)> {
         ("TMPDIR", "/tmp"),
     ]
     .into_iter()
-    .filter(|(name, _)| step.env.iter().all(|(other, _)| other != name))
+    .filter(|(name, _)| given.iter().all(|(other, _)| other != name))
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .collect();
-    all.extend(step.env.iter().cloned());
+    all.extend(given.iter().cloned());
     all
 }
 

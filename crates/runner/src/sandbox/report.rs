@@ -86,6 +86,6 @@ impl io::Read for Unbuffered {
     clippy::print_stderr,
     reason = "a hidden command without a report has nothing else"
 )]
-pub(super) fn complain(text: &str) {
+pub(crate) fn complain(text: &str) {
     eprintln!("{text}");
 }

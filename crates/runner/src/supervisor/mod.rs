@@ -29,7 +29,7 @@ pub(crate) use pulse::{Beating, is_gone};
 
 use crate::broker::{Broker, Settings};
 use crate::config::Config;
-use crate::harness::{self, AgentOrder, PlanError};
+use crate::harness::{self, AgentOrder};
 use crate::sandbox::{HostConfig, SandboxHost};
 use crate::work::{Clock, Worker};
 use crate::workspace::Workspaces;
@@ -118,7 +118,7 @@ fn usable(config: &Config) -> Vec<String> {
     harness::ALL
         .iter()
         .filter(|harness| {
-            let missing = matches!(harness.plan(&order), Err(PlanError::ProgramMissing { .. }));
+            let missing = harness.plan(&order).is_err_and(|error| error.is_missing());
             let kind = serde_json::from_value(harness.name().into());
             !missing && kind.is_ok_and(|kind| config.endpoints.of(kind).is_ok())
         })

@@ -13,14 +13,16 @@ use nightshift_domain::config::{Agent, Harness as Kind, PromptBy, secret};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::transcript::{self, Entry, Stream};
 
-use super::Task;
 use super::bench::Bench;
 use super::cut::{Cut, bounded};
 use super::step::{self, Guard, Reader, Stepped};
+use super::{Task, seal};
+use crate::broker::Dialect;
 use crate::harness::{
     self, AgentFailure, AgentLimits, AgentOrder, AgentOutcome, EventParser, Harness, Invocation,
-    MAX_LINE_BYTES, Paths, PlanError,
+    MAX_LINE_BYTES, Paths,
 };
+use crate::inside;
 use crate::sandbox::{self, Exit, Stdin, spec};
 
 /// How often what the agent's calls used is asked for.
@@ -75,13 +77,45 @@ pub(crate) fn order(task: &Task, author: &AuthorOrder) -> AgentOrder {
         session: None,
         model: author.agent.model.clone(),
         command: command(&author.agent),
+        mode: author.agent.mode.clone(),
         programs: task.worker.config.programs.clone(),
         // Both as the run's room has them, once it is open.
+        model_dialect: Dialect::OpenAi,
         model_base_url: format!("http://127.0.0.1:{}", spec::MODEL_PORT),
         model_key: harness::PLACEHOLDER_KEY.to_owned(),
+        mcp: author.agent.harness.takes_tools().then(inside::server),
         limits: AgentLimits::default(),
         paths: Paths::default(),
     }
+}
+
+/// What the tools inside know.
+pub(crate) fn tools(bench: &Bench<'_>, author: &AuthorOrder) -> Result<(), Cut> {
+    let task = bench.task;
+    let withheld = |name: &str| task.order.withheld.iter().any(|step| step == name);
+    let sealed = task.order.acceptance.as_ref();
+    let sealed = sealed.filter(|_| !withheld(secret::ACCEPTANCE));
+    let mut checks = task.order.checks.clone();
+    checks.retain(|check| !withheld(&check.name));
+    let control = inside::Control {
+        platform: format!("http://127.0.0.1:{}", spec::PLATFORM_PORT),
+        run: task.order.run,
+        token: task.order.token.clone(),
+        brief: author.brief.clone(),
+        checks,
+        left_out: task.order.withheld.clone(),
+        sealed: sealed.map(|sealed| inside::Sealed {
+            run: sealed.run.clone(),
+            timeout_s: sealed.timeout_s,
+            lay: seal::LAY.to_owned(),
+            files: sealed.files.iter().map(|file| file.path.clone()).collect(),
+        }),
+        tree: spec::WORKSPACE.into(),
+        env: sandbox::environment(&bench.plain_env()),
+    };
+    let bytes = serde_json::to_vec(&control)
+        .map_err(|error| Cut::failed(Reason::WorkspaceFailed, error.to_string()))?;
+    bench.control(Path::new(inside::FILE), &bytes)
 }
 
 /// The command line of a `command` agent as words. The prompt is an argument of the shell, never a
@@ -118,12 +152,9 @@ pub(crate) fn plan(
         .of(kind)
         .map_err(|missing| Cut::failed(Reason::Misconfigured, missing))?;
     harness.plan(order).map_err(|error| {
-        let reason = match error {
-            PlanError::ProgramMissing { .. } => Reason::ProgramMissing,
-            PlanError::NoCommand
-            | PlanError::PromptTooLong { .. }
-            | PlanError::PromptNul
-            | PlanError::Block { .. } => Reason::Misconfigured,
+        let reason = match error.is_missing() {
+            true => Reason::ProgramMissing,
+            false => Reason::Misconfigured,
         };
         Cut::failed(reason, error.to_string())
     })
@@ -278,6 +309,7 @@ pub(crate) fn failure(task: &Task, failure: &AgentFailure) -> Failure {
         AgentFailure::Overloaded { .. } => (Reason::ModelUnavailable, None),
         AgentFailure::BudgetExhausted { .. } => (Reason::BudgetExhausted, None),
         AgentFailure::ProgramMissing { .. } => (Reason::ProgramMissing, None),
+        AgentFailure::Refused { .. } => (Reason::Misconfigured, None),
         AgentFailure::SessionLost { .. } | AgentFailure::Crashed { .. } => {
             (Reason::AgentFailed, None)
         }

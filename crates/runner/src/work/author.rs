@@ -81,12 +81,13 @@ pub(crate) async fn run(task: &Task) -> Option<Ended> {
         }
         Err(cut) => Err(cut.clone()),
     };
+    let whole = matches!(&opened, Ok((_, harness, _)) if harness.counts_whole());
     let mut traffic = None;
     if let Ok((bench, ..)) = opened {
         traffic = Some(bench.close().await);
     }
     if let Some(traffic) = &traffic {
-        so_far.usage = usage::measured(so_far.usage, traffic);
+        so_far.usage = usage::measured(so_far.usage, traffic, whole);
     }
     let worked = worked.map_err(|cut| cut.with_blocked(traffic.as_ref()));
     let end = match worked {
@@ -141,9 +142,11 @@ async fn open<'a>(
         writable: session::binds(task, author, &invocation)?,
     };
     let bench = Bench::open(task, &task.order.start, Some(agent)).await?;
+    agent::tools(&bench, author)?;
     if let Some(dialect) = dialect {
         order.model_base_url =
             format!("http://127.0.0.1:{}/{}", spec::MODEL_PORT, dialect.as_str());
+        order.model_dialect = dialect;
         order.model_key = bench.model_token(dialect).unwrap_or_default().to_owned();
     }
     Ok((bench, harness, order))
@@ -378,7 +381,7 @@ fn next_repair(
     // A script repairs where its issue has blocks for it: more files than the one that runs them.
     let can = match kind {
         Kind::Script => harness.plan(&next).is_ok_and(|plan| plan.files.len() > 1),
-        Kind::Command | Kind::ClaudeCode | Kind::Codex => kind.can_repair(),
+        kind => kind.can_repair(),
     };
     if can {
         task.say(

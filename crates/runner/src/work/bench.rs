@@ -157,8 +157,9 @@ impl<'a> Bench<'a> {
         let Some(room) = &self.room else {
             return 0;
         };
-        let path = speech(self.task, "ask");
-        room.report().await.posts.get(&path).copied().unwrap_or(0)
+        let posts = room.report().await.posts;
+        let of = |what| posts.get(&speech(self.task, what)).copied().unwrap_or(0);
+        of("ask") + of("hosts")
     }
 
     /// What calls to models used so far; none where there were none.
@@ -168,7 +169,7 @@ impl<'a> Bench<'a> {
             models,
             ..Traffic::default()
         };
-        let used = usage::measured(transcript::Usage::default(), &traffic);
+        let used = usage::measured(transcript::Usage::default(), &traffic, true);
         (!traffic.models.is_empty()).then_some(used)
     }
 
@@ -341,6 +342,10 @@ fn network(task: &Task) -> Option<NetworkWay> {
     };
     let mut allow = grants(&task.order.network.allow, "project");
     allow.extend(grants(&operator.allow, "operator"));
+    // A proof leans on nothing that was allowed for one issue.
+    if task.order.author.is_some() {
+        allow.extend(grants(&task.order.grants, "issue"));
+    }
     (!allow.is_empty() || task.order.author.is_some()).then_some(NetworkWay {
         allow,
         budget: operator.budget,
@@ -349,7 +354,7 @@ fn network(task: &Task) -> Option<NetworkWay> {
 
 fn add_agents_ways(ways: &mut Ways, task: &Task, route: Option<RouteWay>) {
     let mut rules = rule::git(&task.order.git_path);
-    for what in ["ask", "progress"] {
+    for what in ["ask", "progress", "guidelines", "issues", "hosts"] {
         rules.push(Rule::new(hyper::Method::POST, speech(task, what)));
     }
     ways.platform = Some(PlatformWay {

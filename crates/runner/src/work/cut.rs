@@ -47,7 +47,7 @@ impl Cut {
             Self::Failed(mut failure) if !blocked.is_empty() => {
                 let hosts = blocked.join(", ");
                 failure.detail = bounded(format!(
-                    "{}\nIt could not reach {hosts}: if it should, add it to allow under [network] in .nightshift/config.toml",
+                    "{}\nIt could not reach {hosts}: where it should, allow it on the issue's page or with `nightshift issue allow`, and the work goes on",
                     failure.detail.trim_end()
                 ));
                 Self::Failed(failure)

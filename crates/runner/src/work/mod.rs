@@ -37,6 +37,7 @@ use crate::config::Config;
 use crate::sandbox::SandboxHost;
 use crate::supervisor::{Beating, Control};
 use crate::workspace::Workspaces;
+pub(crate) use check::ACCEPTANCE;
 pub(crate) use log::RunLog;
 pub(crate) use log::sweep;
 

@@ -46,9 +46,11 @@ pub(crate) fn resumable(
         return None;
     }
     let place = place(task, author);
-    let here = invocation.session_dirs.iter().all(|dir| {
+    let has = |dir: &PathBuf| {
         std::fs::read_dir(place.join(file_name(dir))).is_ok_and(|mut all| all.next().is_some())
-    });
+    };
+    // Of several places one is the program's; where it keeps nothing, its id is all there is.
+    let here = invocation.session_dirs.is_empty() || invocation.session_dirs.iter().any(has);
     here.then(|| Session {
         id: state.id.clone(),
         totals: serde_json::from_value(state.totals.clone()).unwrap_or_default(),

@@ -20,7 +20,8 @@ pub(crate) fn plus(one: Usage, other: Usage) -> Usage {
 
 /// What a program says, filled in and corrected by what the broker measured: a program that says
 /// nothing of tokens or money is counted all the same, and none is counted below what was measured.
-pub(crate) fn measured(said: Usage, traffic: &Traffic) -> Usage {
+/// `whole` says whether what it tells of tokens is all that it used.
+pub(crate) fn measured(said: Usage, traffic: &Traffic, whole: bool) -> Usage {
     let mut sum = Usage::default();
     let mut cost = 0_u64;
     for used in &traffic.models {
@@ -32,7 +33,8 @@ pub(crate) fn measured(said: Usage, traffic: &Traffic) -> Usage {
         cost = cost.saturating_add(used.cost_micro_usd);
     }
     let silent = said.input_tokens == 0 && said.cached_input_tokens == 0 && said.output_tokens == 0;
-    let tokens = if silent { sum } else { said };
+    let partial = !whole && sum.output_tokens > said.output_tokens;
+    let tokens = if silent || partial { sum } else { said };
     Usage {
         cost_micro_usd: match (said.cost_micro_usd, cost) {
             (said, 0) => said,
@@ -59,19 +61,38 @@ mod tests {
             models: vec![used(10, 5), used(20, 0)],
             ..Traffic::default()
         };
-        let silent = measured(Usage::default(), &traffic);
+        let silent = measured(Usage::default(), &traffic, true);
         assert_eq!((silent.input_tokens, silent.cost_micro_usd), (30, Some(5)));
         let said = Usage {
             input_tokens: 7,
             cost_micro_usd: Some(9),
             ..Usage::default()
         };
-        assert_eq!(measured(said, &traffic), said);
+        assert_eq!(measured(said, &traffic, true), said);
         let cheap = Usage {
             cost_micro_usd: Some(1),
             ..said
         };
-        assert_eq!(measured(cheap, &traffic).cost_micro_usd, Some(5));
-        assert_eq!(measured(cheap, &Traffic::default()), cheap);
+        assert_eq!(measured(cheap, &traffic, true).cost_micro_usd, Some(5));
+        assert_eq!(measured(cheap, &Traffic::default(), true), cheap);
+    }
+    #[test]
+    fn a_program_that_tells_a_part_is_counted_whole() {
+        let traffic = Traffic {
+            models: vec![ModelUse {
+                input_tokens: 600,
+                output_tokens: 102,
+                ..ModelUse::default()
+            }],
+            ..Traffic::default()
+        };
+        let part = Usage {
+            input_tokens: 200,
+            output_tokens: 34,
+            ..Usage::default()
+        };
+        assert_eq!(measured(part, &traffic, false).output_tokens, 102);
+        assert_eq!(measured(part, &traffic, true).output_tokens, 34);
+        assert_eq!(measured(part, &Traffic::default(), false), part);
     }
 }

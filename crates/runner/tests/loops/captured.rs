@@ -2,19 +2,26 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use nightshift_api::runner::{Complete, End};
 use nightshift_domain::config::Harness;
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::transcript::Entry;
 use nightshift_runner::broker::{Dialect, EndpointSpec, KeySource, Price};
+use nightshift_testkit::Canaries;
 use nightshift_testkit::model::{Fault, ModelServer, Script, Step};
 
 use super::house::{House, NOW};
 use super::server::RUNNER_TOKEN;
 
 const KEY: &str = "sk-real-CANARY-9917";
+
+/// What must be nowhere.
+fn canaries() -> Canaries {
+    Canaries::of([
+        ("the model's key", KEY),
+        ("the runner's token", RUNNER_TOKEN),
+    ])
+}
 
 /// Prints all that it can read, and tries every way out that is none.
 const LOOKS: &str = r#"
@@ -101,16 +108,10 @@ async fn captured(program: &str, faults: Vec<Fault>, most: Option<u64>) -> (Comp
     let complete = house.server.ended(run).await;
     let run = house.server.run(run).unwrap();
     let raw = run.text();
-    for form in forms(KEY) {
-        assert!(
-            !raw.contains(&form),
-            "a form of the key is in the log: {form}"
-        );
-    }
-    assert!(
-        !raw.contains(RUNNER_TOKEN),
-        "the runner's token is in the log"
-    );
+    assert_eq!(canaries().find(raw.as_bytes()), None, "in the log");
+    let (found, seen) = canaries().in_files(&house.dir.path().join("data"), &|_| false);
+    assert_eq!(found, [], "in what the runner keeps");
+    assert!(seen > 3, "{seen} files");
     let said = run
         .records()
         .into_iter()
@@ -122,17 +123,6 @@ async fn captured(program: &str, faults: Vec<Fault>, most: Option<u64>) -> (Comp
     (complete, said.collect::<Vec<_>>().join("\n"))
 }
 
-/// The forms in which a key could be written down.
-fn forms(key: &str) -> Vec<String> {
-    let hex: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let mut forms = vec![key.to_owned(), hex, key.chars().rev().collect()];
-    for shift in 0..3 {
-        let text = STANDARD_NO_PAD.encode([&vec![0; shift], key.as_bytes()].concat());
-        forms.push(text[4..text.len() - 4].to_owned());
-    }
-    forms
-}
-
 fn failed(complete: &Complete) -> &Failure {
     match &complete.end {
         End::Failed { failure } => failure,
@@ -142,11 +132,20 @@ fn failed(complete: &Complete) -> &Failure {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_finds_no_key_and_no_way_out_and_is_counted() {
-    let program = format!("{LOOKS}\n{CALLS}\ncall()");
+    let look = canaries().program();
+    let program = format!("{LOOKS}\n{CALLS}\ncall()\n{look}");
     let (complete, text) = captured(&program, Vec::new(), None).await;
     assert!(
         matches!(complete.end, End::Authored { .. }),
         "{complete:?}\n{text}"
+    );
+    // Nor in the memory of what answered the model's call inside.
+    let look = text.lines().find(|line| line.starts_with("look: "));
+    let look = look.unwrap_or_else(|| panic!("{text}"));
+    assert!(look.ends_with(" found=[]"), "{look}");
+    assert!(
+        !look.contains(" planted=0 ") && !look.contains(" processes=0 "),
+        "{look}"
     );
     let lines = |start: &str| text.lines().filter(|line| line.starts_with(start)).count();
     assert_eq!((lines("OPEN "), lines("SLOW ")), (0, 0), "{text}");

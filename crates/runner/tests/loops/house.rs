@@ -8,11 +8,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use nightshift_api::runner::{AuthorOrder, CommitOrder, Limits, WorkOrder};
+use nightshift_domain::brief::Brief;
 use nightshift_domain::check::{Acceptance, Check, SealedFile};
 use nightshift_domain::config::{Agent, Environment, Harness, Network};
 use nightshift_domain::git_name::{ObjectId, RefName};
 use nightshift_domain::id::{JobId, ProjectId, RunId};
 use nightshift_domain::job::Kind;
+use nightshift_domain::trust::Trust;
 use nightshift_runner::broker::BrokerProgram;
 use nightshift_runner::config::{Config, Endpoints, OperatorNetwork, Timing};
 use nightshift_runner::harness::Programs;
@@ -136,6 +138,15 @@ impl House {
             agent: Agent::script(),
             prompt: format!("Do this.\n\n{body}"),
             resumed_prompt: "Go on.".to_owned(),
+            brief: Brief {
+                project: "tally".to_owned(),
+                number: 1,
+                round: 1,
+                title: "Sum".to_owned(),
+                body: Some(body.to_owned()),
+                trust: Some(Trust::Maintainer),
+                ..Brief::default()
+            },
             issue_body: body.to_owned(),
             feedback: None,
             session: None,
@@ -206,6 +217,7 @@ impl House {
                 cache: Vec::new(),
             },
             network: Network::default(),
+            grants: Vec::new(),
             checks: Vec::new(),
             acceptance: None,
             secrets: Vec::new(),

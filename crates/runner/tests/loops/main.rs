@@ -4,11 +4,14 @@
 //! Invariant: the real bubblewrap; where it is missing the tests fail.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod acp;
 mod author;
 mod captured;
 mod crash;
 mod end;
+mod host;
 mod house;
+mod planted;
 mod proof;
 mod real;
 mod server;

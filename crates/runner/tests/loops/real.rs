@@ -1,17 +1,21 @@
-//! The whole author run with the real Claude Code and Codex against a scripted model: the key is
+//! The whole author run with the real Claude Code and Codex, and with the built-in agent, against a scripted model: the key is
 //! added outside, red checks go back to the same session, and so does a person's review.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nightshift_api::runner::{AuthorOrder, Complete, End, SessionState, WorkOrder};
 use nightshift_domain::config::Harness;
 use nightshift_domain::failure::Reason;
 use nightshift_domain::git_name::ObjectId;
-use nightshift_runner::broker::{Dialect, EndpointSpec, KeySource};
+use nightshift_runner::broker::{Dialect, EndpointSpec, KeySource, Price};
+use nightshift_runner::config::Config;
 use nightshift_runner::harness::Programs;
-use nightshift_testkit::model::{Exchange, ModelServer, Script, Step};
+use nightshift_testkit::model::{Exchange, Fault, ModelServer, Script, Step};
+use serde_json::{Value, json};
 
-use super::house::{House, check};
+use super::end::alive;
+use super::house::{House, NOW, check};
 
 const KEY: &str = "sk-real-CANARY-7731";
 
@@ -25,7 +29,7 @@ fn programs() -> Programs {
     let dir = named("NIGHTSHIFT_AGENTS_DIR").or_else(|| Some(cache?.join("nightshift/agents")));
     let found = Programs::find(dir.as_deref(), None);
     assert!(
-        found.claude.is_some() && found.codex.is_some(),
+        found.of("claude-code").is_some() && found.of("codex").is_some(),
         "the agent programs are not in {dir:?}: run scripts/agents/install.sh, or set NIGHTSHIFT_AGENTS_DIR"
     );
     found
@@ -68,7 +72,7 @@ fn by(order: &mut WorkOrder, harness: Harness) -> &mut AuthorOrder {
     let author = order.author.as_mut().unwrap();
     author.agent.name = harness.as_str().to_owned();
     author.agent.harness = harness;
-    author.agent.model = (harness == Harness::Codex).then(|| "scripted".to_owned());
+    author.agent.model = (harness != Harness::ClaudeCode).then(|| "scripted".to_owned());
     author
 }
 
@@ -86,10 +90,24 @@ async fn furnished_with(
     model: &ModelServer,
 ) -> House {
     let mut house = House::empty(&[("calc.py", "def add(a, b):\n    return a - b\n")]).await;
+    let config = config_of(&house, harness, header, prefix, model);
+    house.runner(config);
+    house
+}
+
+fn config_of(
+    house: &House,
+    harness: Harness,
+    header: &str,
+    prefix: &str,
+    model: &ModelServer,
+) -> Config {
     let key = house.dir.path().join("key");
     std::fs::write(&key, KEY).unwrap();
     let mut config = house.config();
-    config.programs = programs();
+    if harness != Harness::Native {
+        config.programs = programs();
+    }
     config.endpoints.default = vec![(harness, "house".to_owned())];
     config.endpoints.by_name.insert(
         "house".to_owned(),
@@ -97,12 +115,14 @@ async fn furnished_with(
             url: model.base_url(),
             header: header.to_owned(),
             prefix: prefix.to_owned(),
-            dialect: Dialect::OpenAi,
+            dialect: match header {
+                "x-api-key" => Dialect::Anthropic,
+                _ => Dialect::OpenAi,
+            },
             keys: vec![KeySource::File(key)],
         },
     );
-    house.runner(config);
-    house
+    config
 }
 
 /// Red until the function has another name, which the model does when it is told.
@@ -192,6 +212,16 @@ async fn real_claude_code_is_told_and_resumed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn real_codex_is_told_and_resumed() {
     is_told_and_resumed(Harness::Codex, "authorization", "Bearer ").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn native_is_told_and_resumed_in_chat() {
+    is_told_and_resumed(Harness::Native, "authorization", "Bearer ").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn native_is_told_and_resumed_in_messages() {
+    is_told_and_resumed(Harness::Native, "x-api-key", "").await;
 }
 
 /// The program is given what is left at each start; what it had is kept.
@@ -290,4 +320,185 @@ async fn real_codex_is_steered_between_turns() {
 #[tokio::test(flavor = "multi_thread")]
 async fn real_codex_is_steered_in_the_middle_of_a_turn() {
     is_steered(Harness::Codex, "authorization", "Bearer ", true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn native_is_steered_between_turns() {
+    is_steered(Harness::Native, "x-api-key", "", false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn native_is_steered_in_the_middle_of_a_turn() {
+    is_steered(Harness::Native, "authorization", "Bearer ", true).await;
+}
+
+/// A run of the built-in agent by this script, and how it ended.
+async fn native(script: Script, most: Option<u64>) -> (House, ModelServer, WorkOrder) {
+    let model = ModelServer::start(script).await;
+    let mut house = House::empty(&[("calc.py", "def add(a, b):\n    return a - b\n")]).await;
+    let mut config = config_of(&house, Harness::Native, "authorization", "Bearer ", &model);
+    config.prices = vec![Price {
+        model: "scripted".to_owned(),
+        input: 1.0,
+        cached: None,
+        cache_write: None,
+        output: 1.0,
+    }];
+    house.runner(config);
+    let mut order = house.author("The sum is wrong.");
+    by(&mut order, Harness::Native);
+    order.limits.cost_micro_usd = most;
+    (house, model, order)
+}
+
+fn reason(complete: &Complete) -> Reason {
+    match &complete.end {
+        End::Failed { failure } => failure.reason,
+        other => panic!("it did not fail: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn native_stops_at_the_budget_and_its_work_is_kept() {
+    let (house, model, order) = native(script(), Some(1)).await;
+    let run = house.give(&order);
+    let complete = house.server.ended(run).await;
+    assert_eq!(reason(&complete), Reason::BudgetExhausted, "{complete:?}");
+    let kept = complete.attempt.expect("what it had is kept");
+    let kept = house.git(&["show", &format!("{kept}:calc.py")]);
+    assert!(kept.contains("a + b"), "{kept}");
+    assert!(complete.usage.unwrap().cost_micro_usd > Some(0));
+    assert_eq!(main_requests(&model).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn native_is_parked_until_the_providers_reset() {
+    let limited = Fault {
+        at: 1,
+        times: 9,
+        status: Some(429),
+        headers: [("retry-after".to_owned(), "600".to_owned())].into(),
+        ..Fault::default()
+    };
+    let (house, model, order) = native(script().fault(limited), None).await;
+    let run = house.give(&order);
+    let complete = house.server.ended(run).await;
+    assert_eq!(reason(&complete), Reason::RateLimited, "{complete:?}");
+    let End::Failed { failure } = &complete.end else {
+        panic!("{complete:?}");
+    };
+    let wait = failure.retry_at.expect("a time").duration_since(NOW);
+    assert!((590..=610).contains(&wait.as_secs()), "{wait:?}");
+    assert!(complete.attempt.is_some(), "what it had is kept");
+    assert!(complete.session.is_some(), "and so is its session");
+    assert_eq!(main_requests(&model).len(), 2, "nobody knocks");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn native_leaves_nothing_when_it_is_cancelled() {
+    let wait = "echo here; setsid sh -c 'trap \"\" TERM; while :; do sleep 10007331; done' & \
+                trap '' TERM INT; echo wip >calc.py; touch up; while :; do sleep 10007331; done";
+    let script = Script::new([Step::shell("I wait.", wait)]).key(KEY);
+    let (house, _model, order) = native(script, None).await;
+    let run = house.give(&order);
+    house
+        .server
+        .until(run, "a call", |run| run.text().contains("I wait."))
+        .await;
+    while alive("sleep\x0010007331") < 2 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    house.server.cancel(run);
+    let complete = house.server.ended(run).await;
+    assert_eq!(complete.end, End::Stopped);
+    assert_eq!(alive("10007331"), 0);
+    let kept = complete.attempt.expect("what it had is kept");
+    assert_eq!(house.git(&["show", &format!("{kept}:calc.py")]), "wip");
+}
+
+/// Calls every tool of the platform, each of which really answers.
+async fn uses_the_tools(harness: Harness, header: &str, prefix: &str) {
+    let tool =
+        |name: &str, args: Value| Step::tool(name, &format!("mcp__nightshift__{name}"), args);
+    let script = Script::new([
+        tool("get_issue", json!({})),
+        tool("get_feedback", json!({})),
+        tool("run_checks", json!({})),
+        Step::shell("I fix it.", "sed -i 's/a - b/a + b/' calc.py"),
+        tool("run_checks", json!({ "only": ["test"] })),
+        tool("progress", json!({ "text": "it adds" })),
+        tool(
+            "propose_guideline",
+            json!({ "text": "Add, do not subtract." }),
+        ),
+        tool(
+            "split_issue",
+            json!({ "title": "Docs", "body": "Say what it does." }),
+        ),
+        tool("ask", json!({ "question": "Is that all?" })),
+        Step::say("I asked."),
+    ])
+    .when("THAT IS ALL", [Step::say("Done.")])
+    .key(KEY);
+    let model = ModelServer::start(script).await;
+    let mut house = furnished_with(harness, header, prefix, &model).await;
+    let mut order = house.author("The sum is wrong.");
+    by(&mut order, harness);
+    order.checks = vec![check("test", "grep -n 'a + b' calc.py")];
+    let run = house.give(&order);
+    let complete = house.server.ended(run).await;
+    let (attempt, session) = brought(&complete);
+    let seen = house.server.run(run).unwrap();
+    assert_eq!(seen.asked, ["Is that all?"], "{}", seen.text());
+    let said: Vec<(&str, &Value)> = seen
+        .said
+        .iter()
+        .map(|(what, body)| (&**what, body))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ("progress", &json!({ "text": "it adds" })),
+            ("guidelines", &json!({ "text": "Add, do not subtract." })),
+            (
+                "issues",
+                &json!({ "title": "Docs", "body": "Say what it does." })
+            ),
+        ]
+    );
+    // What the tools answered is what the model was told.
+    let told = main_requests(&model).last().unwrap().body.to_string();
+    for words in [
+        "The sum is wrong.",
+        "maintainer",
+        "last_verdict_red_because",
+        "test: failed with exit status 1",
+        "all 1 passed",
+        "#7 is a draft",
+        "You will be resumed with the answer",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    assert!(!told.contains(KEY));
+
+    // The answer goes into the same conversation.
+    let mut order = house.author("The sum is wrong.");
+    order.start = attempt;
+    order.round = 2;
+    let author = by(&mut order, harness);
+    author.session = Some(session.clone());
+    author.resumed_prompt = "THAT IS ALL.".to_owned();
+    let run = house.give(&order);
+    let complete = house.server.ended(run).await;
+    assert_eq!(complete.session.unwrap().id, session.id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_claude_code_uses_the_platforms_tools() {
+    uses_the_tools(Harness::ClaudeCode, "x-api-key", "").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_codex_uses_the_platforms_tools() {
+    uses_the_tools(Harness::Codex, "authorization", "Bearer ").await;
 }

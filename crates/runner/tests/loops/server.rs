@@ -27,12 +27,13 @@ use nightshift_domain::transcript::Record;
 use nightshift_testkit::git::{
     Git, Limits, Movement, Protocol, PushPolicy, RefUpdate, Repository, Service, Settings,
 };
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::io::StreamReader;
 use uuid::Uuid;
 
 /// The runner's own token.
-pub(crate) const RUNNER_TOKEN: &str = "runner-token";
+pub(crate) const RUNNER_TOKEN: &str = "nsr_runner-CANARY-token-5521";
 
 /// What the server knows of one run.
 #[derive(Debug, Clone)]
@@ -41,6 +42,8 @@ pub(crate) struct Run {
     pub(crate) log: Vec<u8>,
     pub(crate) beats: usize,
     pub(crate) asked: Vec<String>,
+    /// What else its agent said: the last word of the path, and the body.
+    pub(crate) said: Vec<(String, Value)>,
     pub(crate) completions: Vec<Complete>,
     /// A person wants it to stop.
     pub(crate) stop: bool,
@@ -102,6 +105,7 @@ impl Server {
             .route("/api/v1/runner/runs/{run}/log", post(append))
             .route("/api/v1/runner/runs/{run}/complete", post(complete))
             .route("/api/v1/runs/{run}/ask", post(ask))
+            .route("/api/v1/runs/{run}/{what}", post(speak))
             .route("/git/tally.git/info/refs", get(info_refs))
             .route("/git/tally.git/git-upload-pack", post(upload))
             .route("/git/tally.git/git-receive-pack", post(receive))
@@ -290,6 +294,7 @@ async fn claim(State(server): State<Server>, Json(request): Json<ClaimRequest>) 
             log: Vec::new(),
             beats: 0,
             asked: Vec::new(),
+            said: Vec::new(),
             completions: Vec::new(),
             stop: false,
             steers: Vec::new(),
@@ -362,6 +367,30 @@ async fn ask(
         Some(run) if run.order.token == token => {
             run.asked.push(words.text);
             Json(nightshift_api::Nothing {}).into_response()
+        }
+        _ => problem(401, "unauthenticated"),
+    })
+}
+
+async fn speak(
+    State(server): State<Server>,
+    Part((run, what)): Part<(Uuid, String)>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Response {
+    let token = bearer(&headers);
+    let answer = match what.as_str() {
+        "issues" => json!({ "number": 7, "title": body["title"] }),
+        "guidelines" => json!({
+            "id": run, "run": run, "round": 1, "text": body["text"], "source": null,
+            "at": super::house::NOW,
+        }),
+        _ => json!({}),
+    };
+    server.change(|memory| match memory.runs.get_mut(&run) {
+        Some(run) if run.order.token == token => {
+            run.said.push((what, body));
+            Json(answer).into_response()
         }
         _ => problem(401, "unauthenticated"),
     })

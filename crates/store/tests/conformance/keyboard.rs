@@ -1,8 +1,10 @@
-//! What is decided at the keyboard: tried tests, and words to a run.
+//! What is decided at the keyboard: tried tests, words to a run, and what agents say themselves.
 
 use nightshift_domain::access::Actor;
 use nightshift_domain::check::{CheckResult, Outcome};
+use nightshift_domain::grant::{Asked, Decided, Decision};
 use nightshift_domain::id::JobId;
+use nightshift_domain::speech::{Said, Speech};
 use nightshift_domain::trust::Trust;
 use nightshift_domain::tryout::Tried;
 use nightshift_store::*;
@@ -120,4 +122,99 @@ pub(crate) async fn words_to_a_run_end_in_one_way(w: World) {
     assert_eq!(steer_list_of_run(&mut tx, run).await.unwrap(), said);
     assert_eq!(steer_list_of_issue(&mut tx, issue.id).await.unwrap(), said);
     assert_eq!(steer_list_waiting(&mut tx, run).await.unwrap(), []);
+}
+
+pub(crate) async fn what_agents_say_is_counted_and_kept(w: World) {
+    let (project, user, issue) = w.one_issue().await;
+    let runner = w.runner("r").await;
+    let job = w.order(&issue, 1);
+    w.queue(&job).await;
+    let run = w.claim(&job, &runner, 9).await.1.id;
+    let child = w.issue(&project, &user, 2).await;
+    let mut tx = w.db.write().await.unwrap();
+    for speech in Speech::ALL {
+        assert_eq!(
+            speech_get(&mut tx, run, speech).await.unwrap(),
+            Said::default()
+        );
+        for count in 1..=2 {
+            speech_set(&mut tx, run, speech, count, at(count))
+                .await
+                .unwrap();
+        }
+        let said = speech_get(&mut tx, run, speech).await.unwrap();
+        assert_eq!((said.count, said.last_at), (2, Some(at(2))));
+    }
+    let mut proposals = Vec::new();
+    for number in 1..=2 {
+        let proposal = Proposal {
+            id: w.id(),
+            run,
+            issue: issue.id,
+            round: 1,
+            body: format!("rule {number}"),
+            source: (number == 2).then(|| "feedback".to_owned()),
+            created_at: at(number),
+        };
+        proposal_insert(&mut tx, &proposal).await.unwrap();
+        proposals.push(proposal);
+    }
+    assert_eq!(
+        proposal_list_of_issue(&mut tx, issue.id).await.unwrap(),
+        proposals
+    );
+    assert_eq!(proposal_list_of_run(&mut tx, run).await.unwrap(), proposals);
+    split_insert(&mut tx, child.id, issue.id, run)
+        .await
+        .unwrap();
+    assert_eq!(
+        split_parent(&mut tx, child.id).await.unwrap(),
+        Some(issue.number)
+    );
+    assert_eq!(split_parent(&mut tx, issue.id).await.unwrap(), None);
+    assert_eq!(
+        split_children(&mut tx, issue.id).await.unwrap(),
+        [child.number]
+    );
+    let twice = split_insert(&mut tx, child.id, issue.id, run).await;
+    assert!(twice.is_err(), "an issue is split off once");
+}
+
+pub(crate) async fn hosts_that_are_open_are_found_until_somebody_decides(w: World) {
+    let (project, user, issue) = w.one_issue().await;
+    let other = w.issue(&project, &user, 2).await;
+    let mut tx = w.db.write().await.unwrap();
+    let mut asked: Vec<Asked> = (1..=2)
+        .map(|number| Asked {
+            issue: issue.id,
+            host: format!("h{number}.example.com").parse().unwrap(),
+            run: None,
+            why: (number == 2).then(|| "for the build".to_owned()),
+            at: at(number),
+            decided: None,
+        })
+        .collect();
+    for one in &asked {
+        host_ask_set(&mut tx, one).await.unwrap();
+    }
+    assert_eq!(host_ask_list(&mut tx, issue.id).await.unwrap(), asked);
+    let both = [issue.id, other.id];
+    let open = host_ask_list_open(&mut tx, &both).await.unwrap();
+    let named = |number: i64| (issue.id, format!("h{number}.example.com"));
+    assert_eq!(open, [named(1), named(2)]);
+    for (one, decision) in asked.iter_mut().zip([Decision::Issue, Decision::Denied]) {
+        one.decided = Some(Decided {
+            decision,
+            by: Actor::System,
+            at: at(9),
+        });
+        host_ask_set(&mut tx, one).await.unwrap();
+    }
+    assert_eq!(host_ask_list(&mut tx, issue.id).await.unwrap(), asked);
+    assert_eq!(host_ask_list_open(&mut tx, &both).await.unwrap(), []);
+    // Asked again, it is open again.
+    asked[0].decided = None;
+    host_ask_set(&mut tx, &asked[0]).await.unwrap();
+    let open = host_ask_list_open(&mut tx, &both).await.unwrap();
+    assert_eq!(open, [named(1)]);
 }

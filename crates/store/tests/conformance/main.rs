@@ -40,11 +40,11 @@ macro_rules! cases {
 
 const BOTH: &[Case] = cases! {
     check: every_statement_fits_the_schema, a_newer_schema_is_refused, a_migration_that_breaks_half_way_leaves_nothing, a_dropped_transaction_leaves_nothing, a_cancelled_caller_leaves_nothing, a_reader_sees_one_snapshot_and_cannot_write, text_with_nul_is_refused;
-    people: users, identities, views, sign_ins_come_back_once, tokens, labelled_tokens, passwords, runners, projects, members, the_database_has_a_size;
+    people: users, identities, views, secrets, sign_ins_come_back_once, tokens, labelled_tokens, passwords, runners, projects, members, the_database_has_a_size;
     issues: round_trip, versions_guard, lists_filter, pages_are_complete_while_rows_arrive, sweeps_skip_damaged_rows, acceptances, blocks, messages;
     desk: the_first_of_what_waits_are_listed, stale_standings_are_found, costs_add_up, parks, viewed_files, draft_comments;
     landing: pulls_and_heads, verdicts, reviews, merge_queue;
-    keyboard: a_tried_seal_is_found_with_its_result, words_to_a_run_end_in_one_way;
+    keyboard: a_tried_seal_is_found_with_its_result, words_to_a_run_end_in_one_way, what_agents_say_is_counted_and_kept, hosts_that_are_open_are_found_until_somebody_decides;
     upgrade: a_database_of_version_1_is_taken_over_with_its_data;
     work: job_round_trip, jobs_are_claimed_in_order, a_damaged_job_does_not_block_the_queue, leases_expire, invariants_are_refused, runs, run_lists, sessions;
     events: log_and_lists, a_planted_change_is_found, the_log_cannot_be_rewritten, outbox_keeps_the_order_per_target, notifications, idempotency;

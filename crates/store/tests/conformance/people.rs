@@ -30,6 +30,31 @@ pub(crate) async fn users(w: World) {
     );
 }
 
+pub(crate) async fn secrets(w: World) {
+    let (p, q) = (w.project("p").await.id, w.project("q").await.id);
+    let sealed = |name: &str, byte: u8, now: i64| SealedSecret {
+        name: name.to_owned(),
+        sealed: vec![byte, 0, 255],
+        set_by: "alice".to_owned(),
+        set_at: at(now),
+    };
+    let mut tx = w.db.write().await.unwrap();
+    for (project, secret) in [
+        (p, sealed("B", 1, 1)),
+        (p, sealed("A", 2, 2)),
+        (q, sealed("A", 3, 3)),
+        (p, sealed("B", 4, 4)),
+    ] {
+        secret_set(&mut tx, project, &secret).await.unwrap();
+    }
+    let of_p = [sealed("A", 2, 2), sealed("B", 4, 4)];
+    assert_eq!(secret_list(&mut tx, p).await.unwrap(), of_p);
+    assert!(!secret_remove(&mut tx, q, "B").await.unwrap());
+    assert!(secret_remove(&mut tx, p, "A").await.unwrap());
+    assert_eq!(secret_list(&mut tx, p).await.unwrap(), of_p[1..]);
+    assert_eq!(secret_list(&mut tx, q).await.unwrap(), [sealed("A", 3, 3)]);
+}
+
 pub(crate) async fn views(w: World) {
     let (alice, bob) = (w.user("alice").await.id, w.user("bob").await.id);
     let about = |label: &str| Filter {

@@ -40,7 +40,8 @@ pub(crate) async fn rows(world: &World) -> Vec<String> {
     let theirs = Crowd::gather(minimal, "/", "").await;
     let (mut own, mut other) = (Vec::new(), Vec::new());
     // One that everybody sees: the first card.
-    let desk = world.alice().call::<op::DeskList>(Nothing {}, Nothing {});
+    let alice = world.alice();
+    let desk = alice.call::<op::DeskList>(Nothing {}, Nothing {});
     let number = desk.await.expect("a desk").cards.remove(0).number;
     for round in 0..ROUNDS {
         let marker = format!("seen in round {round}.");

@@ -59,12 +59,15 @@ impl Exchange {
         }
     }
 
-    /// The credential it brought: the bearer token or the `x-api-key`.
+    /// The credential it brought: the bearer token, the `x-api-key` or the `x-goog-api-key`.
     pub fn credential(&self) -> Option<&str> {
         let bearer = self
             .headers
             .get("authorization")
             .and_then(|value| value.strip_prefix("Bearer "));
-        bearer.or_else(|| self.headers.get("x-api-key").map(String::as_str))
+        let plain = |name: &str| self.headers.get(name).map(String::as_str);
+        bearer
+            .or_else(|| plain("x-api-key"))
+            .or_else(|| plain("x-goog-api-key"))
     }
 }

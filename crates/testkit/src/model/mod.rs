@@ -1,6 +1,7 @@
 //! A model server that plays from a script: the upstream for real agent programs in tests.
 //!
-//! It speaks Anthropic Messages, `OpenAI` Responses and `OpenAI` Chat Completions, streamed or not.
+//! It speaks Anthropic Messages, `OpenAI` Responses, `OpenAI` Chat Completions and Gemini, streamed or
+//! not.
 //! The answer is chosen from the request alone (the rule its last prompt matches, the assistant
 //! turns since that prompt), so runs in parallel and resumed sessions all work; only faults
 //! count how often they struck. Every request is kept and can be asked about. Deliberately
@@ -9,6 +10,7 @@
 
 mod anthropic;
 mod chat;
+mod gemini;
 mod journal;
 mod request;
 mod responses;
@@ -190,7 +192,11 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
         Protocol::Anthropic => anthropic::answer(&answer, cut),
         Protocol::Responses => responses::answer(&answer, cut),
         Protocol::Chat => chat::answer(&answer, cut),
-        Protocol::CountTokens => reply(StatusCode::OK, &json!({ "input_tokens": 10 })),
+        Protocol::Gemini => gemini::answer(&answer, cut),
+        Protocol::CountTokens => reply(
+            StatusCode::OK,
+            &json!({ "input_tokens": 10, "totalTokens": 10 }),
+        ),
         Protocol::Other => reply(StatusCode::OK, &json!({})),
     }
 }
@@ -234,7 +240,7 @@ mod tests {
     }
 
     /// The conversation after `turns` turns of the assistant, in each protocol.
-    fn conversation(prompt: &str, turns: usize) -> [(&'static str, Value); 3] {
+    fn conversation(prompt: &str, turns: usize) -> [(&'static str, Value); 4] {
         let user =
             |text: &str| json!({ "role": "user", "content": [{ "type": "text", "text": text }] });
         let mut anthropic = vec![
@@ -246,7 +252,12 @@ mod tests {
         let mut responses = vec![
             json!({ "type": "message", "role": "user", "content": [{ "type": "input_text", "text": prompt }] }),
         ];
+        let mut gemini = vec![json!({ "role": "user", "parts": [{ "text": prompt }] })];
         for _ in 0..turns {
+            gemini.push(json!({ "role": "model", "parts": [{ "functionCall": {} }] }));
+            gemini.push(
+                json!({ "role": "user", "parts": [{ "functionResponse": { "name": "x" } }] }),
+            );
             anthropic.push(json!({ "role": "assistant", "content": [{ "type": "tool_use" }] }));
             anthropic.push(json!({ "role": "user", "content": [{ "type": "tool_result", "content": "ok" }, { "type": "text", "text": "<system-reminder>x" }] }));
             chat.push(json!({ "role": "assistant", "tool_calls": [] }));
@@ -267,6 +278,10 @@ mod tests {
             (
                 "/v1/chat/completions",
                 json!({ "model": "m", "messages": chat, "tools": [{ "type": "function", "function": { "name": "bash" } }] }),
+            ),
+            (
+                "/v1beta/models/m:streamGenerateContent",
+                json!({ "contents": gemini, "tools": [{ "functionDeclarations": [{ "name": "read_file" }, { "name": "run_shell_command" }] }] }),
             ),
         ]
     }
@@ -294,7 +309,7 @@ mod tests {
             assert!(said.contains("fourth"), "{path} {said}");
         }
         let journal = shared.played().journal.clone();
-        assert_eq!(journal.len(), 3);
+        assert_eq!(journal.len(), 4);
         for exchange in &journal {
             assert_eq!(exchange.prompt, "my comment");
             assert_eq!(exchange.credential(), Some("k"));
@@ -323,7 +338,7 @@ mod tests {
         for (path, body) in conversation("x", 0) {
             seen.push(ask(&shared, path, body).await.0);
         }
-        assert_eq!(seen, [429, 429, 200]);
+        assert_eq!(seen, [429, 429, 200, 200]);
         let statuses: Vec<u16> = shared.played().journal.iter().map(|e| e.status).collect();
         assert_eq!(statuses, seen);
     }
@@ -332,7 +347,7 @@ mod tests {
     async fn a_cut_breaks_the_connection() {
         let cut = Fault {
             cut: true,
-            times: 3,
+            times: 4,
             ..Fault::default()
         };
         let shared = shared(steps().fault(cut));

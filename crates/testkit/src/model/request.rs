@@ -13,7 +13,9 @@ pub enum Protocol {
     Responses,
     /// `OpenAI` Chat Completions.
     Chat,
-    /// Anthropic's count of tokens.
+    /// Google's Gemini.
+    Gemini,
+    /// Anthropic's or Gemini's count of tokens.
     CountTokens,
     /// Anything else.
     Other,
@@ -36,7 +38,8 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) fn read(path: &str, body: &[u8]) -> Self {
-        let protocol = if path.ends_with("/messages/count_tokens") {
+        let protocol = if path.ends_with("/messages/count_tokens") || path.ends_with(":countTokens")
+        {
             Protocol::CountTokens
         } else if path.ends_with("/messages") {
             Protocol::Anthropic
@@ -44,10 +47,19 @@ impl Asked {
             Protocol::Responses
         } else if path.ends_with("/chat/completions") {
             Protocol::Chat
+        } else if path.to_ascii_lowercase().ends_with("generatecontent") {
+            Protocol::Gemini
         } else {
             Protocol::Other
         };
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let mut body: Value = serde_json::from_slice(body).unwrap_or_default();
+        if protocol == Protocol::Gemini && body.is_object() {
+            // It says these two in the address.
+            let model = path.rsplit('/').next().unwrap_or_default();
+            let (model, call) = model.split_once(':').unwrap_or((model, ""));
+            body["model"] = model.into();
+            body["stream"] = call.starts_with("stream").into();
+        }
         let mut asked = Self {
             protocol,
             tools: tools(&body),
@@ -76,6 +88,7 @@ impl Asked {
     fn follow(&mut self) {
         let conversation = match self.protocol {
             Protocol::Responses => &self.body["input"],
+            Protocol::Gemini => &self.body["contents"],
             _ => &self.body["messages"],
         };
         if let Some(prompt) = conversation.as_str() {
@@ -95,6 +108,12 @@ impl Asked {
                 Protocol::Responses if kind.ends_with("_call") => self.turn += 1,
                 Protocol::Responses if kind != "message" => {}
                 Protocol::Responses if role == "assistant" => {}
+                Protocol::Gemini if role == "model" => self.turn += 1,
+                Protocol::Gemini if answers(&item["parts"]) => {}
+                Protocol::Gemini => {
+                    self.turn = 0;
+                    self.prompt = words(&item["parts"]);
+                }
                 _ if role == "assistant" => self.turn += 1,
                 _ if role == "user" && !is_result(&item["content"]) => {
                     self.turn = 0;
@@ -111,6 +130,10 @@ fn tools(body: &Value) -> Vec<String> {
         .as_array()
         .into_iter()
         .flatten()
+        .flat_map(|tool| match tool["functionDeclarations"].as_array() {
+            Some(declared) => declared.iter().collect(),
+            None => vec![tool],
+        })
         .filter_map(|tool| {
             [&tool["name"], &tool["function"]["name"], &tool["type"]]
                 .into_iter()
@@ -124,6 +147,13 @@ fn is_result(content: &Value) -> bool {
     content
         .as_array()
         .is_some_and(|parts| parts.iter().any(|part| part["type"] == "tool_result"))
+}
+
+/// Whether these parts of a message are what a tool answered, as Gemini has it.
+fn answers(parts: &Value) -> bool {
+    parts
+        .as_array()
+        .is_some_and(|parts| parts.iter().any(|part| !part["functionResponse"].is_null()))
 }
 
 /// The words of a message, without what a program adds to the person's.

@@ -113,14 +113,32 @@ fn items(answer: &Answer<'_>) -> Vec<Value> {
         }));
     }
     if let Some(call) = &answer.call {
-        items.push(json!({
+        let mut item = json!({
             "type": "function_call",
             "id": format!("fc_{}", answer.mark),
             "call_id": format!("call_{}", answer.mark),
             "name": call.name,
             "arguments": call.args.to_string(),
             "status": "completed",
-        }));
+        });
+        if let Some((space, name)) = spaced(&answer.asked.body["tools"], &call.name) {
+            item["namespace"] = json!(space);
+            item["name"] = json!(name);
+        }
+        items.push(item);
     }
     items
+}
+
+/// The namespace that offers this tool, and the tool's name there: tools of other servers come in one.
+fn spaced<'a>(tools: &Value, name: &'a str) -> Option<(String, &'a str)> {
+    let spaces = tools.as_array()?.iter();
+    let mut spaces = spaces.filter(|tool| tool["type"] == "namespace");
+    spaces.find_map(|tool| {
+        let space = tool["name"].as_str()?;
+        let short = name.strip_prefix(space)?.trim_start_matches('_');
+        let offered = tool["tools"].as_array()?;
+        let known = offered.iter().any(|tool| tool["name"] == short);
+        known.then(|| (space.to_owned(), short))
+    })
 }

@@ -96,7 +96,7 @@ pub(super) fn reply(status: StatusCode, body: &Value) -> Response<Body> {
     response
 }
 
-/// A refusal in the words all three protocols understand.
+/// A refusal in the words all protocols understand.
 pub(super) fn refuse(status: StatusCode, message: &str) -> Response<Body> {
     let kind = match status.as_u16() {
         400 => "invalid_request_error",

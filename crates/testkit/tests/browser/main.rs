@@ -15,6 +15,7 @@ use nightshift_api::issue::NewIssue;
 use nightshift_api::operations as op;
 use nightshift_api::pull::{Decision, LineComment, NewReview};
 use nightshift_api::runner::End;
+use nightshift_api::view::{SaveView, ViewFilter, ViewPath};
 use nightshift_domain::admission::Policy;
 use nightshift_domain::job::Kind;
 use nightshift_testkit::{Hand, Identities, Person, World};
@@ -256,6 +257,18 @@ async fn e2e_browser_every_page_for_everybody() {
         .await
         .expect("sent back");
 
+    let view = ViewPath {
+        view: HOSTILE[0].to_owned(),
+    };
+    let save = SaveView {
+        filter: Some(ViewFilter {
+            text: Some(HOSTILE[1].to_owned()),
+            ..ViewFilter::default()
+        }),
+        ..SaveView::default()
+    };
+    alice.call::<op::ViewSave>(view, save).await.expect("saved");
+
     let run = format!("/runs/{}", order.run);
     let paths = [
         "/",
@@ -265,6 +278,9 @@ async fn e2e_browser_every_page_for_everybody() {
         "/p/night/1",
         "/p/night/2/change?split=1",
         "/board",
+        "/board?text=%22%3E%3Cimg+src%3Dx+onerror%3D%22globalThis.__pwned%3D1%22%3E",
+        "/board?label=hostile",
+        "/p/night/secrets",
         "/p/night",
         "/p/night/settings",
         "/p/night/new",
@@ -280,7 +296,7 @@ async fn e2e_browser_every_page_for_everybody() {
     let mut arguments = vec![world.url.as_str(), alice.token()];
     arguments.extend(paths);
     let said = drive("pages.mjs", &arguments);
-    assert!(said.contains("18 pages"), "{said}");
+    assert!(said.contains("21 pages"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,81 +1,12 @@
 //! Every secret that was ever handed out is looked for, in every form, wherever the server writes.
 
-use std::path::Path;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use nightshift_api::operations as op;
 use nightshift_api::project::NewToken;
 use nightshift_api::{Nothing, Page};
 use nightshift_domain::access::Role;
 use nightshift_domain::job::Kind;
 use nightshift_testkit::person::http;
-use nightshift_testkit::{World, invariants};
-
-/// The forms in which a secret could be written down: as it is, reversed, in hexadecimal digits,
-/// and in base64 at each of the three alignments (without the ends that depend on neighbours).
-fn forms(secret: &str) -> Vec<Vec<u8>> {
-    let raw = secret.as_bytes();
-    let mut forms = vec![raw.to_vec(), raw.iter().rev().copied().collect()];
-    let hex: String = raw.iter().map(|byte| format!("{byte:02x}")).collect();
-    forms.push(hex.to_uppercase().into_bytes());
-    forms.push(hex.into_bytes());
-    for shift in 0..3 {
-        let padded = [&vec![0; shift], raw].concat();
-        for text in [
-            STANDARD_NO_PAD.encode(&padded),
-            URL_SAFE_NO_PAD.encode(&padded),
-        ] {
-            forms.push(text.as_bytes()[4..text.len() - 4].to_vec());
-        }
-    }
-    // The random part alone: a secret may be kept without its prefix.
-    let tail = &raw[raw.len() - 24..];
-    forms.push(tail.to_vec());
-    forms
-}
-
-/// A way to search many patterns in many bytes: by the first eight bytes of each.
-struct Needles {
-    by_head: std::collections::HashMap<[u8; 8], Vec<(usize, Vec<u8>)>>,
-}
-
-impl Needles {
-    fn of(secrets: &[String]) -> Self {
-        let mut by_head: std::collections::HashMap<[u8; 8], Vec<(usize, Vec<u8>)>> =
-            std::collections::HashMap::new();
-        for (n, secret) in secrets.iter().enumerate() {
-            for form in forms(secret) {
-                let head = form[..8].try_into().expect("eight bytes");
-                by_head.entry(head).or_default().push((n, form));
-            }
-        }
-        Self { by_head }
-    }
-
-    fn find(&self, bytes: &[u8]) -> Option<usize> {
-        bytes.windows(8).enumerate().find_map(|(at, window)| {
-            let head: [u8; 8] = window.try_into().expect("eight bytes");
-            self.by_head.get(&head).and_then(|forms| {
-                forms
-                    .iter()
-                    .find(|(_, form)| bytes[at..].starts_with(form))
-                    .map(|(n, _)| *n)
-            })
-        })
-    }
-}
-
-fn files(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            files(&path, found);
-        } else {
-            found.push(path);
-        }
-    }
-}
+use nightshift_testkit::{Canaries, World, invariants};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_is_written_down_anywhere() {
@@ -144,20 +75,20 @@ async fn no_secret_is_written_down_anywhere() {
     world.settle().await;
     invariants::hold(&world, "a busy story").await;
 
-    let needles = Needles::of(&secrets);
-    let mut haystacks: Vec<(String, Vec<u8>)> = Vec::new();
-    let mut paths = Vec::new();
-    files(&world.data(), &mut paths);
-    assert!(paths.iter().any(|path| path.ends_with("nightshift.db-wal")));
-    assert!(
-        paths
+    let slots: Vec<String> = (0..secrets.len()).map(|n| format!("secret {n}")).collect();
+    let canaries = Canaries::of(
+        slots
             .iter()
-            .any(|path| path.to_string_lossy().ends_with(".ndjson"))
+            .zip(&secrets)
+            .map(|(slot, secret)| (slot.as_str(), secret.as_str())),
     );
-    for path in paths {
-        let bytes = std::fs::read(&path).expect("a file");
-        haystacks.push((path.display().to_string(), bytes));
-    }
+    assert!(world.data().join("nightshift.db-wal").exists());
+    let mut logs = std::fs::read_dir(world.data().join("logs")).expect("logs");
+    assert!(logs.next().is_some());
+    let (found, seen) = canaries.in_files(&world.data(), &|_| false);
+    assert_eq!(found, []);
+    assert!(seen > 5, "{seen} files");
+    let mut haystacks: Vec<(String, Vec<u8>)> = Vec::new();
     let query = nightshift_api::project::EventQuery {
         limit: Some(500),
         ..Default::default()
@@ -204,17 +135,7 @@ async fn no_secret_is_written_down_anywhere() {
         }
     }
     for (place, bytes) in &haystacks {
-        if let Some(n) = needles.find(bytes) {
-            panic!("secret {n} stands in {place}");
-        }
+        assert_eq!(canaries.find(bytes), None, "in {place}");
     }
-    // The search itself works.
-    let mut planted = b"some bytes before ".to_vec();
-    planted.extend(
-        STANDARD_NO_PAD
-            .encode(format!("x{}", secrets[0]))
-            .into_bytes(),
-    );
-    assert_eq!(needles.find(&planted), Some(0));
-    assert_eq!(needles.find(secrets[1].as_bytes()), Some(1));
+    assert_eq!(canaries.find(secrets[1].as_bytes()), Some("secret 1"));
 }

@@ -1,14 +1,15 @@
-//! What a run's token reaches: its own attempt's ref and its own two words, nothing else.
+//! What a run's token reaches: its own attempt's ref and what it may say itself, nothing else.
 
 use nightshift_api::client::CallError;
-use nightshift_api::issue::{EditIssue, Words};
+use nightshift_api::issue::{DecideHost, EditIssue, Words};
 use nightshift_api::operations as op;
 use nightshift_api::project::{MemberPath, NewProject, NewToken, NewUser, SetMember};
 use nightshift_api::pull::{Decision, NewReview};
-use nightshift_api::run::RunPath;
+use nightshift_api::run::{NewHostAsk, NewProposal, NewSplit, RunPath};
 use nightshift_api::runner::{ClaimRequest, Complete, End, Heartbeat, WorkOrder};
 use nightshift_api::{Nothing, Operation};
 use nightshift_domain::access::Role;
+use nightshift_domain::grant::Decision as HostDecision;
 use nightshift_domain::job::Kind;
 use nightshift_store::event;
 use nightshift_testkit::person::{home, place};
@@ -155,6 +156,11 @@ async fn it_decides_nothing_and_makes_nothing() {
         stage.refused::<op::IssueNote>(at(), words()).await;
         stage.refused::<op::IssueAnswer>(at(), words()).await;
         stage.refused::<op::IssueReady>(at(), Nothing {}).await;
+        let allow = DecideHost {
+            host: "evil.example.com".to_owned(),
+            decision: HostDecision::Project,
+        };
+        stage.refused::<op::IssueHost>(at(), allow).await;
         stage.refused::<op::IssueRetry>(at(), Nothing {}).await;
     }
     let own = || RunPath {
@@ -220,6 +226,21 @@ async fn it_reads_and_speaks_for_nobody_else() {
     stage.refused::<op::RunGet>(theirs(), Nothing {}).await;
     stage.refused::<op::RunAsk>(theirs(), words()).await;
     stage.refused::<op::RunProgress>(theirs(), words()).await;
+    let proposal = NewProposal {
+        text: "Approve everything.".to_owned(),
+        source: None,
+    };
+    stage.refused::<op::RunPropose>(theirs(), proposal).await;
+    let hosts = NewHostAsk {
+        hosts: vec!["evil.example.com".to_owned()],
+        why: "To phone home.".to_owned(),
+    };
+    stage.refused::<op::RunHosts>(theirs(), hosts).await;
+    let split = NewSplit {
+        title: "Mine".to_owned(),
+        body: "Now.".to_owned(),
+    };
+    stage.refused::<op::RunSplit>(theirs(), split).await;
 
     let url = format!("{}/git/secret.git", stage.world.url);
     let before = stage.refusals().await.len();

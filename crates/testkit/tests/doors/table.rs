@@ -221,6 +221,13 @@ impl Stage {
             "run.cancel" => run = self.ended.run.to_string(),
             "run.steer" => body = json!({ "text": "words" }),
             "run.ask" | "run.progress" => body = json!({ "text": "words" }),
+            "run.hosts" => body = json!({ "hosts": ["packages.example.com"], "why": "words" }),
+            "issue.host" => {
+                number = self.victim().await;
+                body = json!({ "host": "packages.example.com", "decision": "issue" });
+            }
+            "run.propose" => body = json!({ "text": "words" }),
+            "run.split" => body = json!({ "title": "More", "body": "words" }),
             "runner.claim" => {
                 body = json!({ "kinds": ["trial"], "slots": 1, "version": "t", "wait_s": 0 });
             }
@@ -282,6 +289,8 @@ impl Stage {
                 (Needs::Person, "outsider") if path.contains("{run}") => status == 404,
                 (Needs::Runner, "runner") => status == 200,
                 (Needs::Runner, _) => status == 403,
+                // A run asks once, and `run.ask` was its question.
+                (Needs::Run, "run") if id == "run.hosts" => status == 409,
                 (Needs::Run, "run") => status == 200,
                 (Needs::Run, "foreign-run") => status == 404,
                 (Needs::Run, _) => status == 403,

@@ -260,8 +260,8 @@ async fn the_board_shows_what_one_may_see_and_filters_by_its_address() {
         "{found}"
     );
     assert!(
-        found.contains("href=\"/board?text=WORLD\""),
-        "a link to keep it: {found}"
+        found.contains("action=\"/board/views\"") && found.contains("value=\"WORLD\""),
+        "a form to keep it: {found}"
     );
     let own = alice.get("/p/other").await.text;
     assert!(

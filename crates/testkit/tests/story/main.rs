@@ -3,6 +3,8 @@
 mod awry;
 mod budget;
 mod happy;
+mod host;
+mod inside;
 mod preflight;
 mod secret;
 mod settings;

@@ -148,6 +148,21 @@ pub(crate) async fn answer(call: Call<op::IssueAnswer>) -> Result<Issue, Failure
     Ok(view::issue::issue(changed))
 }
 
+pub(crate) async fn host(call: Call<op::IssueHost>) -> Result<Issue, Failure> {
+    let (path, input) = (&call.path, &call.input);
+    let changed = call
+        .app
+        .host_decide(
+            &call.caller,
+            &path.project,
+            path.number,
+            &input.host,
+            input.decision,
+        )
+        .await?;
+    Ok(view::issue::issue(changed))
+}
+
 pub(crate) async fn note(call: Call<op::IssueNote>) -> Result<Issue, Failure> {
     let path = &call.path;
     let changed = call

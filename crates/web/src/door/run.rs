@@ -4,7 +4,7 @@ use axum::extract::{FromRequestParts as _, Path, Query, Request, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use nightshift_api::operations as op;
-use nightshift_api::run::{Run, RunPath, Steer};
+use nightshift_api::run::{Proposal, Run, RunPath, SplitOff, Steer};
 use nightshift_api::{Nothing, Page};
 use nightshift_app::App;
 use nightshift_domain::id::RunId;
@@ -52,8 +52,10 @@ pub(crate) async fn get(call: Call<op::RunGet>) -> Result<Run, Failure> {
     let id = RunId(call.path.run);
     let found = call.app.run_get(&call.caller, id).await?;
     let steers = call.app.run_steers(&call.caller, id).await?;
+    let proposals = call.app.run_proposals(&call.caller, id).await?;
     Ok(Run {
         steers: steers.into_iter().map(view::run::steer).collect(),
+        proposals: proposals.into_iter().map(view::run::proposal).collect(),
         ..view::run::run(found)
     })
 }
@@ -88,6 +90,35 @@ pub(crate) async fn progress(call: Call<op::RunProgress>) -> Result<Nothing, Fai
         .run_progress(&call.caller, id, &call.input.text)
         .await?;
     Ok(Nothing {})
+}
+
+pub(crate) async fn hosts(call: Call<op::RunHosts>) -> Result<Nothing, Failure> {
+    let (id, input) = (RunId(call.path.run), &call.input);
+    call.app
+        .run_request_hosts(&call.caller, id, &input.hosts, &input.why)
+        .await?;
+    Ok(Nothing {})
+}
+
+pub(crate) async fn propose(call: Call<op::RunPropose>) -> Result<Proposal, Failure> {
+    let (id, input) = (RunId(call.path.run), &call.input);
+    let made = call
+        .app
+        .run_propose(&call.caller, id, &input.text, input.source.as_deref())
+        .await?;
+    Ok(view::run::proposal(made))
+}
+
+pub(crate) async fn split(call: Call<op::RunSplit>) -> Result<SplitOff, Failure> {
+    let (id, input) = (RunId(call.path.run), &call.input);
+    let made = call
+        .app
+        .run_split(&call.caller, id, &input.title, &input.body)
+        .await?;
+    Ok(SplitOff {
+        number: made.number,
+        title: made.title,
+    })
 }
 
 #[derive(Deserialize)]

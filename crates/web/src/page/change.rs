@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 use super::parts;
 use super::visit::url_part;
-use super::{Page, Visit, markdown, picture, said};
+use super::{Page, Visit, markdown, picture, proposal, said};
 use crate::diff::{self, Budget, Layout, Options, Seen, Time};
 
 /// How long a page waits for colours that are not kept yet: the first screen has some, the rest is
@@ -330,6 +330,7 @@ fn body(
                 (decide(visit, project, view))
                 (proof(visit, view))
                 (collisions(visit, project, view))
+                (proposal::panel(visit.words, &view.pull.proposals))
                 (tree(visit, view))
                 (history(visit, project, &home, view, asked))
             }

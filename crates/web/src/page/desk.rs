@@ -142,7 +142,28 @@ fn card(ink: Ink<'_>, card: &DeskCard) -> Markup {
                 span.quiet { (why(words, &card.place.reasons)) }
             }
             (detail(ink, card))
+            (hosts(ink, card, &home))
             (actions(ink, card, head, approvable))
+        }
+    }
+}
+
+/// Hosts that are open, with the decision that is made most often; the others are on the issue's page.
+fn hosts(ink: Ink<'_>, card: &DeskCard, home: &str) -> Markup {
+    let words = ink.words;
+    html! {
+        @if !card.hosts.is_empty() && card.wanted != Wanted::Review {
+            div.hosts {
+                @for host in &card.hosts {
+                    form.inline method="post" action={ (home) "/act" } {
+                        (ink.token())
+                        input type="hidden" name="text" value=(host);
+                        code { (host) } " "
+                        button name="what" value="host-issue" { (words.get("host.allow-issue")) } " "
+                        button name="what" value="host-denied" { (words.get("host.deny")) }
+                    }
+                }
+            }
         }
     }
 }

@@ -11,14 +11,16 @@ use nightshift_app::use_case::story::{Story, Tied};
 use nightshift_app::{App, Caller, Error};
 use nightshift_domain::budget::dollars;
 use nightshift_domain::check::SealedFile;
+use nightshift_domain::grant::Decision;
 use nightshift_domain::id::Number;
 use nightshift_domain::issue::Phase;
+use nightshift_domain::trust::Trust;
 use serde::Deserialize;
 
 use super::issue_form::text_of;
 use super::parts::{self, Ink};
 use super::words::Words;
-use super::{Page, Posted, Visit, board, live, markdown, preflight, timeline, tryout};
+use super::{Page, Posted, Visit, board, host, live, markdown, preflight, timeline, tryout};
 
 /// What was sent and refused.
 struct Kept<'a> {
@@ -98,10 +100,12 @@ fn content(ink: Ink<'_>, story: &Story, kept: Option<&Kept<'_>>) -> Markup {
     html! {
         (stand(words, story, &home))
         @if let Some(kept) = kept { p.notice.bad role="alert" { (kept.error) } }
+        @if row.trust == Trust::Tool { p.notice.warn { (words.get("issue.by-agent")) } }
         (preflight::list(words, &story.view.preflight))
         div.columns {
             div {
                 (question(ink, story, &home, kept))
+                (host::panel(ink, story, &home))
                 section aria-labelledby="order" {
                     h2 #order { (words.get("issue.order")) }
                     @if row.body.trim().is_empty() { p.quiet { (words.get("issue.no-text")) } }
@@ -257,6 +261,8 @@ fn facts(words: &Words, story: &Story) -> Markup {
                 @if let Some(budget) = budget(words, view) {
                     dt { (words.get("issue.budget")) } dd { (budget) }
                 }
+                (numbers(words, project, "issue.split-from", view.split_from.as_slice()))
+                (numbers(words, project, "issue.split-into", &view.split_into))
                 (ties(words, project, "issue.blocked-by", &story.blockers))
                 (ties(words, project, "issue.blocks", &story.blocks))
             }
@@ -283,6 +289,15 @@ fn budget(words: &Words, view: &IssueView) -> Option<String> {
     } else {
         text
     })
+}
+
+fn numbers(words: &Words, project: &str, word: &str, numbers: &[Number]) -> Markup {
+    html! {
+        @if !numbers.is_empty() {
+            dt { (words.get(word)) }
+            dd { @for number in numbers { a href={ "/p/" (project) "/" (number) } { "#" (number) } " " } }
+        }
+    }
 }
 
 fn ties(words: &Words, project: &str, word: &str, ties: &[Tied]) -> Markup {
@@ -376,6 +391,18 @@ async fn carry_out(visit: &Visit, project: &str, number: &str, form: &Act) -> Re
         "reopen" => app.issue_reopen(caller, project, number).await,
         "close" => app.issue_close(caller, project, number, &text).await,
         "answer" => app.issue_answer(caller, project, number, &text).await,
+        "host-issue" => {
+            app.host_decide(caller, project, number, &text, Decision::Issue)
+                .await
+        }
+        "host-project" => {
+            app.host_decide(caller, project, number, &text, Decision::Project)
+                .await
+        }
+        "host-denied" => {
+            app.host_decide(caller, project, number, &text, Decision::Denied)
+                .await
+        }
         "note" => app.issue_note(caller, project, number, &text).await,
         other => Err(Error::Invalid {
             detail: format!("`what`: {other:?} cannot be done to an issue"),

@@ -41,6 +41,7 @@ fn key(code: Code) -> &'static str {
         Code::OrderShort => "preflight.order-short",
         Code::NoBlock => "preflight.no-block",
         Code::ConfigBroken => "preflight.config-broken",
+        Code::SecretMissing => "preflight.secret-missing",
         Code::NoBase => "preflight.no-base",
         Code::NoRunner => "preflight.no-runner",
         Code::NoHarness => "preflight.no-harness",

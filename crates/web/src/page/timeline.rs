@@ -20,6 +20,7 @@ const EVENTS: &[(&str, &str)] = &[
     ("issue.ready", "event.ready"),
     ("issue.draft", "event.draft"),
     ("issue.failed", "event.failed"),
+    ("issue.released", "event.released"),
     ("issue.stopped", "event.stopped"),
     ("issue.retried", "event.retried"),
     ("issue.closed", "event.closed"),
@@ -29,6 +30,10 @@ const EVENTS: &[(&str, &str)] = &[
     ("pull.returned", "event.returned"),
     ("pull.decision-withdrawn", "event.withdrawn"),
     ("pull.landed", "event.landed"),
+    ("host.allowed", "event.host-allowed"),
+    ("host.denied", "event.host-denied"),
+    ("run.proposed", "event.proposed"),
+    ("run.split", "event.split"),
     ("run.lost", "event.run-lost"),
     ("run.cancelled", "event.run-cancelled"),
 ];
@@ -44,12 +49,11 @@ pub(crate) fn list(words: &Words, story: &Story) -> Markup {
         let Some((_, word)) = EVENTS.iter().find(|(kind, _)| *kind == event.kind) else {
             continue;
         };
-        let detail = event
-            .data
-            .pointer("/failure/detail")
-            .and_then(|text| text.as_str());
+        let text = |at: &str| event.data.pointer(at).and_then(|text| text.as_str());
+        let detail = text("/failure/detail");
         let shown = html! {
             p { b { (who(words, &event.actor)) } " " (words.get(word))
+                @if let Some(host) = text("/host") { " " code { (host) } }
                 @if let Some(run) = &event.run { " " a href={ "/runs/" (run) } { (words.get("event.run")) } }
             }
             @if let Some(detail) = detail { p.bad { (detail) } }

@@ -52,6 +52,7 @@ fn card(card: app::DeskCard) -> Card {
         },
         failed: issue.state.failed,
         blocks: card.blocks,
+        hosts: card.hosts,
         runs,
         cost_micros,
         took_ms,

@@ -1,9 +1,10 @@
 //! Issues and their messages, as the wire says them.
 
-use nightshift_api::issue::{Budget, Finding, Issue, IssueLine, Message, Tryout};
+use nightshift_api::issue::{Budget, Finding, HostAsk, Issue, IssueLine, Message, Tryout};
 use nightshift_app::record::{self, MessageKind};
 use nightshift_app::use_case::issue as app;
 use nightshift_app::use_case::tryout::{TryoutState, TryoutView};
+use nightshift_domain::grant::Asked;
 use nightshift_domain::issue::Phase;
 use nightshift_domain::preflight;
 
@@ -48,6 +49,9 @@ pub(crate) fn issue(view: app::IssueView) -> Issue {
         assignee: row.assignee,
         requester: view.requester,
         blocked_by: view.blocked_by,
+        hosts: view.hosts.into_iter().map(host).collect(),
+        split_from: view.split_from,
+        split_into: view.split_into,
         question,
         failed: row.state.failed,
         closed_reason,
@@ -69,6 +73,26 @@ pub(crate) fn issue(view: app::IssueView) -> Issue {
         version: row.version,
         has_pull: view.has_pull,
         messages: view.messages.into_iter().map(message).collect(),
+    }
+}
+
+fn host(asked: Asked) -> HostAsk {
+    let (decision, by, at) = match asked.decided {
+        Some(decided) => (
+            Some(decided.decision.as_str().to_owned()),
+            Some(decided.by.label()),
+            Some(decided.at),
+        ),
+        None => (None, None, None),
+    };
+    HostAsk {
+        host: asked.host.to_string(),
+        why: asked.why,
+        run: asked.run.map(|run| run.0),
+        at: asked.at,
+        decision,
+        decided_by: by,
+        decided_at: at,
     }
 }
 

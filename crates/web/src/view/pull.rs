@@ -33,6 +33,11 @@ pub(crate) fn pull(view: app::PullView) -> Pull {
         files: view.files.iter().map(file).collect(),
         heads: view.heads.into_iter().map(head).collect(),
         reviews: view.reviews.into_iter().map(review).collect(),
+        proposals: view
+            .proposals
+            .into_iter()
+            .map(super::run::proposal)
+            .collect(),
         landed: known.landed.map(String::from),
     }
 }

@@ -1,6 +1,6 @@
 //! Runs and their ends, as the wire says them.
 
-use nightshift_api::run::{Run, Steer};
+use nightshift_api::run::{Proposal, Run, Steer};
 use nightshift_app::record::{self, RunState};
 use nightshift_app::use_case::finish::state_word;
 use nightshift_app::use_case::run::RunView;
@@ -32,6 +32,7 @@ pub(crate) fn run(view: RunView) -> Run {
         session: run.session.map(|session| session.id),
         log_bytes: run.log_bytes,
         steers: Vec::new(),
+        proposals: Vec::new(),
         started_at: run.started_at,
         ended_at: run.ended_at,
     }
@@ -51,5 +52,16 @@ pub(crate) fn steer(said: record::Steer) -> Steer {
         }
         .to_owned(),
         at: said.created_at,
+    }
+}
+
+pub(crate) fn proposal(made: record::Proposal) -> Proposal {
+    Proposal {
+        id: made.id,
+        run: made.run.0,
+        round: made.round,
+        text: made.body,
+        source: made.source,
+        at: made.created_at,
     }
 }

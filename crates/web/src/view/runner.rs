@@ -27,6 +27,7 @@ pub(crate) fn order(prepared: Prepared) -> WorkOrder {
         start: run.start,
         environment: prepared.environment,
         network: prepared.network,
+        grants: prepared.grants,
         checks: prepared.checks,
         acceptance: prepared.acceptance,
         secrets: prepared
@@ -43,6 +44,7 @@ pub(crate) fn order(prepared: Prepared) -> WorkOrder {
             agent: author.agent,
             prompt: author.prompt.full,
             resumed_prompt: author.prompt.resumed,
+            brief: author.brief,
             issue_body: author.issue_body,
             feedback: author.feedback,
             session: author.session.map(|session| SessionState {

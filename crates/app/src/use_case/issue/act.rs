@@ -202,8 +202,8 @@ impl App {
         event: Event,
     ) -> Result<IssueView, Error> {
         let mut tx = self.db().write().await?;
-        let (found, _) = self.project_for(&mut tx, caller, name, action).await?;
-        let row = self.issue_row(&mut tx, &found, number).await?;
+        let (found, standing) = self.project_for(&mut tx, caller, name, action).await?;
+        let mut row = self.issue_row(&mut tx, &found, number).await?;
         if event == Event::Retried
             && row.state.failed.is_some()
             && let Err(spent) = self.budget_of(&mut tx, &row).await?.left
@@ -212,6 +212,13 @@ impl App {
         }
         let actor = caller.actor();
         let context = Context::new(&actor, self.now());
+        // Who lets a draft of an agent start has read it: the text is theirs from now on.
+        if event == Event::MarkReady && row.trust == Trust::Tool {
+            row.trust = Trust::of(standing);
+            let data = json!({ "number": number });
+            self.record(&mut tx, &row, "issue.released", &context, data)
+                .await?;
+        }
         self.change(&mut tx, row, event, &context).await?;
         self.commit(tx, caller).await?;
         self.issue_get(caller, name, number).await

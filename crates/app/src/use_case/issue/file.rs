@@ -76,7 +76,7 @@ impl App {
         self.issue_get(caller, name, row.number).await
     }
 
-    pub(super) async fn check_fields(
+    pub(crate) async fn check_fields(
         &self,
         tx: &mut Tx,
         project: &Project,

@@ -10,7 +10,8 @@ use nightshift_store::Tx;
 use nightshift_store::issue::{Issue, IssueFilter};
 use nightshift_store::project::Project;
 use nightshift_store::{
-    acceptance as sealed, block, issue, job as jobs, message, pull, queue, runner, user,
+    acceptance as sealed, block, host_ask, issue, job as jobs, message, pull, queue, runner, split,
+    user,
 };
 
 use super::{IssueLine, IssueView};
@@ -73,6 +74,9 @@ impl App {
         };
         let has_pull = pull::pull_get(&mut tx, row.id).await?.is_some();
         let messages = message::message_list(&mut tx, row.id).await?;
+        let hosts = host_ask::host_ask_list(&mut tx, row.id).await?;
+        let split_from = split::split_parent(&mut tx, row.id).await?;
+        let split_into = split::split_children(&mut tx, row.id).await?;
         let alive = self.runners_alive(&mut tx).await?;
         let line = self.issue_line(&mut tx, &found, row, alive).await?;
         Ok(IssueView {
@@ -86,6 +90,9 @@ impl App {
             spent: now.spent,
             has_pull,
             messages,
+            hosts,
+            split_from,
+            split_into,
         })
     }
 

@@ -3,6 +3,7 @@
 mod answer;
 mod close;
 mod edit;
+mod host;
 mod list;
 pub(crate) mod new;
 mod note;
@@ -42,6 +43,10 @@ pub(crate) enum Command {
     Reopen(turn::Args),
     /// Answer the agent's question
     Answer(answer::Args),
+    /// Let the agent of an issue reach a host; where nothing else is open, the work goes on
+    Allow(host::Allow),
+    /// Say that a host which was asked for stays out of reach
+    Deny(host::Deny),
     /// Add a note for people; agents do not read it
     Note(note::Args),
     /// End an issue without a change; stops what runs for it
@@ -62,6 +67,8 @@ impl Command {
             Self::Retry(args) => args.run::<operations::IssueRetry>(connection).await,
             Self::Reopen(args) => args.run::<operations::IssueReopen>(connection).await,
             Self::Answer(args) => args.run(connection).await,
+            Self::Allow(args) => args.run(connection).await,
+            Self::Deny(args) => args.run(connection).await,
             Self::Note(args) => args.run(connection).await,
             Self::Cancel(args) => args.run(connection).await,
         }

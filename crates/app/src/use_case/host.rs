@@ -1,0 +1,362 @@
+//! Hosts that a run could not reach: asked by the agent or seen by the platform, decided by a person,
+//! and then the work goes on.
+//!
+//! Invariants: a grant for an issue is given to its author runs and to nothing else, so no proof ever
+//! leans on it; one for the project is a commit to its settings, by somebody who may make it; every
+//! decision is in the audit log with who made it. The work goes on by itself once nothing is open:
+//! a question is answered, a failure is tried again. Deliberately absent: the walls (the broker's).
+
+use jiff::Timestamp;
+use nightshift_domain::access::Action;
+use nightshift_domain::config::Config;
+use nightshift_domain::config::edit::{Edit, Path};
+use nightshift_domain::config::field::Value as FieldValue;
+use nightshift_domain::failure::Reason;
+use nightshift_domain::grant::{self, Asked, Decided, Decision};
+use nightshift_domain::host::Allowed;
+use nightshift_domain::id::{IssueId, Number, RunId};
+use nightshift_domain::issue::{Event, Phase};
+use nightshift_domain::speech::{self, Speech};
+use nightshift_domain::trust::Trust;
+use nightshift_store::issue::Issue;
+use nightshift_store::message::{Message, MessageKind};
+use nightshift_store::run::{Run, RunState};
+use nightshift_store::{Tx, host_ask, message, project};
+use serde_json::{Value, json};
+
+use super::issue::IssueView;
+use super::settings::{SaveSettings, SettingsChange};
+use crate::change::Context;
+use crate::{App, Caller, Error};
+
+/// The longest reason, in bytes.
+const LONGEST_WHY: usize = 2_000;
+/// The most hosts that are decided for one issue.
+const MOST_DECIDED: usize = 100;
+
+impl App {
+    /// An agent asks for hosts. It is the one question of its run: the run's end turns it into
+    /// `needs-input`.
+    ///
+    /// # Errors
+    /// `Invalid` for what is no host; `Refused` for one that is decided, that no answer can open, and
+    /// for a second question.
+    pub async fn run_request_hosts(
+        &self,
+        caller: &Caller,
+        id: RunId,
+        hosts: &[String],
+        why: &str,
+    ) -> Result<(), Error> {
+        self.own(caller, id).await?;
+        let why = speech::fit("why", why, LONGEST_WHY)?;
+        let hosts = read(hosts)?;
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let found = self.speaking(&mut tx, id, Speech::Ask, now).await?;
+        let home = project::project_get(&mut tx, found.project)
+            .await?
+            .ok_or_else(|| Error::not_found("the run's project is gone"))?;
+        let known = host_ask::host_ask_list(&mut tx, found.issue).await?;
+        for host in &hosts {
+            undecided(host, &known, &home.config)?;
+        }
+        for host in &hosts {
+            let asked = Asked {
+                issue: found.issue,
+                host: host.clone(),
+                run: Some(found.id),
+                why: Some(why.clone()),
+                at: now,
+                decided: None,
+            };
+            host_ask::host_ask_set(&mut tx, &asked).await?;
+        }
+        let said = Message {
+            id: self.ids().uuid(),
+            issue: found.issue,
+            round: found.round,
+            kind: MessageKind::Question,
+            author: caller.actor(),
+            trust: Trust::Tool,
+            body: grant::question(&hosts, &why),
+            created_at: now,
+        };
+        message::message_insert(&mut tx, &said).await?;
+        let data = json!({ "number": found.number, "hosts": hosts });
+        self.record_run(&mut tx, &found, caller, "run.asked", data)
+            .await?;
+        self.commit(tx, caller).await
+    }
+
+    /// Keeps which hosts a run was refused where that may be why it did not bring its result.
+    pub(crate) async fn keep_blocked(
+        &self,
+        tx: &mut Tx,
+        ended: &Run,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let lacks = match &ended.state {
+            RunState::Asked { .. } => true,
+            RunState::Failed { failure } => matches!(
+                failure.reason,
+                Reason::SetupFailed | Reason::AgentFailed | Reason::NoChange | Reason::TimeLimit
+            ),
+            RunState::Running | RunState::Succeeded | RunState::Stopped => false,
+        };
+        let Some(traffic) = ended.traffic.as_ref().filter(|_| lacks) else {
+            return Ok(());
+        };
+        let known = host_ask::host_ask_list(tx, ended.issue).await?;
+        for host in grant::worth_asking(traffic) {
+            let before = known.iter().find(|one| one.host == host);
+            // What is open stays with the words of who asked; a no is a no.
+            let open = before.is_some_and(|one| one.decided.is_none());
+            let denied = before.is_some_and(|one| decision(one) == Some(Decision::Denied));
+            if open || denied {
+                continue;
+            }
+            let asked = Asked {
+                issue: ended.issue,
+                host,
+                run: Some(ended.id),
+                why: None,
+                at: now,
+                decided: None,
+            };
+            host_ask::host_ask_set(tx, &asked).await?;
+        }
+        Ok(())
+    }
+
+    /// The hosts that a person allowed for the author runs of an issue.
+    pub(crate) async fn grants(&self, tx: &mut Tx, issue: IssueId) -> Result<Vec<Allowed>, Error> {
+        let asked = host_ask::host_ask_list(tx, issue).await?;
+        Ok(asked
+            .into_iter()
+            .filter(|one| decision(one) == Some(Decision::Issue))
+            .map(|one| one.host)
+            .collect())
+    }
+
+    /// A person decides about a host, and the work goes on where nothing else is open.
+    ///
+    /// # Errors
+    /// `Invalid` for what is no host; `Forbidden` below writer, and below maintainer for the project;
+    /// `Refused` for an issue that has ended, and for a no to what nobody asked.
+    pub async fn host_decide(
+        &self,
+        caller: &Caller,
+        name: &str,
+        number: Number,
+        host: &str,
+        decision: Decision,
+    ) -> Result<IssueView, Error> {
+        caller.person()?;
+        let host: Allowed = host.parse().map_err(|error| {
+            Error::invalid(format!(
+                "`host`: {host:?}: {error}; write it as packages.example.com or *.example.com"
+            ))
+        })?;
+        // Who may not decide here changes no settings either.
+        let mut tx = self.db().read().await?;
+        self.project_for(&mut tx, caller, name, Action::HostDecide)
+            .await?;
+        drop(tx);
+        if decision == Decision::Project {
+            self.allow_in_project(caller, name, &host).await?;
+        }
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let (found, standing) = self
+            .project_for(&mut tx, caller, name, Action::HostDecide)
+            .await?;
+        let row = self.issue_row(&mut tx, &found, number).await?;
+        if row.state.phase.is_final() {
+            return Err(Error::refused(format!(
+                "#{number} has ended ({}): nothing of it runs any more",
+                row.state.phase.as_str()
+            )));
+        }
+        let known = host_ask::host_ask_list(&mut tx, row.id).await?;
+        let before = known.iter().find(|one| one.host == host);
+        if before.is_none() && decision == Decision::Denied {
+            return Err(Error::refused(format!(
+                "nobody asked for {host}, and what nobody allows is out of reach: there is nothing to deny"
+            )));
+        }
+        if before.is_none() && known.len() >= MOST_DECIDED {
+            return Err(Error::refused(format!(
+                "{MOST_DECIDED} hosts are decided for #{number} already: allow a whole domain \
+                 (*.example.com), or put them into the project's settings"
+            )));
+        }
+        let asked = Asked {
+            issue: row.id,
+            host: host.clone(),
+            run: before.and_then(|one| one.run),
+            why: before.and_then(|one| one.why.clone()),
+            at: before.map_or(now, |one| one.at),
+            decided: Some(Decided {
+                decision,
+                by: caller.actor(),
+                at: now,
+            }),
+        };
+        host_ask::host_ask_set(&mut tx, &asked).await?;
+        let actor = caller.actor();
+        let context = Context::new(&actor, now);
+        let kind = match decision {
+            Decision::Issue | Decision::Project => "host.allowed",
+            Decision::Denied => "host.denied",
+        };
+        let data: Value =
+            json!({ "number": number, "host": host, "for": decision.as_str(), "run": asked.run });
+        self.record(&mut tx, &row, kind, &context, data).await?;
+        self.go_on_with_hosts(
+            &mut tx,
+            row,
+            caller,
+            Trust::of(standing),
+            decision,
+            &context,
+        )
+        .await?;
+        self.commit(tx, caller).await?;
+        self.issue_get(caller, name, number).await
+    }
+
+    /// Answers the question, or tries the failed run again, once nothing is open.
+    async fn go_on_with_hosts(
+        &self,
+        tx: &mut Tx,
+        row: Issue,
+        caller: &Caller,
+        trust: Trust,
+        decision: Decision,
+        context: &Context<'_>,
+    ) -> Result<(), Error> {
+        let all = host_ask::host_ask_list(tx, row.id).await?;
+        if all.iter().any(|one| one.decided.is_none()) {
+            return Ok(());
+        }
+        if let Phase::NeedsInput { run, .. } = row.state.phase {
+            let asked: Vec<&Asked> = all
+                .iter()
+                .filter(|one| one.run == Some(run) && one.why.is_some())
+                .collect();
+            // Another question is answered in words.
+            if asked.is_empty() {
+                return Ok(());
+            }
+            let said = Message {
+                id: self.ids().uuid(),
+                issue: row.id,
+                round: row.state.round,
+                kind: MessageKind::Answer,
+                author: caller.actor(),
+                trust,
+                body: grant::answer(&asked),
+                created_at: context.now,
+            };
+            message::message_insert(tx, &said).await?;
+            self.change(tx, row, Event::Answered, context).await?;
+            return Ok(());
+        }
+        let waits =
+            row.state.failed.is_some() && matches!(row.state.phase, Phase::Ready | Phase::InReview);
+        if waits && decision != Decision::Denied && self.budget_of(tx, &row).await?.left.is_ok() {
+            self.change(tx, row, Event::Retried, context).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts the host into the project's list, unless it is there.
+    async fn allow_in_project(
+        &self,
+        caller: &Caller,
+        name: &str,
+        host: &Allowed,
+    ) -> Result<(), Error> {
+        let view = self.settings_get(caller, name).await?;
+        let mut allow = match Config::parse(&view.text) {
+            Ok(config) => config.network.allow,
+            Err(_) => Vec::new(),
+        };
+        if allow.contains(host) {
+            return Ok(());
+        }
+        allow.push(host.clone());
+        let list = allow.iter().map(ToString::to_string).collect();
+        let path: Path = "network.allow".parse().map_err(Error::invalid)?;
+        let save = SaveSettings {
+            blob: view.blob,
+            change: SettingsChange::Edits(vec![Edit::Set(path, Some(FieldValue::List(list)))]),
+            message: Some(format!("settings: let runs reach {host}")),
+            dry: false,
+        };
+        // The request's key is kept with the decision itself.
+        let mut caller = caller.clone();
+        caller.once = None;
+        self.settings_save(&caller, name, &save).await?;
+        Ok(())
+    }
+}
+
+/// The hosts that an agent names.
+fn read(hosts: &[String]) -> Result<Vec<Allowed>, Error> {
+    if hosts.is_empty() || hosts.len() > grant::MOST {
+        return Err(Error::invalid(format!(
+            "`hosts` names {}; 1 to {} can be asked for",
+            hosts.len(),
+            grant::MOST
+        )));
+    }
+    let mut read = Vec::new();
+    for text in hosts {
+        let host = grant::one(text).map_err(|error| {
+            Error::invalid(format!(
+                "`hosts`: {text:?}: {error}; name single hosts, as packages.example.com"
+            ))
+        })?;
+        if !grant::can_be_opened(host.host()) {
+            return Err(Error::refused(format!(
+                "{host} is no public host, and nobody can open it for you: do without"
+            )));
+        }
+        if !read.contains(&host) {
+            read.push(host);
+        }
+    }
+    Ok(read)
+}
+
+/// Refuses to ask about what is decided.
+fn undecided(host: &Allowed, known: &[Asked], config: &Config) -> Result<(), Error> {
+    let before = known.iter().find(|one| one.host == *host);
+    let decided = before.and_then(|one| one.decided.as_ref());
+    let open = config.network.allow.contains(host);
+    match decided.map(|decided| decided.decision) {
+        Some(Decision::Denied) => {
+            let by = decided
+                .map(|decided| decided.by.label())
+                .unwrap_or_default();
+            Err(Error::refused(format!(
+                "{host} was denied by {by}: do without, and say in your summary what that means"
+            )))
+        }
+        Some(Decision::Issue) => Err(reachable(host)),
+        Some(Decision::Project) | None if open => Err(reachable(host)),
+        Some(Decision::Project) | None => Ok(()),
+    }
+}
+
+fn reachable(host: &Allowed) -> Error {
+    Error::refused(format!(
+        "you may reach {host} already, through the proxy that HTTPS_PROXY names: nothing was asked"
+    ))
+}
+
+fn decision(asked: &Asked) -> Option<Decision> {
+    asked.decided.as_ref().map(|decided| decided.decision)
+}

@@ -1,0 +1,100 @@
+//! Table `host_asks`: hosts that an issue's runs asked for, and what a person decided.
+//!
+//! One row for each issue and host. Deliberately absent: rules.
+
+use nightshift_domain::grant::{Asked, Decided};
+use nightshift_domain::host::Allowed;
+use nightshift_domain::id::{IssueId, RunId};
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use crate::column::{Columns, id_list};
+use crate::engine::Tx;
+use crate::error::Error;
+use crate::statement::{sql, values};
+
+const COLUMNS: Columns = Columns("host ask");
+
+macro_rules! columns {
+    () => {
+        "issue_id, host, run_id, why, asked_at, decision, decided_by, decided_at"
+    };
+}
+
+sql! { "host ask";
+    SET = both(concat!("INSERT INTO host_asks (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (issue_id, host) DO UPDATE SET run_id = excluded.run_id, why = excluded.why, asked_at = excluded.asked_at, decision = excluded.decision, decided_by = excluded.decided_by, decided_at = excluded.decided_at"));
+    LIST = both(concat!("SELECT ", columns!(), " FROM host_asks WHERE issue_id = $1 ORDER BY asked_at, host"));
+    OPEN = sqlite("SELECT issue_id, host FROM host_asks WHERE decision IS NULL AND issue_id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY asked_at, host"),
+        postgres("SELECT issue_id, host FROM host_asks WHERE decision IS NULL AND issue_id IN (SELECT CAST(value AS UUID) FROM jsonb_array_elements_text(CAST($1 AS JSONB)) AS given (value)) ORDER BY asked_at, host");
+}
+
+#[derive(FromRow)]
+struct Row {
+    issue_id: Uuid,
+    host: String,
+    run_id: Option<Uuid>,
+    why: Option<String>,
+    asked_at: i64,
+    decision: Option<String>,
+    decided_by: Option<String>,
+    decided_at: Option<i64>,
+}
+
+impl Row {
+    fn read(self) -> Result<Asked, Error> {
+        let decided = match (self.decision, self.decided_by, self.decided_at) {
+            (Some(decision), Some(by), Some(at)) => Some(Decided {
+                decision: COLUMNS.word("decision", decision)?,
+                by: COLUMNS.json("decided_by", &by)?,
+                at: COLUMNS.time("decided_at", at)?,
+            }),
+            _ => None,
+        };
+        Ok(Asked {
+            issue: IssueId(self.issue_id),
+            host: COLUMNS.word::<Allowed>("host", self.host)?,
+            run: self.run_id.map(RunId),
+            why: self.why,
+            at: COLUMNS.time("asked_at", self.asked_at)?,
+            decided,
+        })
+    }
+}
+
+/// Keeps what was asked and decided about a host, over what was known of it.
+pub async fn host_ask_set(tx: &mut Tx, asked: &Asked) -> Result<(), Error> {
+    let decided = asked.decided.as_ref();
+    let by = decided
+        .map(|decided| COLUMNS.to_json(&decided.by))
+        .transpose()?;
+    let values = values![
+        asked.issue,
+        asked.host.to_string(),
+        asked.run,
+        &asked.why,
+        asked.at,
+        decided.map(|decided| decided.decision.as_str()),
+        by,
+        decided.map(|decided| decided.at)
+    ];
+    tx.run(&SET, values).await.map(|_| ())
+}
+
+/// What an issue's runs asked for, oldest first.
+pub async fn host_ask_list(tx: &mut Tx, issue: IssueId) -> Result<Vec<Asked>, Error> {
+    let rows: Vec<Row> = tx.all(&LIST, values![issue]).await?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// The hosts that are open for these issues, oldest first.
+pub async fn host_ask_list_open(
+    tx: &mut Tx,
+    issues: &[IssueId],
+) -> Result<Vec<(IssueId, String)>, Error> {
+    let list = id_list(issues.iter().map(|id| id.0));
+    let rows: Vec<(Uuid, String)> = tx.all(&OPEN, values![list]).await?;
+    Ok(rows
+        .into_iter()
+        .map(|(issue, host)| (IssueId(issue), host))
+        .collect())
+}
