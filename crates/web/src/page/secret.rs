@@ -97,7 +97,7 @@ fn set(visit: &Visit, project: &str, secrets: &[SecretView]) -> Markup {
     html! {
         section.box aria-labelledby="secret-set" {
             h2 #secret-set { (words.get("secret.set")) }
-            form.stack method="post" action={ "/p/" (project) "/secrets" } autocomplete="off" {
+            form.stack.small method="post" action={ "/p/" (project) "/secrets" } autocomplete="off" {
                 (parts::form_token(visit))
                 label { (words.get("secret.name"))
                     input.code name="name" required maxlength="64" pattern="[A-Z_][A-Z0-9_]*"

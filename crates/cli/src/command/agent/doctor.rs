@@ -146,8 +146,8 @@ fn line(
         let named = endpoints.map_err(Clone::clone).and_then(|all| all.of(kind));
         match named {
             Ok(named) => endpoint = named.map(str::to_owned),
-            // A program that needs no model is not kept back by what is wrong with one.
-            Err(_) if needs.is_none() => {}
+            // A harness that needs no model is not kept back by what is wrong with one.
+            Err(_) if !Kind::WITH_MODEL.contains(&kind) => {}
             Err(why) => why_not.push(why),
         }
     }
@@ -204,6 +204,17 @@ mod tests {
         let line = line(gemini, &programs, Err(&broken));
         assert_eq!(line.why_not, [broken]);
         assert!(line.note.expect("a note").contains("newer than"));
+    }
+
+    #[test]
+    fn the_built_in_agent_needs_a_model_and_no_program() {
+        let native = by_name("native").expect("a harness");
+        let line = line(native, &Programs::default(), Ok(&Endpoints::default()));
+        assert!(!line.usable, "{line:?}");
+        assert!(
+            line.why_not[0].contains("no model endpoint for native"),
+            "{line:?}"
+        );
     }
 
     #[test]
