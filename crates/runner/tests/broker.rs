@@ -205,10 +205,28 @@ impl Setting {
         }
     }
 
-    /// Sends the broker's process a signal.
+    /// Stops or kills the broker's process, and waits until no thread of it runs any more.
     fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.broker.pid()).expect("a process");
         kill(Pid::from_raw(pid), signal).expect("a signal");
+        let still = |state: &str| ["T", "t", "Z", "X"].contains(&state);
+        loop {
+            let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+            let states: Vec<String> = threads
+                .into_iter()
+                .flatten()
+                .flatten()
+                .filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok())
+                .collect();
+            let state = |stat: &String| {
+                let (_, rest) = stat.rsplit_once(") ")?;
+                rest.split(' ').next().map(str::to_owned)
+            };
+            if states.iter().filter_map(state).all(|state| still(&state)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     async fn model_traffic(&self) -> Traffic {

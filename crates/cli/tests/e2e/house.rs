@@ -213,7 +213,7 @@ impl House {
         dies(self.up.take());
     }
 
-    /// The process that `up` has started.
+    /// The runner that `up` has started; its server starts git as well.
     pub(crate) fn runner_of_up(&self) -> Pid {
         let up = self.up.as_ref().expect("up").id();
         within(30, "a runner below `up`", || {
@@ -221,8 +221,12 @@ impl House {
             let children: String = threads
                 .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok())
                 .collect();
-            let id = children.split_whitespace().next()?.parse().ok()?;
-            Some(Pid::from_raw(id))
+            let is_runner = |id: &&str| {
+                let words = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+                words.split(|byte| *byte == 0).nth(1) == Some(b"runner")
+            };
+            let id = children.split_whitespace().find(is_runner)?;
+            Some(Pid::from_raw(id.parse().ok()?))
         })
     }
 
