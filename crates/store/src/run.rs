@@ -140,6 +140,7 @@ sql! { "run";
     LIST_LOG_OPEN_ENDED = both("SELECT id FROM runs WHERE log_closed = 0 AND ended_at < $1 ORDER BY ended_at, id LIMIT $2");
     // Added up here: the engines' JSON numbers differ beyond 63 bits.
     // Ids come as a JSON list of hexadecimal digits; the engines read it differently.
+    SET_USAGE = both("UPDATE runs SET usage = $2 WHERE id = $1");
     COSTS_OF_ISSUES = sqlite("SELECT issue_id, usage, started_at, ended_at FROM runs WHERE issue_id IN (SELECT unhex(value) FROM json_each($1)) AND kind = 'author' AND ended_at IS NOT NULL"),
         postgres("SELECT issue_id, usage, started_at, ended_at FROM runs WHERE issue_id IN (SELECT CAST(given.value AS UUID) FROM jsonb_array_elements_text(CAST($1 AS JSONB)) AS given (value)) AND kind = 'author' AND ended_at IS NOT NULL");
     COSTS_OF_ISSUE = both("SELECT usage, started_at, ended_at FROM runs WHERE issue_id = $1 AND kind = 'author' AND ended_at IS NOT NULL");
@@ -305,6 +306,13 @@ pub async fn run_list_log_open_ended(
 ) -> Result<Vec<RunId>, Error> {
     let rows: Vec<(Uuid,)> = tx.all(&LIST_LOG_OPEN_ENDED, values![before, limit]).await?;
     Ok(rows.into_iter().map(|(id,)| RunId(id)).collect())
+}
+
+/// Notes what a run used so far, and touches nothing else: its agent may say something at the same
+/// moment.
+pub async fn run_set_usage(tx: &mut Tx, id: RunId, usage: &Usage) -> Result<(), Error> {
+    let values = values![id, COLUMNS.to_json(usage)?];
+    tx.run(&SET_USAGE, values).await.map(|_| ())
 }
 
 /// Notes that the log is complete and compressed.

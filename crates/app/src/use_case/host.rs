@@ -279,10 +279,14 @@ impl App {
         host: &Allowed,
     ) -> Result<(), Error> {
         let view = self.settings_get(caller, name).await?;
-        let mut allow = match Config::parse(&view.text) {
-            Ok(config) => config.network.allow,
-            Err(_) => Vec::new(),
-        };
+        // A list that cannot be read must not be replaced by one that can.
+        let config = Config::parse(&view.text).map_err(|error| {
+            Error::refused(format!(
+                "{host} is not added, since the settings of {name} are broken: {error}; mend them \
+                 (/p/{name}/settings), then allow it again, or allow it for this issue alone"
+            ))
+        })?;
+        let mut allow = config.network.allow;
         if allow.contains(host) {
             return Ok(());
         }

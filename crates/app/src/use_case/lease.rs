@@ -222,7 +222,7 @@ impl App {
     ) -> Result<Beat, Error> {
         let now = self.now();
         let mut tx = self.db().write().await?;
-        let mut live = self.own_run(&mut tx, caller, id).await?;
+        let live = self.own_run(&mut tx, caller, id).await?;
         let mut job = jobs::job_lock(&mut tx, live.job)
             .await?
             .ok_or_else(|| Error::not_found("the run's job is gone"))?;
@@ -240,12 +240,11 @@ impl App {
             self.steers_handed(&mut tx, &live, handed, now).await?;
             steers = steer::steer_list_waiting(&mut tx, id).await?;
         }
-        let news = usage.is_some() && usage != live.usage && live.kind == Kind::Author;
-        if news {
-            live.usage = usage;
-            run::run_save(&mut tx, &live).await?;
+        let news = usage.filter(|_| usage != live.usage && live.kind == Kind::Author);
+        if let Some(usage) = &news {
+            run::run_set_usage(&mut tx, id, usage).await?;
         }
-        if handed.is_empty() && !news {
+        if handed.is_empty() && news.is_none() {
             tx.commit().await?;
         } else {
             self.commit_plain(tx).await?;

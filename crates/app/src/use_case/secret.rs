@@ -85,10 +85,7 @@ impl App {
             .project_for(&mut tx, caller, project, Action::ProjectConfigure)
             .await?;
         if !rule::is_variable(name) {
-            return Err(Error::invalid(format!(
-                "{name:?} can name no secret: use up to 64 capital letters, digits and `_`, not a \
-                 variable that programs know already"
-            )));
+            return Err(Error::invalid(rule::bad_name(name)));
         }
         rule::check_value(value).map_err(|why| Error::invalid(why.to_string()))?;
         let kept = secrets::secret_list(&mut tx, found.id).await?;

@@ -64,6 +64,15 @@ pub fn is_variable(name: &str) -> bool {
         && !["NIGHTSHIFT_", "GIT_", "LD_"].iter().any(begins)
 }
 
+/// What is said of a name that can name no secret.
+#[must_use]
+pub fn bad_name(name: &str) -> String {
+    format!(
+        "{name:?} can name no secret: use up to 64 capital letters, digits and `_`, not a variable \
+         that programs know already"
+    )
+}
+
 /// Variables that a step finds anyway, or that change what runs.
 const TAKEN: &[&str] = &[
     "PATH",
@@ -137,10 +146,7 @@ impl FileSecret {
     ) -> Result<Secret, (std::ops::Range<usize>, String)> {
         let name = self.name.get_ref();
         if !is_variable(name) {
-            let message = format!(
-                "{name:?} can name no secret: use up to 64 capital letters, digits and `_`, not a \
-                 variable that programs know already"
-            );
+            let message = bad_name(name);
             return Err((self.name.span(), message));
         }
         if before.iter().any(|known| known.name == *name) {

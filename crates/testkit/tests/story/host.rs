@@ -325,3 +325,34 @@ async fn an_agent_cannot_ask_for_what_nobody_can_open_nor_decide_itself() {
     let order = hand.claims_of(&[Kind::Author]).await.expect("it goes on");
     assert_eq!(granted(&order), Vec::<String>::new());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broken_settings_lose_nothing_when_a_host_is_allowed_for_the_project() {
+    let world = World::new().await;
+    let config = "[merge]\ndirect_push = true\n";
+    let main = world.project_with("tally", config).await;
+    let (alice, hand) = (world.alice(), world.hand("r1").await);
+    alice.files_ready("tally", "Say hello").await;
+    let order = hand.claims_of(&[Kind::Author]).await.expect("a job");
+    asks(&world, &order, &["pkgs.example.com"])
+        .await
+        .expect("asked");
+    ends(&hand, &order, authored(), &[]).await;
+    let broken = "[network]\nallow = [\"kept.example.com\", \"https://wrong\"]\n";
+    main.write(".nightshift/config.toml", broken);
+    main.commit("break the settings");
+    main.push(&["HEAD:refs/heads/main"]).expect("pushed");
+    let refused = decides(&alice, "pkgs.example.com", Decision::Project)
+        .await
+        .expect_err("broken settings");
+    assert!(refused.to_string().contains("are broken"), "{refused}");
+    let settings = alice
+        .call::<op::SettingsGet>(home("tally"), Nothing {})
+        .await
+        .expect("settings");
+    assert_eq!(settings.text, broken);
+    // For the issue alone it goes.
+    decides(&alice, "pkgs.example.com", Decision::Issue)
+        .await
+        .expect("allowed");
+}

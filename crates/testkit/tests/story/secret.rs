@@ -74,12 +74,14 @@ async fn a_run_gets_what_its_steps_are_named_for_and_an_agent_only_what_is_said(
     world.settle().await;
     nightshift_testkit::invariants::hold(&world, "secrets").await;
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(world.data()).expect("the data").chain(
-        std::fs::read_dir(world.data().parent().expect("a parent")).expect("around the data"),
-    ) {
-        let path = entry.expect("an entry").path();
-        if path.is_file() {
-            found.push(path.clone());
+    let mut folders = vec![world.data()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
             let bytes = std::fs::read(&path).expect("a file");
             for value in [VALUE, "key-of-the-agent"] {
                 let is_there = bytes
@@ -87,6 +89,7 @@ async fn a_run_gets_what_its_steps_are_named_for_and_an_agent_only_what_is_said(
                     .any(|part| part == value.as_bytes());
                 assert!(!is_there, "{value} is in {}", path.display());
             }
+            found.push(path);
         }
     }
     let is_database = |path: &std::path::PathBuf| path.to_string_lossy().contains(".db");
