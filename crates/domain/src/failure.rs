@@ -8,6 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::sentence::{Sentence, Template};
+
 /// A run that did not bring its result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -38,7 +40,18 @@ macro_rules! reasons {
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $word),+ }
             }
+
+            fn template(self) -> &'static Template {
+                match self {
+                    $(Self::$name => &Template { key: concat!("failure.", $word), english: $word }),+
+                }
+            }
         }
+
+        /// What the reasons are called, for catalogues.
+        pub(crate) static TEMPLATES: &[&Template] = &[
+            $(&Template { key: concat!("failure.", $word), english: $word }),+
+        ];
     };
 }
 
@@ -99,6 +112,12 @@ impl Reason {
             .iter()
             .copied()
             .find(|reason| reason.as_str() == word)
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub fn name(self) -> Sentence {
+        self.template().plain()
     }
 }
 

@@ -26,6 +26,7 @@ pub mod mask;
 pub mod merge;
 pub mod preflight;
 pub mod prompt;
+pub mod sentence;
 pub mod size;
 pub mod speech;
 pub mod suggestion;

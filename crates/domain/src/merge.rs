@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::git_name::ObjectId;
 use crate::id::{IssueId, Number};
+use crate::sentence::{Sentence, templates, text};
 
 /// What the queue looks like now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,8 +129,20 @@ pub enum Step {
 pub struct Waiting {
     /// Which.
     pub issue: IssueId,
-    /// Why, in words.
-    pub reason: String,
+    /// Why.
+    pub reason: Sentence,
+}
+
+templates! {
+    HELD = "queue.held": "the approval can still be taken back for a few seconds";
+    AHEAD = "queue.ahead": "#{number} is ahead in the merge queue";
+    TESTED = "queue.tested": "the merged tree {commit} is being tested";
+}
+
+/// That another issue is ahead in the queue.
+#[must_use]
+pub fn behind(number: Number) -> Sentence {
+    AHEAD.with([("number", text(number))])
 }
 
 /// Plans the next steps of the queue.
@@ -151,14 +164,14 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
         if entry.held {
             plan.waiting.push(Waiting {
                 issue: entry.issue,
-                reason: "the approval can still be taken back for a few seconds".to_owned(),
+                reason: HELD.plain(),
             });
             continue;
         }
         if let Some(number) = first {
             plan.waiting.push(Waiting {
                 issue: entry.issue,
-                reason: format!("#{number} is ahead in the merge queue"),
+                reason: behind(number),
             });
             continue;
         }
@@ -196,10 +209,7 @@ fn plan_first(entry: &Entry, base: &ObjectId, plan: &mut Plan) -> bool {
         }),
         Trial::Running { .. } => plan.waiting.push(Waiting {
             issue,
-            reason: format!(
-                "the merged tree {} is being tested",
-                candidate.commit.short()
-            ),
+            reason: TESTED.with([("commit", text(candidate.commit.short()))]),
         }),
         Trial::Red { reasons } => {
             plan.steps.push(Step::Return {
@@ -260,7 +270,10 @@ mod tests {
         });
         (
             plan.steps,
-            plan.waiting.into_iter().map(|w| w.reason).collect(),
+            plan.waiting
+                .into_iter()
+                .map(|w| w.reason.to_string())
+                .collect(),
         )
     }
 

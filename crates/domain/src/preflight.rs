@@ -5,6 +5,8 @@
 //! finding names the thing, the cause and the next step. Deliberately absent: collecting the facts,
 //! and what only the work itself can show.
 
+mod files;
+
 use serde::{Deserialize, Serialize};
 
 use crate::check::Acceptance;
@@ -12,7 +14,10 @@ use crate::config::{Agent, Harness};
 use crate::failure::Failure;
 use crate::id::Number;
 use crate::job::Kind;
+use crate::sentence::{Place, Sentence, Template, templates, text};
 use crate::tryout::Tried;
+
+pub use files::{meant, named};
 
 /// An order with fewer characters than this leaves too much to the agent.
 const SHORT: usize = 40;
@@ -52,6 +57,17 @@ pub struct Facts<'a> {
     pub runners: &'a [Runner],
     /// Why its budget starts nothing, if it is spent.
     pub spent: Option<&'a Failure>,
+    /// Files that the order names, with the open changes that touch them.
+    pub touched: &'a [Touched],
+}
+
+/// An open change that touches files which the order names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touched {
+    /// The number of its issue.
+    pub number: Number,
+    /// The files.
+    pub paths: Vec<String>,
 }
 
 /// An issue that must be done first.
@@ -96,18 +112,18 @@ impl Severity {
 }
 
 /// One thing that was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
     /// Which kind of thing, as a word.
     pub code: Code,
     /// The thing.
-    pub what: String,
+    pub what: Sentence,
     /// Why it is one.
-    pub cause: String,
+    pub cause: Sentence,
     /// What to do.
-    pub next: String,
+    pub next: Sentence,
 }
 
 macro_rules! codes {
@@ -163,6 +179,70 @@ codes! {
     Cycle = "cycle",
     /// The budget is spent.
     BudgetSpent = "budget-spent",
+    /// Another open change touches what the order names.
+    SameFiles = "same-files",
+}
+
+templates! {
+    BRANCH = "found.branch": "the branch {branch}";
+    BRANCH_CAUSE = "found.branch-cause": "it has no commit, so there is nothing to begin from";
+    BRANCH_NEXT = "found.branch-next": "push one";
+    SECRET = "found.secret": "the secret {name}";
+    SECRET_CAUSE = "found.secret-cause": "the project's settings name it, and it has no value";
+    SECRET_NEXT = "found.secret-next": "set it with `nightshift secret set {name}` or on the project's page";
+    SETTINGS = "found.settings": "the project's settings";
+    SETTINGS_CAUSE = "found.settings-cause": "{error}; the last good file is in force";
+    SETTINGS_NEXT = "found.settings-next": "mend the file, or know that what is new in it does not count";
+    RUNNERS = "found.runners": "runners";
+    RUNNERS_CAUSE = "found.runners-cause": "none is alive";
+    RUNNERS_NEXT = "found.runners-next": "start one with `nightshift runner`";
+    JOBS = "found.jobs": "jobs of the kind {kinds}";
+    JOBS_CAUSE = "found.jobs-cause": "no runner that is alive takes them";
+    JOBS_NEXT = "found.jobs-next": "start a runner that does: `nightshift runner --kind {kinds}`";
+    HARNESS = "found.harness": "the harness {harness} of the agent {agent}";
+    HARNESS_CAUSE = "found.harness-cause": "no runner that is alive has its program and its model endpoint";
+    HARNESS_NEXT = "found.harness-next": "install the program and set the endpoint in a runner's settings, or choose another agent";
+    AGENT = "found.agent": "the agent {agent}";
+    AGENT_CAUSE = "found.agent-cause": "it is not defined in .nightshift/config.toml";
+    AGENT_NEXT = "found.agent-next": "choose one of {agents}, or define it";
+    ORDER = "found.order": "the order";
+    NO_BLOCK_CAUSE = "found.no-block-cause": "the agent {agent} runs the fenced blocks of the order, and there is none";
+    NO_BLOCK_NEXT = "found.no-block-next": "write a block ```sh, or choose another agent";
+    EMPTY_CAUSE = "found.empty-cause": "the agent gets nothing but the title";
+    SHORT_CAUSE = "found.short-cause": "it has {count} characters";
+    SHORT_NEXT = "found.short-next": "say what, why, and how one sees that it is done";
+    PROOF = "found.proof": "the proof";
+    PROOF_CAUSE = "found.proof-cause": "the project has no check and the issue no sealed test: the result would be unproven";
+    PROOF_NEXT = "found.proof-next": "seal a test, or define a check in .nightshift/config.toml";
+    TESTS = "found.tests": "the sealed tests";
+    UNTRIED_CAUSE = "found.untried-cause": "they were not tried on the base as it is now";
+    UNTRIED_NEXT = "found.untried-next": "try them (`nightshift issue try{number}`); before the agent begins they are tried anyway";
+    BROKEN_CAUSE = "found.broken-cause": "they do not run on the base: {why}";
+    BROKEN_NEXT = "found.broken-next": "correct them";
+    GREEN_CAUSE = "found.green-cause": "they pass on the base without any change";
+    GREEN_NEXT = "found.green-next": "make them test what is wrong, or say that they may pass already";
+    FIRST = "found.first": "what must be done first";
+    CYCLE_CAUSE = "found.cycle-cause": "these issues would wait for each other for ever";
+    CYCLE_NEXT = "found.cycle-next": "take one of them out";
+    BLOCKER = "found.blocker": "#{number}, which must be done first";
+    GONE_CAUSE = "found.gone-cause": "there is no such issue";
+    GONE_NEXT = "found.gone-next": "take it out";
+    FAILED_CAUSE = "found.failed-cause": "it failed and waits for a person";
+    FAILED_NEXT = "found.failed-next": "look at it: `nightshift issue show {number}`";
+    DRAFT_CAUSE = "found.draft-cause": "it is a draft, so nothing works on it";
+    DRAFT_NEXT = "found.draft-next": "mark it ready: `nightshift issue ready {number}`";
+    ASKED_CAUSE = "found.asked-cause": "its agent asked and waits";
+    ASKED_NEXT = "found.asked-next": "answer: `nightshift issue answer {number}`";
+    REVIEW_CAUSE = "found.review-cause": "it waits for a decision";
+    REVIEW_NEXT = "found.review-next": "decide: `nightshift pr show {number}`";
+    CLOSED_CAUSE = "found.closed-cause": "it was closed without a change, and holds nothing up any more";
+    CLOSED_NEXT = "found.closed-next": "make sure that this issue can do without it";
+    BUDGET = "found.budget": "the budget";
+    BUDGET_CAUSE = "found.budget-cause": "{detail}";
+    BUDGET_NEXT = "found.budget-next": "raise it, or close the issue";
+    SAME_FILES = "found.same-files": "{paths}";
+    SAME_FILES_CAUSE = "found.same-files-cause": "the open change of #{number} touches it too";
+    SAME_FILES_NEXT = "found.same-files-next": "say that #{number} must be done first, or expect a conflict";
 }
 
 /// Everything that would stop the issue, then everything to think of.
@@ -174,16 +254,13 @@ pub fn plan(facts: &Facts<'_>) -> Vec<Finding> {
     match agent {
         Some(agent) => runners(facts, agent, &mut found),
         None => {
-            let names: Vec<&str> = facts
-                .agents
-                .iter()
-                .map(|agent| agent.name.as_str())
-                .collect();
+            let names = facts.agents.iter().map(|agent| agent.name.as_str());
+            let names: Vec<&str> = names.collect();
             found.push(stops(
                 Code::AgentUnknown,
-                format!("the agent {:?}", facts.agent),
-                "it is not defined in .nightshift/config.toml".to_owned(),
-                format!("choose one of {}, or define it", names.join(", ")),
+                AGENT.with([("agent", quoted(facts.agent))]),
+                &AGENT_CAUSE,
+                AGENT_NEXT.with([("agents", text(names.join(", ")))]),
             ));
         }
     }
@@ -191,65 +268,78 @@ pub fn plan(facts: &Facts<'_>) -> Vec<Finding> {
     tests(facts, &mut found);
     blockers(facts, &mut found);
     if let Some(spent) = facts.spent {
-        found.push(stops(
-            Code::BudgetSpent,
-            "the budget".to_owned(),
-            spent.detail.clone(),
-            "raise it, or close the issue".to_owned(),
-        ));
+        found.push(Finding {
+            severity: Severity::Stops,
+            code: Code::BudgetSpent,
+            what: BUDGET.plain(),
+            cause: BUDGET_CAUSE.with([("detail", text(&spent.detail))]),
+            next: BUDGET_NEXT.plain(),
+        });
+    }
+    for touched in facts.touched {
+        let number = || text(touched.number);
+        found.push(Finding {
+            severity: Severity::Warns,
+            code: Code::SameFiles,
+            what: SAME_FILES.with([("paths", text(touched.paths.join(", ")))]),
+            cause: SAME_FILES_CAUSE.with([("number", number())]),
+            next: SAME_FILES_NEXT.with([("number", number())]),
+        });
     }
     // Stable: within each the order of the checks above.
     found.sort_by_key(|finding| finding.severity);
     found
 }
 
-fn finding(severity: Severity, code: Code, what: String, cause: String, next: String) -> Finding {
+/// What would stop it, for a cause that is the same each time.
+fn stops(code: Code, what: Sentence, cause: &'static Template, next: Sentence) -> Finding {
     Finding {
-        severity,
+        severity: Severity::Stops,
         code,
         what,
+        cause: cause.plain(),
+        next,
+    }
+}
+
+/// What to think of.
+fn warns(code: Code, what: &'static Template, cause: Sentence, next: Sentence) -> Finding {
+    Finding {
+        severity: Severity::Warns,
+        code,
+        what: what.plain(),
         cause,
         next,
     }
 }
 
-fn stops(code: Code, what: String, cause: String, next: String) -> Finding {
-    finding(Severity::Stops, code, what, cause, next)
-}
-
-fn warns(code: Code, what: &str, cause: String, next: &str) -> Finding {
-    finding(
-        Severity::Warns,
-        code,
-        what.to_owned(),
-        cause,
-        next.to_owned(),
-    )
+fn quoted(name: &str) -> Place {
+    text(format_args!("{name:?}"))
 }
 
 fn base(facts: &Facts<'_>, found: &mut Vec<Finding>) {
     if !facts.has_base {
         found.push(stops(
             Code::NoBase,
-            format!("the branch {}", facts.branch),
-            "it has no commit, so there is nothing to begin from".to_owned(),
-            "push one".to_owned(),
+            BRANCH.with([("branch", text(facts.branch))]),
+            &BRANCH_CAUSE,
+            BRANCH_NEXT.plain(),
         ));
     }
     for name in facts.secrets_missing {
         found.push(stops(
             Code::SecretMissing,
-            format!("the secret {name}"),
-            "the project's settings name it, and it has no value".to_owned(),
-            format!("set it with `nightshift secret set {name}` or on the project's page"),
+            SECRET.with([("name", text(name))]),
+            &SECRET_CAUSE,
+            SECRET_NEXT.with([("name", text(name))]),
         ));
     }
     if let Some(error) = &facts.config_error {
         found.push(warns(
             Code::ConfigBroken,
-            "the project's settings",
-            format!("{error}; the last good file is in force"),
-            "mend the file, or know that what is new in it does not count",
+            &SETTINGS,
+            SETTINGS_CAUSE.with([("error", text(error))]),
+            SETTINGS_NEXT.plain(),
         ));
     }
 }
@@ -258,9 +348,9 @@ fn runners(facts: &Facts<'_>, agent: &Agent, found: &mut Vec<Finding>) {
     if facts.runners.is_empty() {
         found.push(stops(
             Code::NoRunner,
-            "runners".to_owned(),
-            "none is alive".to_owned(),
-            "start one with `nightshift runner`".to_owned(),
+            RUNNERS.plain(),
+            &RUNNERS_CAUSE,
+            RUNNERS_NEXT.plain(),
         ));
         return;
     }
@@ -280,12 +370,9 @@ fn runners(facts: &Facts<'_>, agent: &Agent, found: &mut Vec<Finding>) {
     if !missing.is_empty() {
         found.push(stops(
             Code::NoRunner,
-            format!("jobs of the kind {}", missing.join(" and ")),
-            "no runner that is alive takes them".to_owned(),
-            format!(
-                "start a runner that does: `nightshift runner --kind {}`",
-                missing.join(" --kind ")
-            ),
+            JOBS.with([("kinds", text(missing.join(", ")))]),
+            &JOBS_CAUSE,
+            JOBS_NEXT.with([("kinds", text(missing.join(" --kind ")))]),
         ));
     }
     let harness = agent.harness.as_str();
@@ -296,10 +383,9 @@ fn runners(facts: &Facts<'_>, agent: &Agent, found: &mut Vec<Finding>) {
     if !facts.runners.iter().any(has) {
         found.push(stops(
             Code::NoHarness,
-            format!("the harness {harness} of the agent {:?}", agent.name),
-            "no runner that is alive has its program and its model endpoint".to_owned(),
-            "install the program and set the endpoint in a runner's settings, or choose another agent"
-                .to_owned(),
+            HARNESS.with([("harness", text(harness)), ("agent", quoted(&agent.name))]),
+            &HARNESS_CAUSE,
+            HARNESS_NEXT.plain(),
         ));
     }
 }
@@ -308,30 +394,23 @@ fn order(facts: &Facts<'_>, agent: Option<&Agent>, found: &mut Vec<Finding>) {
     let body = facts.body.trim();
     if agent.is_some_and(|agent| agent.harness == Harness::Script) {
         if !body.contains("```") {
-            found.push(stops(
-                Code::NoBlock,
-                "the order".to_owned(),
-                format!(
-                    "the agent {:?} runs the fenced blocks of the order, and there is none",
-                    facts.agent
-                ),
-                "write a block ```sh, or choose another agent".to_owned(),
-            ));
+            found.push(Finding {
+                severity: Severity::Stops,
+                code: Code::NoBlock,
+                what: ORDER.plain(),
+                cause: NO_BLOCK_CAUSE.with([("agent", quoted(facts.agent))]),
+                next: NO_BLOCK_NEXT.plain(),
+            });
         }
         return;
     }
     let length = body.chars().count();
     if length < SHORT {
         let cause = match length {
-            0 => "the agent gets nothing but the title".to_owned(),
-            some => format!("it has {some} characters"),
+            0 => EMPTY_CAUSE.plain(),
+            some => SHORT_CAUSE.with([("count", text(some))]),
         };
-        found.push(warns(
-            Code::OrderShort,
-            "the order",
-            cause,
-            "say what, why, and how one sees that it is done",
-        ));
+        found.push(warns(Code::OrderShort, &ORDER, cause, SHORT_NEXT.plain()));
     }
 }
 
@@ -340,37 +419,37 @@ fn tests(facts: &Facts<'_>, found: &mut Vec<Finding>) {
         if facts.checks == 0 {
             found.push(warns(
                 Code::NoProof,
-                "the proof",
-                "the project has no check and the issue no sealed test: the result would be unproven"
-                    .to_owned(),
-                "seal a test, or define a check in .nightshift/config.toml",
+                &PROOF,
+                PROOF_CAUSE.plain(),
+                PROOF_NEXT.plain(),
             ));
         }
         return;
     };
-    let at = facts
-        .number
-        .map_or_else(String::new, |number| format!(" {number}"));
     match facts.tried {
         None if facts.being_tried => {}
-        None => found.push(warns(
-            Code::Untried,
-            "the sealed tests",
-            "they were not tried on the base as it is now".to_owned(),
-            &format!("try them (`nightshift issue try{at}`); before the agent begins they are tried anyway"),
-        )),
+        None => {
+            let at = facts.number.map(|number| format!(" {number}"));
+            found.push(warns(
+                Code::Untried,
+                &TESTS,
+                UNTRIED_CAUSE.plain(),
+                UNTRIED_NEXT.with([("number", text(at.unwrap_or_default()))]),
+            ));
+        }
         Some(tried) if tried.is_fit(acceptance.already_green) => {}
-        Some(Tried::DoesNotRun { why, .. }) => found.push(stops(
-            Code::TestsBroken,
-            "the sealed tests".to_owned(),
-            format!("they do not run on the base: {}", why.words()),
-            "correct them".to_owned(),
-        )),
+        Some(Tried::DoesNotRun { why, .. }) => found.push(Finding {
+            severity: Severity::Stops,
+            code: Code::TestsBroken,
+            what: TESTS.plain(),
+            cause: BROKEN_CAUSE.with([("why", why.words().into())]),
+            next: BROKEN_NEXT.plain(),
+        }),
         Some(Tried::Red { .. } | Tried::Green { .. }) => found.push(stops(
             Code::TestsGreen,
-            "the sealed tests".to_owned(),
-            "they pass on the base without any change".to_owned(),
-            "make them test what is wrong, or say that they may pass already".to_owned(),
+            TESTS.plain(),
+            &GREEN_CAUSE,
+            GREEN_NEXT.plain(),
         )),
     }
 }
@@ -379,397 +458,31 @@ fn blockers(facts: &Facts<'_>, found: &mut Vec<Finding>) {
     if facts.cycle {
         found.push(stops(
             Code::Cycle,
-            "what must be done first".to_owned(),
-            "these issues would wait for each other for ever".to_owned(),
-            "take one of them out".to_owned(),
+            FIRST.plain(),
+            &CYCLE_CAUSE,
+            CYCLE_NEXT.plain(),
         ));
     }
     for blocker in facts.blockers {
-        let what = format!("#{}, which must be done first", blocker.number);
-        let number = blocker.number;
-        let stop =
-            |cause: &str, next: String| stops(Code::Blocked, what.clone(), cause.to_owned(), next);
-        match blocker.phase {
-            None => found.push(stop("there is no such issue", "take it out".to_owned())),
-            Some(_) if blocker.failed => found.push(stop(
-                "it failed and waits for a person",
-                format!("look at it: `nightshift issue show {number}`"),
-            )),
-            Some("draft") => found.push(stop(
-                "it is a draft, so nothing works on it",
-                format!("mark it ready: `nightshift issue ready {number}`"),
-            )),
-            Some("needs-input") => found.push(stop(
-                "its agent asked and waits",
-                format!("answer: `nightshift issue answer {number}`"),
-            )),
-            Some("in-review") => found.push(stop(
-                "it waits for a decision",
-                format!("decide: `nightshift pr show {number}`"),
-            )),
-            Some("closed") => found.push(warns(
-                Code::Blocked,
-                &what,
-                "it was closed without a change, and holds nothing up any more".to_owned(),
-                "make sure that this issue can do without it",
-            )),
-            Some(_) => {}
-        }
+        let number = || [("number", text(blocker.number))];
+        let (severity, cause, next) = match blocker.phase {
+            None => (Severity::Stops, &GONE_CAUSE, &GONE_NEXT),
+            Some(_) if blocker.failed => (Severity::Stops, &FAILED_CAUSE, &FAILED_NEXT),
+            Some("draft") => (Severity::Stops, &DRAFT_CAUSE, &DRAFT_NEXT),
+            Some("needs-input") => (Severity::Stops, &ASKED_CAUSE, &ASKED_NEXT),
+            Some("in-review") => (Severity::Stops, &REVIEW_CAUSE, &REVIEW_NEXT),
+            Some("closed") => (Severity::Warns, &CLOSED_CAUSE, &CLOSED_NEXT),
+            Some(_) => continue,
+        };
+        found.push(Finding {
+            severity,
+            code: Code::Blocked,
+            what: BLOCKER.with(number()),
+            cause: cause.plain(),
+            next: next.with(number()),
+        });
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::config::Config;
-    use crate::failure::Reason;
-    use crate::tryout::Why;
-
-    const BODY: &str = "Say hello to everybody who comes in, in their own language.";
-
-    struct Case {
-        agents: Vec<Agent>,
-        acceptance: Acceptance,
-        runners: Vec<Runner>,
-    }
-
-    fn words(words: &[&str]) -> Option<Vec<String>> {
-        Some(words.iter().map(|&word| word.to_owned()).collect())
-    }
-
-    /// Nothing is wrong: an agent that a runner has, one check.
-    fn good() -> Case {
-        let text = "[[agent]]\nname = \"claude\"\nharness = \"claude-code\"";
-        Case {
-            agents: Config::parse(text).expect("a file").agents,
-            acceptance: Acceptance {
-                run: "make accept".to_owned(),
-                already_green: false,
-                timeout_s: 60,
-                files: vec![],
-            },
-            runners: vec![Runner {
-                kinds: words(&["author", "verify", "trial", "tryout"]),
-                harnesses: words(&["script", "command", "claude-code"]),
-            }],
-        }
-    }
-
-    fn facts(case: &Case) -> Facts<'_> {
-        Facts {
-            number: Some(4),
-            body: BODY,
-            agent: "claude",
-            agents: &case.agents,
-            config_error: None,
-            branch: "main",
-            has_base: true,
-            secrets_missing: &[],
-            checks: 1,
-            acceptance: None,
-            tried: None,
-            being_tried: false,
-            blockers: &[],
-            cycle: false,
-            runners: &case.runners,
-            spent: None,
-        }
-    }
-
-    fn found(facts: &Facts<'_>) -> Vec<(&'static str, &'static str)> {
-        plan(facts)
-            .iter()
-            .map(|finding| (finding.severity.as_str(), finding.code.as_str()))
-            .collect()
-    }
-
-    #[test]
-    fn each_thing_is_found_and_only_it() {
-        let case = good();
-        let fine = facts(&case);
-        assert_eq!(found(&fine), []);
-        let missing = ["A".to_owned(), "B".to_owned()];
-        let green = Tried::Green {
-            result: crate::check::CheckResult {
-                name: "acceptance".to_owned(),
-                commit: crate::git_name::ObjectId::zero(),
-                outcome: crate::check::Outcome::Passed,
-                duration_ms: 1,
-                output_tail: String::new(),
-            },
-        };
-        let broken = Tried::DoesNotRun {
-            why: Why::TimedOut,
-            result: None,
-        };
-        let spent = Failure {
-            reason: Reason::BudgetExhausted,
-            detail: "spent".to_owned(),
-            retry_at: None,
-        };
-        let blocked = |phase, failed| {
-            vec![Blocker {
-                number: 3,
-                phase,
-                failed,
-            }]
-        };
-        let (draft, failed) = (blocked(Some("draft"), false), blocked(Some("ready"), true));
-        let (closed, working) = (
-            blocked(Some("closed"), false),
-            blocked(Some("working"), false),
-        );
-        let (gone, review) = (blocked(None, false), blocked(Some("in-review"), false));
-        let silent = [Runner::default()];
-        let proofs_only = [Runner {
-            kinds: words(&["verify"]),
-            harnesses: words(&[]),
-        }];
-        let no_program = [Runner {
-            kinds: None,
-            harnesses: words(&["script"]),
-        }];
-        let tests = Some(&case.acceptance);
-        let cases: Vec<(Facts<'_>, &[(&str, &str)])> = vec![
-            (
-                Facts {
-                    agent: "gone",
-                    ..fine.clone()
-                },
-                &[("stops", "agent-unknown")],
-            ),
-            (
-                Facts {
-                    body: " ",
-                    ..fine.clone()
-                },
-                &[("warns", "order-short")],
-            ),
-            (
-                Facts {
-                    body: "Do it.",
-                    ..fine.clone()
-                },
-                &[("warns", "order-short")],
-            ),
-            (
-                Facts {
-                    agent: "script",
-                    ..fine.clone()
-                },
-                &[("stops", "no-block")],
-            ),
-            (
-                Facts {
-                    agent: "script",
-                    body: "```sh\ntrue\n```",
-                    ..fine.clone()
-                },
-                &[],
-            ),
-            (
-                Facts {
-                    config_error: Some("line 1".to_owned()),
-                    ..fine.clone()
-                },
-                &[("warns", "config-broken")],
-            ),
-            (
-                Facts {
-                    secrets_missing: &missing,
-                    ..fine.clone()
-                },
-                &[("stops", "secret-missing"), ("stops", "secret-missing")],
-            ),
-            (
-                Facts {
-                    has_base: false,
-                    ..fine.clone()
-                },
-                &[("stops", "no-base")],
-            ),
-            (
-                Facts {
-                    runners: &[],
-                    ..fine.clone()
-                },
-                &[("stops", "no-runner")],
-            ),
-            (
-                Facts {
-                    runners: &silent,
-                    ..fine.clone()
-                },
-                &[],
-            ),
-            (
-                Facts {
-                    runners: &proofs_only,
-                    ..fine.clone()
-                },
-                &[("stops", "no-runner"), ("stops", "no-harness")],
-            ),
-            (
-                Facts {
-                    runners: &no_program,
-                    ..fine.clone()
-                },
-                &[("stops", "no-harness")],
-            ),
-            (
-                Facts {
-                    checks: 0,
-                    ..fine.clone()
-                },
-                &[("warns", "no-proof")],
-            ),
-            (
-                Facts {
-                    acceptance: tests,
-                    ..fine.clone()
-                },
-                &[("warns", "untried")],
-            ),
-            (
-                Facts {
-                    acceptance: tests,
-                    checks: 0,
-                    being_tried: true,
-                    ..fine.clone()
-                },
-                &[],
-            ),
-            (
-                Facts {
-                    acceptance: tests,
-                    tried: Some(&green),
-                    ..fine.clone()
-                },
-                &[("stops", "tests-green")],
-            ),
-            (
-                Facts {
-                    acceptance: tests,
-                    tried: Some(&broken),
-                    ..fine.clone()
-                },
-                &[("stops", "tests-broken")],
-            ),
-            (
-                Facts {
-                    blockers: &draft,
-                    ..fine.clone()
-                },
-                &[("stops", "blocked")],
-            ),
-            (
-                Facts {
-                    blockers: &failed,
-                    ..fine.clone()
-                },
-                &[("stops", "blocked")],
-            ),
-            (
-                Facts {
-                    blockers: &gone,
-                    ..fine.clone()
-                },
-                &[("stops", "blocked")],
-            ),
-            (
-                Facts {
-                    blockers: &review,
-                    ..fine.clone()
-                },
-                &[("stops", "blocked")],
-            ),
-            (
-                Facts {
-                    blockers: &closed,
-                    ..fine.clone()
-                },
-                &[("warns", "blocked")],
-            ),
-            (
-                Facts {
-                    blockers: &working,
-                    ..fine.clone()
-                },
-                &[],
-            ),
-            (
-                Facts {
-                    cycle: true,
-                    ..fine.clone()
-                },
-                &[("stops", "cycle")],
-            ),
-            (
-                Facts {
-                    spent: Some(&spent),
-                    ..fine.clone()
-                },
-                &[("stops", "budget-spent")],
-            ),
-        ];
-        for (facts, expected) in cases {
-            assert_eq!(found(&facts), expected, "{facts:?}");
-        }
-    }
-
-    #[test]
-    fn a_tests_command_is_only_wanted_of_runners_where_there_are_tests() {
-        let mut case = good();
-        case.runners[0].kinds = words(&["author", "verify", "trial"]);
-        assert_eq!(found(&facts(&case)), []);
-        let with_tests = Facts {
-            acceptance: Some(&case.acceptance),
-            ..facts(&case)
-        };
-        let plan = plan(&with_tests);
-        assert_eq!(plan[0].code, Code::NoRunner);
-        assert_eq!(plan[0].what, "jobs of the kind tryout");
-        assert!(plan[0].next.ends_with("--kind tryout`"), "{}", plan[0].next);
-    }
-
-    #[test]
-    fn words_and_serialised_names_agree() {
-        for code in Code::ALL {
-            let wire = serde_json::to_string(code).expect("a word");
-            assert_eq!(wire, format!("\"{}\"", code.as_str()));
-        }
-    }
-
-    proptest! {
-        /// Whatever is known: what stops comes first, every finding says all three things, and looking
-        /// twice finds the same.
-        #[test]
-        fn findings_are_whole_and_in_order(
-            body in ".{0,60}",
-            agent in prop::sample::select(vec!["claude", "script", "gone"]),
-            broken in prop::option::of("[a-z]{1,9}"),
-            flags in prop::array::uniform4(any::<bool>()),
-            checks in 0..3_usize,
-        ) {
-            let case = good();
-            let mut facts = facts(&case);
-            facts.body = &body;
-            facts.agent = agent;
-            facts.config_error = broken;
-            facts.has_base = flags[0];
-            facts.cycle = flags[1];
-            facts.checks = checks;
-            if flags[2] { facts.acceptance = Some(&case.acceptance); }
-            if flags[3] { facts.runners = &[]; }
-            let found = plan(&facts);
-            prop_assert!(found.is_sorted_by_key(|finding| finding.severity));
-            for finding in &found {
-                prop_assert!(!finding.what.is_empty() && !finding.cause.is_empty() && !finding.next.is_empty());
-            }
-            prop_assert_eq!(&found, &plan(&facts));
-            prop_assert_eq!(facts.has_base, !found.iter().any(|one| one.code == Code::NoBase));
-        }
-    }
-}
+mod tests;

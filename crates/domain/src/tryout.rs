@@ -12,6 +12,7 @@ use crate::failure::{Failure, Reason};
 use crate::git_name::ObjectId;
 use crate::id::Number;
 use crate::issue::Cause;
+use crate::sentence::{Sentence, templates, text};
 
 /// What a run brings: raw results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -245,25 +246,36 @@ impl Tried {
     }
 }
 
+templates! {
+    SETUP_FAILED = "tryout.setup-failed": "the project's set-up command fails on the base";
+    PROGRAM_MISSING = "tryout.program-missing": "the program `{program}` is missing";
+    SOME_PROGRAM_MISSING = "tryout.some-program": "a program is missing";
+    FILE_MISSING = "tryout.file-missing": "the file `{path}` is neither sealed nor on the base";
+    NOT_EXECUTABLE = "tryout.not-executable": "a file that the command starts is not executable";
+    SYNTAX_ERROR = "tryout.syntax-error": "the tests have a syntax error";
+    NO_TESTS = "tryout.no-tests": "the command found no test";
+    TIMED_OUT = "tryout.timed-out": "they did not end within their time";
+    CAPPED = "tryout.capped": "they hit the {limit} limit of the sandbox";
+    NO_RESULT = "tryout.no-result": "the run brought no result";
+}
+
 impl Why {
     /// In words, without a full stop.
     #[must_use]
-    pub fn words(&self) -> String {
+    pub fn words(&self) -> Sentence {
         match self {
-            Self::SetupFailed => "the project's set-up command fails on the base".to_owned(),
+            Self::SetupFailed => SETUP_FAILED.plain(),
             Self::ProgramMissing {
                 program: Some(program),
-            } => format!("the program `{program}` is missing"),
-            Self::ProgramMissing { program: None } => "a program is missing".to_owned(),
-            Self::FileMissing { path } => {
-                format!("the file `{path}` is neither sealed nor on the base")
-            }
-            Self::NotExecutable => "a file that the command starts is not executable".to_owned(),
-            Self::SyntaxError => "the tests have a syntax error".to_owned(),
-            Self::NoTests => "the command found no test".to_owned(),
-            Self::TimedOut => "they did not end within their time".to_owned(),
-            Self::Capped { limit } => format!("they hit the {limit} limit of the sandbox"),
-            Self::NoResult => "the run brought no result".to_owned(),
+            } => PROGRAM_MISSING.with([("program", text(program))]),
+            Self::ProgramMissing { program: None } => SOME_PROGRAM_MISSING.plain(),
+            Self::FileMissing { path } => FILE_MISSING.with([("path", text(path))]),
+            Self::NotExecutable => NOT_EXECUTABLE.plain(),
+            Self::SyntaxError => SYNTAX_ERROR.plain(),
+            Self::NoTests => NO_TESTS.plain(),
+            Self::TimedOut => TIMED_OUT.plain(),
+            Self::Capped { limit } => CAPPED.with([("limit", text(limit))]),
+            Self::NoResult => NO_RESULT.plain(),
         }
     }
 }

@@ -5,10 +5,11 @@
 
 use jiff::Timestamp;
 
-use crate::failure::Reason;
+use crate::failure::{Failure, Reason};
 use crate::id::Number;
 use crate::issue::{Issue, Phase};
 use crate::job;
+use crate::sentence::{Sentence, Template, templates, text};
 
 /// What is known about an issue's surroundings.
 #[derive(Debug, Clone)]
@@ -22,26 +23,41 @@ pub struct Facts<'a> {
     /// Runners heard of within the last lease.
     pub runners_alive: usize,
     /// What the merge queue says about it.
-    pub queue: Option<&'a str>,
+    pub queue: Option<Sentence>,
     /// Whether the agent it names is defined.
     pub agent_known: bool,
 }
 
+templates! {
+    DRAFT = "waiting.draft": "it is a draft: mark it ready";
+    QUESTION = "waiting.question": "the agent asked: answer its question";
+    UNPROVED = "waiting.unproved": "it could not be proved ({detail}): retry, or send back";
+    DECISION = "waiting.decision": "a person must decide: approve, or send back";
+    FAILED = "waiting.failed": "{reason}: {detail}: retry, edit, or close";
+    STANDS = "waiting.stands": "{reason}: {detail}";
+    BLOCKED = "waiting.blocked": "blocked by {issues}";
+    NO_AGENT = "waiting.no-agent": "its agent is not defined in .nightshift/config.toml";
+    SOON = "waiting.soon": "its job is about to be queued";
+    NEXT_SOON = "waiting.next-soon": "its next step is about to be queued";
+    PARKED = "waiting.parked": "parked until {until} ({why})";
+    POSTPONED = "waiting.postponed": "postponed";
+    NO_RUNNER = "waiting.no-runner": "the {kind} job waits and no runner is alive: start one with `nightshift runner`";
+    RUNNER = "waiting.runner": "the {kind} job waits for a free runner";
+    TRIED_FIRST = "waiting.tried-first": "its sealed tests are tried first: {then}";
+}
+
 /// The reason, or `None` while somebody works on it or it has ended.
 #[must_use]
-pub fn reason(facts: &Facts<'_>, now: Timestamp) -> Option<String> {
+pub fn reason(facts: &Facts<'_>, now: Timestamp) -> Option<Sentence> {
     match &facts.issue.phase {
         Phase::Done { .. } | Phase::Closed { .. } => None,
-        Phase::Draft => Some("it is a draft: mark it ready".to_owned()),
-        Phase::NeedsInput { .. } => Some("the agent asked: answer its question".to_owned()),
+        Phase::Draft => Some(DRAFT.plain()),
+        Phase::NeedsInput { .. } => Some(QUESTION.plain()),
         Phase::InReview => Some(match &facts.issue.failed {
-            Some(failure) => format!(
-                "it could not be proved ({}): retry, or send back",
-                failure.detail
-            ),
-            None => "a person must decide: approve, or send back".to_owned(),
+            Some(failure) => UNPROVED.with([("detail", text(&failure.detail))]),
+            None => DECISION.plain(),
         }),
-        Phase::Landing => facts.queue.map(str::to_owned).or_else(|| {
+        Phase::Landing => facts.queue.clone().or_else(|| {
             facts
                 .job
                 .and_then(|(kind, phase)| job_reason(facts, kind, phase, now))
@@ -50,33 +66,37 @@ pub fn reason(facts: &Facts<'_>, now: Timestamp) -> Option<String> {
     }
 }
 
-fn ready_reason(facts: &Facts<'_>, now: Timestamp) -> Option<String> {
+fn ready_reason(facts: &Facts<'_>, now: Timestamp) -> Option<Sentence> {
     if let Some(failure) = &facts.issue.failed {
-        // These say what to do themselves.
-        let says_so = matches!(
-            failure.reason,
-            Reason::BudgetExhausted | Reason::AcceptanceGreen | Reason::AcceptanceBroken
-        );
-        if says_so {
-            let first = failure.detail.lines().next().unwrap_or_default();
-            return Some(format!("{}: {first}", failure.reason.as_str()));
-        }
-        return Some(format!(
-            "{}: {}: retry, edit, or close",
-            failure.reason.as_str(),
-            failure.detail
-        ));
+        return Some(failed(failure));
     }
     if !facts.blockers.is_empty() && facts.job.is_none() {
         let numbers: Vec<_> = facts.blockers.iter().map(|n| format!("#{n}")).collect();
-        return Some(format!("blocked by {}", numbers.join(", ")));
+        return Some(BLOCKED.with([("issues", text(numbers.join(", ")))]));
     }
     if !facts.agent_known {
-        return Some("its agent is not defined in .nightshift/config.toml".to_owned());
+        return Some(NO_AGENT.plain());
     }
     match facts.job {
         Some((kind, phase)) => job_reason(facts, kind, phase, now),
-        None => Some("its job is about to be queued".to_owned()),
+        None => Some(SOON.plain()),
+    }
+}
+
+fn failed(failure: &Failure) -> Sentence {
+    let said = |template: &'static Template, detail: &str| {
+        let reason = failure.reason.name().into();
+        template.with([("reason", reason), ("detail", text(detail))])
+    };
+    // These say what to do themselves.
+    let says_so = matches!(
+        failure.reason,
+        Reason::BudgetExhausted | Reason::AcceptanceGreen | Reason::AcceptanceBroken
+    );
+    if says_so {
+        said(&STANDS, failure.detail.lines().next().unwrap_or_default())
+    } else {
+        said(&FAILED, &failure.detail)
     }
 }
 
@@ -85,42 +105,35 @@ fn job_reason(
     kind: job::Kind,
     phase: &job::Phase,
     now: Timestamp,
-) -> Option<String> {
+) -> Option<Sentence> {
     match phase {
         job::Phase::Leased { .. } => None,
         job::Phase::Queued { not_before, after } => {
             if let Some(until) = not_before.filter(|until| *until > now) {
-                let why = after.as_ref().map_or("postponed", |f| f.reason.as_str());
-                return Some(format!("parked until {until} ({why})"));
+                let why = after.as_ref().map(|failure| failure.reason.name());
+                let why = why.unwrap_or_else(|| POSTPONED.plain());
+                return Some(PARKED.with([("until", text(until)), ("why", why.into())]));
             }
-            let tryout = kind == job::Kind::Tryout;
-            let first = if tryout {
-                "its sealed tests are tried first: "
-            } else {
-                ""
+            let template = match facts.runners_alive {
+                0 => &NO_RUNNER,
+                _ => &RUNNER,
             };
-            if facts.runners_alive == 0 {
-                return Some(format!(
-                    "{first}the {} job waits and no runner is alive: start one with `nightshift runner`",
-                    kind.as_str()
-                ));
-            }
-            Some(format!(
-                "{first}the {} job waits for a free runner",
-                kind.as_str()
-            ))
+            let waits = template.with([("kind", text(kind.as_str()))]);
+            Some(match kind {
+                job::Kind::Tryout => TRIED_FIRST.with([("then", waits.into())]),
+                job::Kind::Author | job::Kind::Verify | job::Kind::Trial => waits,
+            })
         }
         job::Phase::Succeeded
         | job::Phase::Failed { .. }
         | job::Phase::Cancelled
-        | job::Phase::Dead { .. } => Some("its next step is about to be queued".to_owned()),
+        | job::Phase::Dead { .. } => Some(NEXT_SOON.plain()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::Failure;
 
     fn now() -> Timestamp {
         Timestamp::from_second(1_700_000_000).expect("a time")
@@ -144,6 +157,10 @@ mod tests {
             queue: None,
             agent_known: true,
         }
+    }
+
+    fn said(facts: &Facts<'_>) -> Option<String> {
+        reason(facts, now()).map(|sentence| sentence.to_string())
     }
 
     #[test]
@@ -201,7 +218,7 @@ mod tests {
             ),
         ];
         for (facts, expected) in cases {
-            assert_eq!(reason(&facts, now()).as_deref(), Some(expected));
+            assert_eq!(said(&facts).as_deref(), Some(expected));
         }
     }
 
@@ -214,7 +231,7 @@ mod tests {
             retry_at: None,
         });
         assert_eq!(
-            reason(&facts(&failed), now()).as_deref(),
+            said(&facts(&failed)).as_deref(),
             Some("setup-failed: `npm ci` exited with 1: retry, edit, or close")
         );
     }

@@ -22,6 +22,7 @@ mod quarantine;
 mod receive;
 mod refs;
 mod repository;
+mod touched;
 mod tree;
 mod upload;
 

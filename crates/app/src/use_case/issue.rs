@@ -10,6 +10,7 @@ use nightshift_domain::check::Acceptance;
 use nightshift_domain::grant::Asked;
 use nightshift_domain::id::Number;
 use nightshift_domain::preflight::Finding;
+use nightshift_domain::sentence::Sentence;
 use nightshift_store::issue::Issue;
 use nightshift_store::message::Message;
 
@@ -75,7 +76,7 @@ pub struct IssueLine {
     /// Its project's name.
     pub project: String,
     /// Why it does not move.
-    pub waiting: Option<String>,
+    pub waiting: Option<Sentence>,
 }
 
 /// An issue, whole.

@@ -4,10 +4,10 @@ use nightshift_domain::access::Action;
 use nightshift_domain::check::Acceptance;
 use nightshift_domain::failure::Failure;
 use nightshift_domain::id::{IssueId, Number};
-use nightshift_domain::preflight::{self as rule, Blocker, Facts, Finding, Runner};
+use nightshift_domain::preflight::{self as rule, Blocker, Facts, Finding, Runner, Touched};
 use nightshift_store::issue::Issue;
 use nightshift_store::project::Project;
-use nightshift_store::{Tx, block, issue, runner};
+use nightshift_store::{Tx, block, issue, pull, pull_head, runner};
 
 use super::account::alive;
 use super::issue::NewIssue;
@@ -16,6 +16,8 @@ use crate::{App, Caller, Error};
 
 /// The most blockers of an unfiled issue that are looked at.
 const MAX_BLOCKERS: usize = 100;
+/// How many other open changes are looked at for the same files.
+const MOST_CHANGES: i64 = 20;
 
 /// What the caller has read already.
 pub(crate) struct Known<'a> {
@@ -116,6 +118,7 @@ impl App {
             | TryoutState::Failed { .. }
             | TryoutState::Stopped => None,
         });
+        let touched = self.touched(tx, found, about).await?;
         Ok(rule::plan(&Facts {
             number: about.number,
             body: about.body,
@@ -138,7 +141,54 @@ impl App {
             cycle: about.cycle,
             runners: &runners,
             spent: known.spent,
+            touched: &touched,
         }))
+    }
+
+    /// Open changes that touch files which the order names, but for those that it waits for.
+    async fn touched(
+        &self,
+        tx: &mut Tx,
+        found: &Project,
+        about: &About<'_>,
+    ) -> Result<Vec<Touched>, Error> {
+        let names = rule::named(about.body);
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let pulls = pull::pull_list(tx, Some(found.id), None, MOST_CHANGES).await?;
+        let ids: Vec<IssueId> = pulls.iter().map(|pull| pull.issue).collect();
+        let rows = issue::issue_list_of(tx, &ids).await?;
+        let (mut numbers, mut pairs) = (Vec::new(), Vec::new());
+        for pull in pulls {
+            let is_open = |row: &Issue| row.id == pull.issue && !row.state.phase.is_final();
+            let waits = about.blockers.iter().any(|one| one.number == pull.number);
+            if about.number == Some(pull.number) || waits || !rows.iter().any(is_open) {
+                continue;
+            }
+            let heads = pull_head::head_list(tx, pull.issue).await?;
+            if let Some(head) = heads.into_iter().find(|head| head.head == pull.head) {
+                numbers.push(pull.number);
+                pairs.push((head.base, head.head));
+            }
+        }
+        let touched = match self.repository(found.id)?.touched(&pairs).await {
+            Ok(touched) => touched,
+            Err(error) => {
+                // A hint is not worth a page.
+                tracing::warn!(%error, "the files of open changes could not be named");
+                return Ok(Vec::new());
+            }
+        };
+        let meant = numbers.into_iter().zip(touched).map(|(number, paths)| {
+            let paths: Vec<String> = paths
+                .iter()
+                .map(|path| path.to_text().into_owned())
+                .collect();
+            let paths = rule::meant(&names, &paths);
+            Touched { number, paths }
+        });
+        Ok(meant.filter(|touched| !touched.paths.is_empty()).collect())
     }
 }
 

@@ -10,6 +10,7 @@ use nightshift_domain::id::{IssueId, Number, ReviewId};
 use nightshift_domain::issue::Event;
 use nightshift_domain::job::Kind;
 use nightshift_domain::merge;
+use nightshift_domain::sentence::Sentence;
 use nightshift_git::{ByteStream, DiffOptions, FileDiff};
 use nightshift_store::issue::Issue;
 use nightshift_store::proposal::Proposal;
@@ -81,7 +82,7 @@ pub struct QueueLine {
     /// The issue's title.
     pub title: String,
     /// Why it does not move.
-    pub waiting: Option<String>,
+    pub waiting: Option<Sentence>,
 }
 
 /// A pull request without its files.

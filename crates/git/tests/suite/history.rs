@@ -304,6 +304,38 @@ async fn a_merge_is_clean_or_names_its_conflicts() {
 }
 
 #[tokio::test]
+async fn the_files_of_many_changes_are_named_at_once() {
+    let world = World::new().await;
+    let repo = &world.repo;
+    let base = world
+        .commit(&[], &[("a", "1\n"), ("s/b\u{e9} x", "1\n")])
+        .await;
+    let on = async |files: &[(&str, &str)]| world.commit(std::slice::from_ref(&base), files).await;
+    let edited = on(&[("a", "2\n"), ("s/b\u{e9} x", "1\n")]).await;
+    let renamed = on(&[("a", "1\n"), ("s/c", "1\n")]).await;
+    let same = on(&[("a", "1\n"), ("s/b\u{e9} x", "1\n")]).await;
+    let stranger = world.commit(&[], &[("z", "9\n")]).await;
+    let cases: &[(&_, &[&str])] = &[
+        (&edited, &["a"]),
+        (&same, &[]),
+        (&renamed, &["s/b\u{e9} x", "s/c"]),
+        (&edited, &["a"]),
+        (&stranger, &["a", "s/b\u{e9} x", "z"]),
+        (&base, &[]),
+    ];
+    let pairs: Vec<_> = cases
+        .iter()
+        .map(|(new, _)| (base.clone(), (*new).clone()))
+        .collect();
+    let found = repo.touched(&pairs).await.expect("names");
+    for ((new, expected), found) in cases.iter().zip(&found) {
+        assert_eq!(found, expected, "{new}");
+    }
+    assert_eq!(found.len(), cases.len());
+    assert!(repo.touched(&[]).await.expect("nothing").is_empty());
+}
+
+#[tokio::test]
 async fn collisions_with_many_are_found_at_once_and_are_those_of_single_merges() {
     let world = World::new().await;
     let repo = &world.repo;

@@ -107,6 +107,38 @@ async fn a_broken_settings_file_and_a_missing_branch_are_found() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_names_files_of_another_open_change_says_so() {
+    let world = World::new().await;
+    world.project("tally").await;
+    let (alice, hand) = (world.alice(), world.hand("r1").await);
+    let first = alice.files_ready("tally", "Say hello").await;
+    hand.works(&[("docs/hello.txt", "hello\n"), ("other.txt", "x\n")])
+        .await;
+    assert!(hand.claims().await.is_none());
+    let new = || NewIssue {
+        body: "```sh\necho more >>docs/hello.txt\n```\nand leave third.txt alone.".to_owned(),
+        ..hello()
+    };
+    let found = checks(&alice, new()).await;
+    assert_eq!(codes(&found), ["same-files"], "{found:?}");
+    assert_eq!(found[0].severity, "warns");
+    assert_eq!(found[0].what, "docs/hello.txt");
+    assert!(found[0].cause.contains("#1"), "{found:?}");
+    // Who waits for it has said so already, and a change does not stand in its own way.
+    let after = NewIssue {
+        blocked_by: vec![first],
+        ..new()
+    };
+    assert_eq!(codes(&checks(&alice, after).await), ["blocked"]);
+    let filed = alice.files("tally", new()).await.expect("a draft");
+    assert_eq!(codes(&filed.preflight), ["same-files"]);
+    alice.approves("tally", first).await.expect("approved");
+    world.settle().await;
+    let number = filed.line.number;
+    assert_eq!(codes(&alice.sees("tally", number).await.preflight), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_asks_in_vain() {
     let world = World::new().await;
     world.project("tally").await;

@@ -317,7 +317,7 @@ fn body(
             a href={ "/p/" (project) "/" (issue.number) } { (words.get("change.to-issue")) }
             span { (words.fill("desk.round", &[("round", &issue.state.round), ("agent", &issue.agent)])) }
             code { (line.pull.branch.branch().unwrap_or_default()) } code { (view.new.short()) }
-            @if let Some(waiting) = &line.line.waiting { span.quiet { (waiting) } }
+            @if let Some(waiting) = &line.line.waiting { span.quiet { (words.say(waiting)) } }
         }
         @if let Some(error) = beside.refused { p.notice.bad role="alert" { (error) } }
         div.columns {
@@ -525,7 +525,7 @@ fn decide(visit: &Visit, project: &str, view: &ChangeView) -> Markup {
                         button { (words.get("desk.undo")) }
                     }
                 }
-                _ => p.quiet { (line.line.waiting.as_deref().unwrap_or_else(|| words.get("change.not-now"))) },
+                _ => p.quiet { (line.line.waiting.as_ref().map_or_else(|| words.get("change.not-now").to_owned(), |why| words.say(why))) },
             }
         }
     }

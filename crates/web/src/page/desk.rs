@@ -176,7 +176,7 @@ fn detail(ink: Ink<'_>, card: &DeskCard) -> Markup {
             blockquote { (markdown::render(question)) }
         }
         @if let Some(failure) = &card.issue.state.failed {
-            p.notice.bad { b { (failure.reason.as_str()) } ": " (failure.detail) }
+            p.notice.bad { b { (words.say(&failure.reason.name())) } ": " (failure.detail) }
         }
         @if let Some(verdict) = &card.verdict {
             div.proof {

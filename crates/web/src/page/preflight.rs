@@ -17,8 +17,8 @@ pub(crate) fn list(words: &Words, found: &[Finding]) -> Markup {
                 @for one in found {
                     li {
                         (mark(words, one.severity)) " " b { (words.get(key(one.code))) }
-                        " " (one.what) ": " (one.cause) ". "
-                        span.quiet { (words.get("preflight.next")) " " (one.next) }
+                        " " (words.say(&one.what)) ": " (words.say(&one.cause)) ". "
+                        span.quiet { (words.get("preflight.next")) " " (words.say(&one.next)) }
                     }
                 }
             }
@@ -52,5 +52,6 @@ fn key(code: Code) -> &'static str {
         Code::Blocked => "preflight.blocked",
         Code::Cycle => "preflight.cycle",
         Code::BudgetSpent => "preflight.budget-spent",
+        Code::SameFiles => "preflight.same-files",
     }
 }

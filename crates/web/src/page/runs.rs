@@ -166,7 +166,7 @@ fn row(visit: &Visit, list: &RunList, view: &RunView) -> Markup {
                 " " span.quiet { (words.fill("run.round", &[("round", &run.round)])) } }
             td { (kind(words, run.kind.as_str())) }
             td { (state(words, &run.state))
-                @if let RunState::Failed { failure } = &run.state { " " small { (failure.reason.as_str()) } }
+                @if let RunState::Failed { failure } = &run.state { " " small { (words.say(&failure.reason.name())) } }
                 @if run.ended_at.is_none() && let Some(said) = &run.progress { " " small { (said) } }
             }
             td { (run.agent) }

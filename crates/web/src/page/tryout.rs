@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use nightshift_app::use_case::issue::IssueView;
 use nightshift_app::use_case::tryout::{TryoutState, TryoutView};
 use nightshift_domain::issue::Phase;
-use nightshift_domain::tryout::{Tried, Why};
+use nightshift_domain::tryout::Tried;
 
 use super::parts;
 use super::words::Words;
@@ -82,7 +82,7 @@ fn stands(words: &Words, view: &TryoutView) -> Markup {
                     }
                 }
             }
-            TryoutState::Failed { failure } => p.notice.bad { b { (failure.reason.as_str()) } ": " (failure.detail) },
+            TryoutState::Failed { failure } => p.notice.bad { b { (words.say(&failure.reason.name())) } ": " (failure.detail) },
             TryoutState::Waiting | TryoutState::Running { .. } | TryoutState::Stopped => {}
         }
     }
@@ -94,7 +94,7 @@ fn result(words: &Words, tried: &Tried, fit: bool) -> String {
         Tried::Green { .. } if fit => words.get("tryout.green-said").to_owned(),
         Tried::Green { .. } => words.get("tryout.green").to_owned(),
         Tried::DoesNotRun { why, .. } => {
-            words.fill("tryout.does-not-run", &[("why", &self::why(words, why))])
+            words.fill("tryout.does-not-run", &[("why", &words.say(&why.words()))])
         }
     }
 }
@@ -103,22 +103,5 @@ fn advice(tried: &Tried) -> &'static str {
     match tried {
         Tried::Red { .. } | Tried::Green { .. } => "tryout.green-advice",
         Tried::DoesNotRun { .. } => "tryout.broken-advice",
-    }
-}
-
-fn why(words: &Words, why: &Why) -> String {
-    match why {
-        Why::SetupFailed => words.get("tryout.setup-failed").to_owned(),
-        Why::ProgramMissing {
-            program: Some(program),
-        } => words.fill("tryout.program-missing", &[("program", program)]),
-        Why::ProgramMissing { program: None } => words.get("tryout.some-program").to_owned(),
-        Why::FileMissing { path } => words.fill("tryout.file-missing", &[("path", path)]),
-        Why::NotExecutable => words.get("tryout.not-executable").to_owned(),
-        Why::SyntaxError => words.get("tryout.syntax-error").to_owned(),
-        Why::NoTests => words.get("tryout.no-tests").to_owned(),
-        Why::TimedOut => words.get("tryout.timed-out").to_owned(),
-        Why::Capped { limit } => words.fill("tryout.capped", &[("limit", limit)]),
-        Why::NoResult => words.get("tryout.no-result").to_owned(),
     }
 }

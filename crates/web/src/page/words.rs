@@ -1,10 +1,13 @@
 //! The words of the pages: one catalogue a language, one file each. A third language is one file
-//! and one line here.
+//! and one line here. What the rules say ([`nightshift_domain::sentence`]) is English where it is
+//! written, so that only the other files have it.
 //!
 //! Invariant, tested: every catalogue has every key, with the same `{places}`.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use nightshift_domain::sentence::{self, Sentence};
 
 /// The words of one language.
 #[derive(Debug)]
@@ -24,11 +27,15 @@ const FILES: [(&str, &str, &str); 2] = [
 static ALL: LazyLock<Vec<Words>> = LazyLock::new(|| {
     FILES
         .into_iter()
-        .map(|(code, name, text)| Words {
-            code,
-            name,
+        .map(|(code, name, text)| {
             // INVARIANT: the files are part of the program, and a test reads them.
-            texts: toml::from_str(text).expect("a catalogue of words"),
+            let mut texts: HashMap<String, String> =
+                toml::from_str(text).expect("a catalogue of words");
+            if code == "en" {
+                let said = sentence::all();
+                texts.extend(said.map(|one| (one.key.to_owned(), one.english.to_owned())));
+            }
+            Words { code, name, texts }
         })
         .collect()
 });
@@ -40,6 +47,11 @@ impl Words {
             Some(text) => text,
             None => key,
         }
+    }
+
+    /// What the rules say, in this language.
+    pub(crate) fn say(&self, sentence: &Sentence) -> String {
+        sentence.said(&|template: &'static sentence::Template| self.get(template.key))
     }
 
     /// The text of this key with its places filled.
@@ -118,6 +130,15 @@ mod tests {
         }
     }
 
+    /// What the rules say is written once in English, so the file has none of it.
+    #[test]
+    fn the_rules_own_words_stand_in_no_english_file() {
+        let file: HashMap<String, String> = toml::from_str(FILES[0].2).expect("a catalogue");
+        for one in sentence::all() {
+            assert!(!file.contains_key(one.key), "{}", one.key);
+        }
+    }
+
     /// Every key that stands in the sources is in the catalogue, and none is there in vain.
     #[test]
     fn keys_and_sources_agree() {
@@ -134,7 +155,12 @@ mod tests {
             }
         }
         let english = &all()[0];
-        for key in english.texts.keys() {
+        let said: BTreeSet<&str> = sentence::all().map(|one| one.key).collect();
+        for key in english
+            .texts
+            .keys()
+            .filter(|key| !said.contains(key.as_str()))
+        {
             let stem = key.rsplit_once('.').map_or(key.as_str(), |(stem, _)| stem);
             let used =
                 source.contains(&format!("\"{key}\"")) || source.contains(&format!("\"{stem}.\""));

@@ -16,7 +16,7 @@ pub(crate) fn line(line: app::IssueLine) -> IssueLine {
         number: issue.number,
         title: issue.title,
         phase: issue.state.phase.as_str().to_owned(),
-        waiting: line.waiting,
+        waiting: line.waiting.map(|why| why.to_string()),
         round: issue.state.round,
         agent: issue.agent,
         labels: issue.labels,
@@ -156,8 +156,8 @@ pub(crate) fn finding(found: preflight::Finding) -> Finding {
     Finding {
         severity: found.severity.as_str().to_owned(),
         code: found.code.as_str().to_owned(),
-        what: found.what,
-        cause: found.cause,
-        next: found.next,
+        what: found.what.to_string(),
+        cause: found.cause.to_string(),
+        next: found.next.to_string(),
     }
 }

@@ -13,7 +13,7 @@ pub(crate) fn line(line: app::PullLine) -> PullLine {
         number: issue.number,
         title: issue.title,
         phase: issue.state.phase.as_str().to_owned(),
-        waiting: line.line.waiting,
+        waiting: line.line.waiting.map(|why| why.to_string()),
         round: issue.state.round,
         agent: issue.agent,
         head: String::from(line.pull.head),
@@ -122,7 +122,7 @@ pub(crate) fn queue(line: app::QueueLine) -> QueueLine {
         title: line.title,
         approved: String::from(line.entry.approved),
         candidate: line.entry.candidate.map(|c| String::from(c.commit)),
-        waiting: line.waiting,
+        waiting: line.waiting.map(|why| why.to_string()),
         entered_at: line.entry.entered_at,
     }
 }

@@ -5,7 +5,8 @@ use nightshift_domain::access::Action;
 use nightshift_domain::id::{IssueId, Number, ProjectId};
 use nightshift_domain::issue::Phase;
 use nightshift_domain::job::Kind;
-use nightshift_domain::waiting;
+use nightshift_domain::sentence::Sentence;
+use nightshift_domain::{merge, waiting};
 use nightshift_store::Tx;
 use nightshift_store::issue::{Issue, IssueFilter};
 use nightshift_store::project::Project;
@@ -171,7 +172,7 @@ impl App {
                 .or(live.first())
                 .map(|job| (job.kind, &job.state.phase)),
             runners_alive,
-            queue: queue.as_deref(),
+            queue,
             agent_known: found.config.agent(&row.agent).is_some(),
         };
         let waiting = waiting::reason(&facts, self.now());
@@ -188,7 +189,7 @@ impl App {
         tx: &mut Tx,
         project: ProjectId,
         row: &Issue,
-    ) -> Result<Option<String>, Error> {
+    ) -> Result<Option<Sentence>, Error> {
         if row.state.phase != Phase::Landing {
             return Ok(None);
         }
@@ -197,7 +198,7 @@ impl App {
             .iter()
             .take_while(|entry| entry.issue != row.id)
             .last()
-            .map(|entry| format!("#{} is ahead in the merge queue", entry.number));
+            .map(|entry| merge::behind(entry.number));
         Ok(ahead)
     }
 }
