@@ -24,6 +24,8 @@ pub(crate) const PROJECT: &str = "p";
 /// The issue whose change is small, and the one whose change is large.
 pub(crate) const SMALL: i64 = 1;
 pub(crate) const LARGE: i64 = 2;
+/// Other large changes, at which nobody has looked.
+pub(crate) const FRESH: std::ops::RangeInclusive<i64> = LARGE + 1..=LARGE + 15;
 /// Lines of the large change.
 pub(crate) const LINES: usize = 10_000;
 /// Files that it spreads over.
@@ -47,25 +49,30 @@ pub(crate) async fn world(issues: i64, open: i64) -> World {
     let world = World::new().await;
     world.project(PROJECT).await;
     let (alice, hand) = (world.alice(), world.hand("worker").await);
-    let large = large();
-    let large: Vec<(&str, &str)> = large
-        .iter()
-        .map(|(p, t)| (p.as_str(), t.as_str()))
-        .collect();
-    let small = [("src/small.rs", "fn small() -> u8 {\n    1\n}\n")];
-    for files in [&small[..], &large] {
+    for number in SMALL..=*FRESH.end() {
+        let files = match number {
+            SMALL => vec![(
+                "src/small.rs".to_owned(),
+                "fn small() -> u8 {\n    1\n}\n".to_owned(),
+            )],
+            large => self::large(large),
+        };
+        let files: Vec<(&str, &str)> = files
+            .iter()
+            .map(|(path, text)| (path.as_str(), text.as_str()))
+            .collect();
         alice
             .files_ready(PROJECT, "Make it greet the world by name")
             .await;
-        hand.works(files).await;
+        hand.works(&files).await;
     }
     world.settle().await;
-    for number in [SMALL, LARGE] {
+    for number in SMALL..=*FRESH.end() {
         assert_eq!(alice.phase(PROJECT, number).await, "in-review");
     }
     let model = Model::read(&world).await;
     let every = issues / open;
-    for from in (LARGE + 1..=issues).step_by(usize::try_from(BATCH).expect("a step")) {
+    for from in (FRESH.end() + 1..=issues).step_by(usize::try_from(BATCH).expect("a step")) {
         let mut tx = world.db().write().await.expect("a transaction");
         for number in from..(from + BATCH).min(issues + 1) {
             model.copy(&mut tx, number, every).await;
@@ -75,13 +82,13 @@ pub(crate) async fn world(issues: i64, open: i64) -> World {
     world
 }
 
-/// Files with as many lines as the large change has.
-fn large() -> Vec<(String, String)> {
+/// Files with as many lines as a large change has, others for each.
+fn large(number: i64) -> Vec<(String, String)> {
     let each = LINES / FILES;
     let file = |file: usize| {
         let line = |line: usize| {
             format!(
-                "    let value_{file}_{line} = compute({line}, \"text {line}\").unwrap_or({file}); // why\n"
+                "    let value_{file}_{line} = compute({line}, \"text {line}\").unwrap_or({number}); // why\n"
             )
         };
         (

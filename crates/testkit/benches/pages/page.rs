@@ -9,6 +9,8 @@ use crate::percentile::percentiles;
 use crate::visitor::Visitor;
 
 const ROUNDS: usize = 100;
+/// What a page may take, in milliseconds.
+const MOST: f64 = 50.0;
 /// A morning's results, for the size of the first view.
 const MORNING: i64 = 20;
 /// What the first view may weigh.
@@ -39,9 +41,13 @@ pub(crate) async fn rows(few: &World, many: &World) -> Vec<String> {
             }
         }
         let [few, many] = &mut took;
-        let ((_, few), (_, many)) = (percentiles(few), percentiles(many));
+        let ((few, _), (many, slow)) = (percentiles(few), percentiles(many));
         rows.push(format!(
-            "| page {name}: 100,000 issues, 20,000 open changes, p99 against 1,000 and 200 | {many:.1} ms | {few:.1} ms | {:.2} | ≤ 50 ms, ≤ 1.5 |",
+            "| page {name}: 100,000 issues, 20,000 open changes, p99, against 50 ms | {slow:.1} ms | {MOST:.1} ms | {:.2} | ≤ 1 |",
+            slow / MOST
+        ));
+        rows.push(format!(
+            "| page {name}: the same, p50, against 1,000 and 200 | {many:.1} ms | {few:.1} ms | {:.2} | ≤ 1.5 |",
             many / few
         ));
     }

@@ -19,13 +19,18 @@ pub(crate) struct Visitor {
 
 impl Visitor {
     pub(crate) async fn new(world: &World) -> Self {
+        Self::of(world, "alice").await
+    }
+
+    /// Signs that person in.
+    pub(crate) async fn of(world: &World, name: &str) -> Self {
         drop(person::http());
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(Policy::none())
             .build();
         let client = client.expect("a client");
-        let code = world.app.link_create("alice").await.expect("a link");
+        let code = world.app.link_create(name).await.expect("a link");
         let answer = client
             .post(format!("{}/sign-in", world.url))
             .header("content-type", "application/x-www-form-urlencoded")

@@ -177,9 +177,9 @@ async fn show_with(
     unset: Option<&Unset<'_>>,
 ) -> Response {
     let filter = query.filter(Some(name));
-    let home = visit.app.project_home(&visit.caller, name).await;
-    let board = visit.app.board(&visit.caller, &filter).await;
-    let (home, board) = match (home, board) {
+    let home = visit.app.project_home(&visit.caller, name);
+    let board = visit.app.board(&visit.caller, &filter);
+    let (home, board) = match tokio::join!(home, board) {
         (Ok(home), Ok(board)) => (home, board),
         (Err(error), _) | (_, Err(error)) => return visit.failed(error),
     };
