@@ -1,4 +1,5 @@
 // Takes a picture of every page, light and dark, wide and narrow.
+// Wants a font with Chinese characters, such as the package fonts-noto-cjk.
 // usage: node shots.mjs SERVER TOKEN DIR [PATH …]
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
