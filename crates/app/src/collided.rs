@@ -19,15 +19,29 @@ const MOST: NonZeroUsize = NonZeroUsize::new(20_000).expect("not zero");
 pub(crate) type Paths = Arc<[String]>;
 
 /// What was tried so far.
-pub(crate) struct Collided(Mutex<LruCache<(ObjectId, ObjectId), Paths>>);
+pub(crate) struct Collided {
+    known: Mutex<LruCache<(ObjectId, ObjectId), Paths>>,
+    /// Held by whoever tries, so that those who come meanwhile find what it brought.
+    turn: tokio::sync::Mutex<()>,
+}
 
 impl Default for Collided {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::new(MOST)))
+        Self {
+            known: Mutex::new(LruCache::new(MOST)),
+            turn: tokio::sync::Mutex::default(),
+        }
     }
 }
 
 impl Collided {
+    /// The paths at which each of `others` collides with `ours`, where that was tried.
+    pub(crate) fn known(&self, ours: &ObjectId, others: &[ObjectId]) -> Vec<Option<Paths>> {
+        let mut known = self.lock();
+        let of = |other: &ObjectId| known.get(&(ours.clone(), other.clone())).cloned();
+        others.iter().map(of).collect()
+    }
+
     /// The paths at which each of `others` collides with `ours`.
     pub(crate) async fn try_each(
         &self,
@@ -35,12 +49,12 @@ impl Collided {
         ours: &ObjectId,
         others: &[ObjectId],
     ) -> Result<Vec<Paths>, Error> {
-        let pair = |other: &ObjectId| (ours.clone(), other.clone());
-        let mut known: Vec<Option<Paths>> = {
-            let mut cache = self.lock();
-            let of = |other| cache.get(&pair(other)).cloned();
-            others.iter().map(of).collect()
-        };
+        let known = self.known(ours, others);
+        if known.iter().all(Option::is_some) {
+            return Ok(known.into_iter().flatten().collect());
+        }
+        let _turn = self.turn.lock().await;
+        let mut known = self.known(ours, others);
         let new: Vec<ObjectId> = others
             .iter()
             .zip(&known)
@@ -48,10 +62,10 @@ impl Collided {
             .map(|(other, _)| other.clone())
             .collect();
         let tried = repository.collisions(ours, &new).await?;
-        let mut tried = new.iter().zip(tried).map(|(other, paths)| {
+        let mut tried = new.into_iter().zip(tried).map(|(other, paths)| {
             let text = |path: &nightshift_git::GitPath| path.to_text().into_owned();
             let paths: Paths = paths.iter().map(text).collect();
-            self.lock().put(pair(other), Arc::clone(&paths));
+            self.lock().put((ours.clone(), other), Arc::clone(&paths));
             paths
         });
         for missing in known.iter_mut().filter(|known| known.is_none()) {
@@ -62,6 +76,6 @@ impl Collided {
 
     fn lock(&self) -> MutexGuard<'_, LruCache<(ObjectId, ObjectId), Paths>> {
         // Entries are whole after any panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -293,6 +293,8 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(5))
         .statement_cache_capacity(256)
+        // KiB, of each connection: the ranges that lists read stay at hand however much there is.
+        .pragma("cache_size", "-16384")
 }
 
 /// A transaction. Rolled back when dropped.

@@ -1,8 +1,6 @@
 //! A change as its reviewer sees it: the diff, what they looked at, what they are about to say, and
 //! which other open changes it would collide with.
 
-use std::collections::HashMap;
-
 use nightshift_domain::access::Action;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{IssueId, Number};
@@ -13,15 +11,14 @@ use nightshift_store::run::Run;
 use nightshift_store::{acceptance, issue, pull, pull_head, review_draft, run, viewed_file};
 use uuid::Uuid;
 
+use super::collide::Collisions;
 use super::picture::{self, Picture};
-use super::pull::{NewReview, PullLine, PullView};
+use super::pull::{NewReview, PullView};
 use super::suggest::{self, Suggestion};
 use crate::{App, Caller, Error};
 
 /// The most of a patch that one page holds, in bytes.
 const MAX_PATCH: u64 = 16 << 20;
-/// How many other open changes are tried against this one.
-const MOST_TRIED: i64 = 20;
 
 /// What is asked of a change.
 #[derive(Debug, Clone, Default)]
@@ -55,23 +52,12 @@ pub struct ChangeView {
     pub pictures: Vec<Picture>,
     /// Suggestions among the comments, of drafts and of reviews.
     pub suggestions: Vec<Suggestion>,
-    /// Other open changes that touch the same lines: number, title, paths.
-    pub collisions: Vec<Collision>,
+    /// Other open changes that touch the same lines.
+    pub collisions: Collisions,
     /// The sealed tests: command, and each file's path and text.
     pub sealed: Option<(String, Vec<(String, String)>)>,
     /// Runs of the issue, newest first.
     pub runs: Vec<Run>,
-}
-
-/// Another open change that does not merge with this one.
-#[derive(Debug, Clone)]
-pub struct Collision {
-    /// Its number.
-    pub number: Number,
-    /// Its title.
-    pub title: String,
-    /// Where they collide.
-    pub paths: Vec<String>,
 }
 
 impl App {
@@ -165,40 +151,6 @@ impl App {
             runs,
             pull: view.with(files),
         })
-    }
-
-    /// Tries this change against the other open ones, so that a collision is known before landing.
-    async fn collisions(&self, view: &PullLine) -> Result<Vec<Collision>, Error> {
-        let own = &view.pull;
-        if view.line.issue.state.phase.is_final() {
-            return Ok(Vec::new());
-        }
-        let mut tx = self.db().read().await?;
-        let mut others = pull::pull_list(&mut tx, Some(own.project), None, MOST_TRIED).await?;
-        let ids: Vec<IssueId> = others.iter().map(|other| other.issue).collect();
-        let rows = issue::issue_list_of(&mut tx, &ids).await?;
-        drop(tx);
-        let open: HashMap<IssueId, String> = rows
-            .into_iter()
-            .filter(|row| row.id != own.issue && !row.state.phase.is_final())
-            .map(|row| (row.id, row.title))
-            .collect();
-        others.retain(|other| open.contains_key(&other.issue));
-        let heads: Vec<ObjectId> = others.iter().map(|other| other.head.clone()).collect();
-        let repository = self.repository(own.project)?;
-        let tried = self
-            .0
-            .collided
-            .try_each(&repository, &own.head, &heads)
-            .await?;
-        let collide = others.iter().zip(tried).filter(|(_, at)| !at.is_empty());
-        Ok(collide
-            .map(|(other, at)| Collision {
-                number: other.number,
-                title: open.get(&other.issue).cloned().unwrap_or_default(),
-                paths: at.to_vec(),
-            })
-            .collect())
     }
 
     /// Reads a file of one of the change's commits, for files that have no lines to show.

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod board;
 pub(crate) mod budget;
 pub mod change;
+pub mod collide;
 pub mod desk;
 pub mod event;
 pub mod finish;

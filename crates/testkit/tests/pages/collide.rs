@@ -20,8 +20,15 @@ async fn a_collision_is_foretold_until_one_of_the_two_is_gone() {
     world.settle().await;
     let browser = Browser::signed_in(&world, "alice").await;
     let foretold = async |number: i64| {
-        let page = browser.get(&format!("/p/tally/{number}/change")).await;
-        assert_eq!(page.status, 200, "{}", page.text);
+        // What takes longer than a page may wait is there at a later look.
+        let page = loop {
+            let page = browser.get(&format!("/p/tally/{number}/change")).await;
+            assert_eq!(page.status, 200, "{}", page.text);
+            if !page.text.contains("data-trying") {
+                break page;
+            }
+            assert!(page.text.contains("being tried"), "{}", page.text);
+        };
         let (_, side) = page.text.split_once("<aside").expect("a side");
         ["Greet", "Shout", "Count"]
             .into_iter()

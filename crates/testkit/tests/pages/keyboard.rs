@@ -86,7 +86,7 @@ async fn a_form_says_what_would_stop_it_and_tries_its_tests() {
         .expect("tried");
     let form = browser.get("/p/tally/1/edit").await.text;
     for shown in [
-        "does not run: the program frobnicate is missing",
+        "does not run: the program <code>frobnicate</code> is missing",
         "&lt;b&gt;\nsh: 1",
     ] {
         assert!(form.contains(shown), "{shown}: {form}");

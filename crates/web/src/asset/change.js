@@ -34,16 +34,19 @@
     action();
   });
 
-  // Colours that the server had no time for are there a moment later. Only the text of lines is
-  // exchanged, and only for the same text.
+  // Colours and collisions that the server had no time for are there a moment later. Of lines only the
+  // text is exchanged, and only for the same text.
   const plain = () => document.querySelectorAll("section.file[data-plain]");
-  async function colour(waits) {
+  const trying = () => document.querySelector("#collide[data-trying]");
+  async function later(waits) {
     for (const wait of waits) {
-      if (plain().length === 0) return;
+      if (plain().length === 0 && !trying()) return;
       await new Promise((go) => setTimeout(go, wait));
       const answer = await fetch(location.href, { headers: { accept: "text/html" } });
       if (!answer.ok) return;
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const tried = fresh.getElementById("collide");
+      if (tried) trying()?.replaceWith(tried); else trying()?.remove();
       for (const file of plain()) {
         const next = fresh.getElementById(file.id);
         if (next?.dataset.path !== file.dataset.path) continue;
@@ -56,7 +59,7 @@
       }
     }
   }
-  colour([500, 2000]);
+  later([500, 2000, 8000]);
 
   // Marking a file as viewed folds it without leaving the page.
   document.addEventListener("submit", async (event) => {

@@ -205,7 +205,7 @@ fn ticket(words: &Words, card: &IssueLine, filter: &Filter, home: Option<&str>) 
                     a.label href=(address(&with_label(filter, label), home)) { (label) }
                 } }
             }
-            @if let Some(waiting) = &card.waiting { p.reason { (words.say(waiting)) } }
+            @if let Some(waiting) = &card.waiting { p.reason { (parts::said(words, waiting)) } }
             @if row.state.phase.as_str() == "done" { p.quiet { (parts::time(row.updated_at)) } }
         }
     }
@@ -249,7 +249,7 @@ fn queue(words: &Words, queue: &BoardQueue) -> Markup {
                         "#" (line.entry.number) " " (line.title) } }
                     td { code { (line.entry.approved.short()) } }
                     td { (parts::time(line.entry.entered_at)) }
-                    td { (line.waiting.as_ref().map_or_else(|| words.get("board.moves").to_owned(), |why| words.say(why))) }
+                    td { (line.waiting.as_ref().map_or_else(|| html! { (words.get("board.moves")) }, |why| parts::said(words, why))) }
                 } } }
             } }
             @if queue.lines.len() > QUEUE_SHOWN {

@@ -317,7 +317,7 @@ fn body(
             a href={ "/p/" (project) "/" (issue.number) } { (words.get("change.to-issue")) }
             span { (words.fill("desk.round", &[("round", &issue.state.round), ("agent", &issue.agent)])) }
             code { (line.pull.branch.branch().unwrap_or_default()) } code { (view.new.short()) }
-            @if let Some(waiting) = &line.line.waiting { span.quiet { (words.say(waiting)) } }
+            @if let Some(waiting) = &line.line.waiting { span.quiet { (parts::said(words, waiting)) } }
         }
         @if let Some(error) = beside.refused { p.notice.bad role="alert" { (error) } }
         div.columns {
@@ -525,7 +525,7 @@ fn decide(visit: &Visit, project: &str, view: &ChangeView) -> Markup {
                         button { (words.get("desk.undo")) }
                     }
                 }
-                _ => p.quiet { (line.line.waiting.as_ref().map_or_else(|| words.get("change.not-now").to_owned(), |why| words.say(why))) },
+                _ => p.quiet { (line.line.waiting.as_ref().map_or_else(|| html! { (words.get("change.not-now")) }, |why| parts::said(words, why))) },
             }
         }
     }
@@ -573,11 +573,12 @@ fn proof(visit: &Visit, view: &ChangeView) -> Markup {
 fn collisions(visit: &Visit, project: &str, view: &ChangeView) -> Markup {
     let words = visit.words;
     html! {
-        @if !view.collisions.is_empty() {
-            section.box aria-labelledby="collisions" {
+        @if view.collisions.trying || !view.collisions.found.is_empty() {
+            section.box #collide aria-labelledby="collisions" data-trying[view.collisions.trying] {
                 h2 #collisions { (words.get("change.collisions")) }
+                @if view.collisions.trying { p.quiet { (words.get("change.colliding")) } }
                 ul {
-                    @for other in &view.collisions {
+                    @for other in &view.collisions.found {
                         li {
                             a href={ "/p/" (project) "/" (other.number) "/change" } { "#" (other.number) " " (other.title) }
                             @for path in &other.paths { " " code { (path) } }

@@ -131,7 +131,7 @@ fn stand(words: &Words, story: &Story, home: &str) -> Markup {
     html! {
         p.stand {
             (parts::phase(words, line.issue.state.phase.as_str()))
-            @if let Some(waiting) = &line.waiting { span.reason { (words.say(waiting)) } }
+            @if let Some(waiting) = &line.waiting { span.reason { (parts::said(words, waiting)) } }
             @if story.pull.is_some() {
                 a.button href={ (home) "/change" } { (words.get("issue.change")) }
             }

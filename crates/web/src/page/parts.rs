@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use nightshift_domain::check::{CheckResult, Colour, Outcome};
 use nightshift_domain::facts::{Finding, FindingKind, Severity};
+use nightshift_domain::sentence::Sentence;
 
 use super::visit::Visit;
 use super::words::Words;
@@ -140,4 +141,22 @@ pub(crate) fn money(micro_usd: i64) -> String {
         micro_usd / 1_000_000,
         micro_usd % 1_000_000 / 10_000
     )
+}
+
+/// A sentence of the rules in the language of the page, what stands between backquotes as code.
+pub(crate) fn said(words: &Words, sentence: &Sentence) -> Markup {
+    marked(&words.say(sentence))
+}
+
+/// A text in which what stands between backquotes is code; one that is without its other stays.
+pub(crate) fn marked(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    if parts.len() % 2 == 0 {
+        return html! { (text) };
+    }
+    html! {
+        @for (at, part) in parts.into_iter().enumerate() {
+            @if at % 2 == 0 { (part) } @else { code { (part) } }
+        }
+    }
 }

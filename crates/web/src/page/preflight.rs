@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use nightshift_domain::preflight::{Code, Finding, Severity};
 
+use super::parts;
 use super::words::Words;
 
 /// The list; nothing where nothing was found.
@@ -17,8 +18,8 @@ pub(crate) fn list(words: &Words, found: &[Finding]) -> Markup {
                 @for one in found {
                     li {
                         (mark(words, one.severity)) " " b { (words.get(key(one.code))) }
-                        " " (words.say(&one.what)) ": " (words.say(&one.cause)) ". "
-                        span.quiet { (words.get("preflight.next")) " " (words.say(&one.next)) }
+                        " " (parts::said(words, &one.what)) ": " (parts::said(words, &one.cause)) ". "
+                        span.quiet { (words.get("preflight.next")) " " (parts::said(words, &one.next)) }
                     }
                 }
             }

@@ -65,7 +65,7 @@ fn stands(words: &Words, view: &TryoutView) -> Markup {
     html! {
         p.tryout role="status" {
             (words.get("tryout.title")) " "
-            span class=(class) { span aria-hidden="true" { (mark) " " } (text) }
+            span class=(class) { span aria-hidden="true" { (mark) " " } (parts::marked(&text)) }
             @if let TryoutState::Tried { base, at, .. } = &view.state {
                 " " span.quiet { code { (base.short()) } " · " (parts::time(*at)) }
                 @if !view.current { " · " span.quiet { (words.get("tryout.old-base")) } }
