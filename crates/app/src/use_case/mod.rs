@@ -8,6 +8,7 @@ pub mod change;
 pub mod desk;
 pub mod event;
 pub mod finish;
+pub mod guideline;
 pub mod host;
 pub mod identity;
 pub mod inside;

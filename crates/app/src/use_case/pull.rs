@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use nightshift_domain::access::Action;
+use nightshift_domain::access::{Action, allowed};
 use nightshift_domain::check::Colour;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{IssueId, Number, ReviewId};
@@ -51,6 +51,8 @@ pub struct PullView {
     pub reviews: Vec<Review>,
     /// Guidelines that its agent proposes, oldest first.
     pub proposals: Vec<Proposal>,
+    /// Whether the caller may decide about those.
+    pub may_configure: bool,
 }
 
 /// A decision to be made.
@@ -92,6 +94,7 @@ pub(super) struct PullKnown {
     pub(super) heads: Vec<Head>,
     pub(super) reviews: Vec<Review>,
     proposals: Vec<Proposal>,
+    may_configure: bool,
 }
 
 impl PullKnown {
@@ -104,6 +107,7 @@ impl PullKnown {
             heads: self.heads,
             reviews: self.reviews,
             proposals: self.proposals,
+            may_configure: self.may_configure,
         }
     }
 }
@@ -169,9 +173,10 @@ impl App {
         number: Number,
     ) -> Result<PullKnown, Error> {
         let mut tx = self.db().read().await?;
-        let (found, _) = self
+        let (found, standing) = self
             .project_for(&mut tx, caller, name, Action::ProjectRead)
             .await?;
+        let may_configure = allowed(standing, Action::ProjectConfigure);
         let row = issue::issue_by_number(&mut tx, found.id, number)
             .await?
             .ok_or_else(|| no_pull(name, number))?;
@@ -194,6 +199,7 @@ impl App {
             heads,
             reviews,
             proposals,
+            may_configure,
         })
     }
 
