@@ -80,7 +80,7 @@ pub enum Refused {
     NothingToDeny,
     /// For one issue, where a proof misses it.
     #[error(
-        "a proof misses it, and proofs reach only what the project's list names: allow it for the project (maintainers), or deny it"
+        "proofs reach only what the project's list names: allow it for the project (maintainers), or deny it"
     )]
     OnlyForTheProject,
 }

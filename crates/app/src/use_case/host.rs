@@ -253,8 +253,12 @@ impl App {
         }
         let known = host_ask::host_ask_list(&mut tx, row.id).await?;
         let before: Vec<&Asked> = known.iter().filter(|one| one.host == host).collect();
-        let needs = grant::answers(&before, decision)
-            .map_err(|rule| Error::refused(format!("{host}: {rule}")))?;
+        let needs = grant::answers(&before, decision).map_err(|rule| {
+            Error::refused(match rule {
+                grant::Refused::NothingToDeny => format!("nobody asked for {host}, and {rule}"),
+                grant::Refused::OnlyForTheProject => format!("a proof misses {host}, and {rule}"),
+            })
+        })?;
         if before.is_empty() && known.len() >= MOST_DECIDED {
             return Err(Error::refused(format!(
                 "{MOST_DECIDED} hosts are decided for #{number} already: allow a whole domain \
