@@ -303,7 +303,7 @@ mod tests {
         use Need::{Author, Proof};
         let open = |need| asked(need, None);
         let done = |need, decision| asked(need, Some(decision));
-        let table: Vec<(Vec<Asked>, Decision, Result<Vec<Need>, Refused>)> = vec![
+        let table = [
             (vec![], Issue, Ok(vec![Author])),
             (vec![], Project, Ok(vec![Author])),
             (vec![], Denied, Err(Refused::NothingToDeny)),

@@ -344,6 +344,38 @@ async fn a_login_is_refreshed_outside_and_its_end_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_has_under_way_is_bounded_and_given_back() {
+    let setting = Setting::new(1, None, &[]).await;
+    let script = r#"
+import socket
+def begin(mib):
+    s = socket.create_connection(('127.0.0.1', 7071), timeout=60)
+    s.sendall(f'POST {M} HTTP/1.1\r\nHost: 127.0.0.1:7071\r\nx-api-key: {A}\r\nContent-Length: {60 << 20}\r\n\r\n'.encode())
+    try:
+        for _ in range(mib): s.sendall(b'x' * (1 << 20))
+    except OSError: pass
+    return s
+first, second = begin(40), begin(40)
+time.sleep(2)
+third = begin(40)
+print(third.recv(1 << 16).decode().splitlines()[0])
+for s in (first, second, third): s.close()
+time.sleep(1)
+again = begin(40)
+again.settimeout(2)
+try: print(again.recv(9))
+except TimeoutError: print('it is taken')
+again.close()
+print(call(M, A)[0])
+"#;
+    let ran = setting.python(script).await;
+    assert_eq!(
+        ran.out, "HTTP/1.1 503 Service Unavailable\nit is taken\n200\n",
+        "{ran:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_calls_used_is_counted_however_they_end() {
     let chat = r#"{"model":"unheard-of","usage":{"prompt_tokens":9,"completion_tokens":3}}"#;
     let setting = Setting::new(

@@ -36,7 +36,7 @@ const LATER: [&str; 3] = ["temporarily_unavailable", "server_error", "slow_down"
 /// What came of it.
 pub(super) enum Answer {
     /// New tokens.
-    Tokens(Tokens),
+    Tokens(Box<Tokens>),
     /// The endpoint will not; with its code.
     Refused(String),
     /// None, or none that says anything.
@@ -148,7 +148,8 @@ fn read(tokens: &Tokens, body: &[u8], now: Clock) -> Answer {
     });
     let lives = lives.filter(|seconds| (1..=10 * 366 * 24 * 3_600).contains(seconds));
     let lives = lives.map(Duration::from_secs);
-    Answer::Tokens(tokens.with(&given.access_token, refresh, lives, now()))
+    let new = tokens.with(&given.access_token, refresh, lives, now());
+    Answer::Tokens(Box::new(new))
 }
 
 /// The endpoint's code, if it is one of those that there are.

@@ -188,7 +188,7 @@ impl Login {
         match ask::refresh(client, &tokens, now).await {
             Answer::Tokens(new) => {
                 self.remember(&new);
-                self.keep(turn, new, held)
+                self.keep(turn, *new, held)
             }
             Answer::Refused(code) => {
                 let why = format!(
