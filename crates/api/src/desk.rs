@@ -53,6 +53,13 @@ pub struct Card {
     /// Hosts that its runs could not reach, and about which nobody has decided.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
+    /// Hosts that its proof missed, and about which nobody has decided: they can be allowed for the
+    /// project alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proof_hosts: Vec<String>,
+    /// Secrets of the project whose values it waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// How often the author ran.
     pub runs: i64,
     /// What that cost, in millionths of a US dollar.

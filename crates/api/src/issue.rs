@@ -175,6 +175,9 @@ pub struct Issue {
     /// Hosts that its runs asked for or were refused, and what was decided, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<HostAsk>,
+    /// Secrets of the project whose values it waits for; a maintainer sets them with `secret.set`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// The agent's open question.
     pub question: Option<String>,
     /// The failure that waits for a person.
@@ -273,6 +276,9 @@ pub struct Budget {
 pub struct HostAsk {
     /// The host, as a list names it.
     pub host: String,
+    /// `author`, or `proof`: then it can be allowed for the project alone.
+    #[serde(default = "author")]
+    pub need: String,
     /// Why the agent needs it, in its own words; absent where the platform saw it refused.
     pub why: Option<String>,
     /// The run that asked or was refused.
@@ -287,6 +293,10 @@ pub struct HostAsk {
     /// When.
     #[schemars(with = "Option<String>")]
     pub decided_at: Option<Timestamp>,
+}
+
+fn author() -> String {
+    "author".to_owned()
 }
 
 /// What a person decides about a host.

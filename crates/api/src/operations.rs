@@ -13,7 +13,8 @@ use crate::project::{
 };
 use crate::pull::{ApplySuggestions, NewReview, Pull, PullLine, QueueLine};
 use crate::run::{
-    NewHostAsk, NewProposal, NewSplit, NewSteer, Proposal, Run, RunPath, RunQuery, SplitOff, Steer,
+    DecideProposal, NewHostAsk, NewProposal, NewSplit, NewSteer, Proposal, Run, RunPath, RunQuery,
+    SplitOff, Steer,
 };
 use crate::runner::{
     ClaimAnswer, ClaimRequest, Complete, Completed, Heartbeat, HeartbeatAnswer, Revoked,
@@ -108,6 +109,8 @@ crate::operations! {
     PullWithdraw = "pull.withdraw" Post "/api/v1/projects/{project}/pulls/{number}/withdraw" Person (IssuePath, Nothing, Nothing) -> Pull;
     /// Applies suggestions of reviewers as one commit of the caller's on the branch, which is proved.
     PullApply = "pull.apply" Post "/api/v1/projects/{project}/pulls/{number}/apply" Person (IssuePath, Nothing, ApplySuggestions) -> Pull;
+    /// Takes a guideline that an agent proposed into the project's, by a commit on the default branch, or dismisses it (maintainers).
+    PullGuideline = "pull.guideline" Post "/api/v1/projects/{project}/pulls/{number}/guidelines" Person (IssuePath, Nothing, DecideProposal) -> Proposal;
     /// Shows a project's merge queue, first to land first.
     QueueGet = "queue.get" Get "/api/v1/projects/{project}/queue" Person (ProjectPath, Nothing, Nothing) -> Page<QueueLine>;
     /// Lists runs, newest first.

@@ -123,6 +123,27 @@ pub struct Proposal {
     /// When.
     #[schemars(with = "String")]
     pub at: Timestamp,
+    /// `accepted` (it is in `.nightshift/guidelines.md`) or `dismissed`; absent while it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<String>,
+    /// Who decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<String>,
+    /// When.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub decided_at: Option<Timestamp>,
+}
+
+/// What becomes of a proposed guideline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DecideProposal {
+    /// Its id.
+    pub proposal: Uuid,
+    /// `true`: a commit of yours takes it into `.nightshift/guidelines.md` on the default branch, word for
+    /// word. `false`: nothing comes of it.
+    pub accept: bool,
 }
 
 /// Hosts that an agent asks for, from inside its run.

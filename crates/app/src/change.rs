@@ -506,6 +506,7 @@ fn event_name(event: &Event) -> &'static str {
         Event::Withdrawn => "pull.decision-withdrawn",
         Event::Landed { .. } => "pull.landed",
         Event::Retried => "issue.retried",
+        Event::ProofRetried => "pull.proof-retried",
         Event::Closed { .. } => "issue.closed",
         Event::Reopened => "issue.reopened",
     }

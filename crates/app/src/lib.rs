@@ -44,7 +44,7 @@ pub mod record {
     pub use nightshift_store::{
         Decision, Event, Head, Identity, Issue, IssueFilter, LineComment, Message, MessageKind,
         Notification, Project, Proposal, Pull, QueueEntry, Review, Run, RunState, Runner, Steer,
-        Token, User, Verdict, View,
+        Taken, Token, User, Verdict, View,
     };
 }
 

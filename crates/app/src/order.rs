@@ -408,6 +408,10 @@ impl App {
             .chain(grants)
             .map(ToString::to_string)
             .collect();
+        let guidelines = match self.base_tip(project).await? {
+            Some(tip) => self.guidelines(project, &tip).await?,
+            None => None,
+        };
         let prompt = prompt::build(&prompt::Input {
             project: &project.name,
             number: row.number,
@@ -415,6 +419,7 @@ impl App {
             body: &row.body,
             trust: row.trust,
             instructions: agent.instructions.as_deref(),
+            guidelines: guidelines.as_deref(),
             acceptance: sealed,
             checks: &checks,
             said: &said,

@@ -22,7 +22,7 @@ use crate::{App, Error};
 /// The largest settings file that is read, in bytes.
 pub(crate) const MAX_CONFIG: u64 = 256 << 10;
 
-/// What stands at the settings file's place.
+/// What stands at the place of a settings file.
 pub(crate) enum SettingsFile {
     /// Nothing: all is default.
     Absent,
@@ -119,8 +119,19 @@ impl App {
         id: ProjectId,
         tip: &ObjectId,
     ) -> Result<SettingsFile, Error> {
+        self.text_file(id, tip, config::PATH, MAX_CONFIG).await
+    }
+
+    /// What stands at a path of a commit, as text.
+    pub(crate) async fn text_file(
+        &self,
+        id: ProjectId,
+        tip: &ObjectId,
+        path: &str,
+        most: u64,
+    ) -> Result<SettingsFile, Error> {
         let repository = self.repository(id)?;
-        let Some(blob) = repository.read_blob(tip, config::PATH, MAX_CONFIG).await? else {
+        let Some(blob) = repository.read_blob(tip, path, most).await? else {
             return Ok(SettingsFile::Absent);
         };
         let unusable = |message: String| {
@@ -134,7 +145,7 @@ impl App {
             return unusable("it is a symbolic link, which is not followed".to_owned());
         }
         if blob.truncated {
-            return unusable(format!("the file is larger than {MAX_CONFIG} bytes"));
+            return unusable(format!("the file is larger than {most} bytes"));
         }
         match String::from_utf8(blob.bytes) {
             Ok(text) => Ok(SettingsFile::Text {

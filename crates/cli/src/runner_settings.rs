@@ -76,6 +76,8 @@ pub(crate) struct EndpointSettings {
     pub(crate) key_env: Option<OneOrMore<String>>,
     /// The file that holds the key, or several.
     pub(crate) key_file: Option<OneOrMore<PathBuf>>,
+    /// The file of a login whose tokens change, or several; docs/configuration.md says what stands in it.
+    pub(crate) login_file: Option<OneOrMore<PathBuf>>,
 }
 
 /// One, or a list.
@@ -138,6 +140,7 @@ impl RunnerSettings {
             speaks: None,
             key_env: (!key.is_empty()).then(|| OneOrMore::One(key.to_owned())),
             key_file: None,
+            login_file: None,
         };
         self.endpoint.insert(name.to_owned(), endpoint);
         Ok(())
@@ -247,26 +250,30 @@ impl RunnerSettings {
 
 impl EndpointSettings {
     fn spec(&self, name: &str) -> Done<EndpointSpec> {
-        let keys = match (&self.key_env, &self.key_file) {
-            (Some(variables), None) => variables
+        let keys = match (&self.key_env, &self.key_file, &self.login_file) {
+            (Some(variables), None, None) => variables
                 .all()
                 .iter()
                 .cloned()
                 .map(KeySource::Variable)
                 .collect(),
-            (None, Some(files)) => {
+            (None, None, Some(files)) => {
+                let file = |file: &PathBuf| absolute(file).map(KeySource::Login);
+                files.all().iter().map(file).collect::<Done<Vec<_>>>()?
+            }
+            (None, Some(files), None) => {
                 let file = |file: &PathBuf| absolute(file).map(KeySource::File);
                 files.all().iter().map(file).collect::<Done<Vec<_>>>()?
             }
-            (None, None) => Vec::new(),
-            (Some(_), Some(_)) => {
+            (None, None, None) => Vec::new(),
+            (..) => {
                 return Err(Failure::usage(format!(
-                    "the model endpoint {name:?} names both key_env and key_file: keep one"
+                    "the model endpoint {name:?} names more than one of key_env, key_file and login_file: keep one"
                 )));
             }
         };
         for key in &keys {
-            key.read(&environment::text).map_err(|why| {
+            key.look(&environment::text).map_err(|why| {
                 Failure::usage(format!("the key of the model endpoint {name:?}: {why}"))
             })?;
         }

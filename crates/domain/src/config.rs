@@ -176,15 +176,14 @@ impl Harness {
     #[must_use]
     pub fn takes_tools(self) -> bool {
         match self {
-            Self::ClaudeCode | Self::Codex => true,
-            Self::Script
-            | Self::Command
-            | Self::Native
-            | Self::Gemini
+            Self::Native
+            | Self::ClaudeCode
+            | Self::Codex
             | Self::Opencode
-            | Self::Qwen
             | Self::Copilot
-            | Self::Acp => false,
+            | Self::Acp => true,
+            // The last two start no server in a tree that they are told not to trust.
+            Self::Script | Self::Command | Self::Gemini | Self::Qwen => false,
         }
     }
 }

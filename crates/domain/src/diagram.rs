@@ -163,6 +163,7 @@ fn issue_events() -> Vec<issue::Event> {
             commit: ObjectId::zero(),
         },
         E::Retried,
+        E::ProofRetried,
         E::Closed {
             reason: String::new(),
         },
@@ -196,6 +197,7 @@ fn issue_event_word(event: &issue::Event) -> &'static str {
         E::Withdrawn => "decision withdrawn",
         E::Landed { .. } => "landed",
         E::Retried => "retried",
+        E::ProofRetried => "proof retried",
         E::Closed { .. } => "closed",
         E::Reopened => "reopened",
     }

@@ -1,6 +1,7 @@
 //! Hosts that a run could not reach: which of them a person is asked about, and what was decided.
 //!
-//! Invariant: nobody is asked about what no answer could open (addresses that are refused anyway), nor
+//! Invariants: a person's word for one issue reaches its author runs and never a proof, which leans on
+//! the project's list alone; nobody is asked about what no answer could open (addresses that are refused anyway), nor
 //! about what agent programs and their tools call by themselves; and nobody is asked again about what
 //! was denied. Deliberately absent: who may decide (see [`crate::access`]), and the walls themselves.
 
@@ -48,6 +49,68 @@ impl Decision {
     }
 }
 
+/// Who misses a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Need {
+    /// An author's run.
+    Author,
+    /// A proof.
+    Proof,
+}
+
+impl Need {
+    /// The word used in tables and on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Author => "author",
+            Self::Proof => "proof",
+        }
+    }
+}
+
+/// Why a decision about a host cannot be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// A no to what nobody asked.
+    #[error(
+        "nobody asked for it, and what nobody allows is out of reach: there is nothing to deny"
+    )]
+    NothingToDeny,
+    /// For one issue, where a proof misses it.
+    #[error(
+        "proofs reach only what the project's list names: allow it for the project (maintainers), or deny it"
+    )]
+    OnlyForTheProject,
+}
+
+/// Whose needs a decision about one host answers, of those that were asked for it.
+///
+/// # Errors
+/// The rule that forbids it.
+pub fn answers(asked: &[&Asked], decision: Decision) -> Result<Vec<Need>, Refused> {
+    let is_open = |need| {
+        asked
+            .iter()
+            .any(|one| one.need == need && one.decided.is_none())
+    };
+    let all: Vec<Need> = asked.iter().map(|one| one.need).collect();
+    match decision {
+        Decision::Project if all.is_empty() => Ok(vec![Need::Author]),
+        Decision::Project => Ok(all),
+        Decision::Issue if is_open(Need::Proof) && !is_open(Need::Author) => {
+            Err(Refused::OnlyForTheProject)
+        }
+        Decision::Issue => Ok(vec![Need::Author]),
+        Decision::Denied if all.is_empty() => Err(Refused::NothingToDeny),
+        Decision::Denied => {
+            let open: Vec<Need> = all.iter().copied().filter(|need| is_open(*need)).collect();
+            Ok(if open.is_empty() { all } else { open })
+        }
+    }
+}
+
 /// A host that was asked for, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
@@ -55,6 +118,8 @@ pub struct Asked {
     pub issue: IssueId,
     /// The host as a list names it.
     pub host: Allowed,
+    /// Who misses it.
+    pub need: Need,
     /// The run that asked, or was refused, last; none where a person allowed it unasked.
     pub run: Option<RunId>,
     /// Why the agent needs it, in its own words; none where the platform saw it refused.
@@ -212,7 +277,67 @@ fn named(hosts: &[Allowed]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::IssueId;
     use crate::traffic::HostUse;
+
+    fn asked(need: Need, decision: Option<Decision>) -> Asked {
+        let decided = decision.map(|decision| Decided {
+            decision,
+            by: Actor::System,
+            at: Timestamp::UNIX_EPOCH,
+        });
+        Asked {
+            issue: IssueId(uuid::Uuid::nil()),
+            host: "pkgs.example.com".parse().expect("a host"),
+            need,
+            run: None,
+            why: None,
+            at: Timestamp::UNIX_EPOCH,
+            decided,
+        }
+    }
+
+    #[test]
+    fn a_word_for_one_issue_never_answers_a_proof() {
+        use Decision::{Denied, Issue, Project};
+        use Need::{Author, Proof};
+        let open = |need| asked(need, None);
+        let done = |need, decision| asked(need, Some(decision));
+        let table = [
+            (vec![], Issue, Ok(vec![Author])),
+            (vec![], Project, Ok(vec![Author])),
+            (vec![], Denied, Err(Refused::NothingToDeny)),
+            (vec![open(Author)], Issue, Ok(vec![Author])),
+            (vec![open(Proof)], Issue, Err(Refused::OnlyForTheProject)),
+            (
+                vec![done(Author, Issue), open(Proof)],
+                Issue,
+                Err(Refused::OnlyForTheProject),
+            ),
+            (vec![open(Author), open(Proof)], Issue, Ok(vec![Author])),
+            (
+                vec![open(Author), open(Proof)],
+                Project,
+                Ok(vec![Author, Proof]),
+            ),
+            (vec![open(Proof)], Project, Ok(vec![Proof])),
+            (
+                vec![done(Author, Issue), open(Proof)],
+                Denied,
+                Ok(vec![Proof]),
+            ),
+            (vec![done(Author, Issue)], Denied, Ok(vec![Author])),
+            (vec![done(Proof, Denied)], Issue, Ok(vec![Author])),
+        ];
+        for (known, decision, expected) in table {
+            let known: Vec<&Asked> = known.iter().collect();
+            assert_eq!(
+                answers(&known, decision),
+                expected,
+                "{known:?} {decision:?}"
+            );
+        }
+    }
 
     fn refused(host: &str) -> HostUse {
         HostUse {
@@ -301,6 +426,7 @@ mod tests {
         let asked = |host: &str, decision| Asked {
             issue: IssueId(uuid::Uuid::nil()),
             host: host.parse().expect("a host"),
+            need: Need::Author,
             run: None,
             why: None,
             at: Timestamp::UNIX_EPOCH,

@@ -187,6 +187,8 @@ pub enum Event {
     },
     /// A person wants the failed author to try again.
     Retried,
+    /// What the proof of the current head missed is in its reach now: the head is proved again.
+    ProofRetried,
     /// A person ends it.
     Closed {
         /// Why.
@@ -447,6 +449,20 @@ impl Issue {
             Event::Withdrawn => self.withdrawn(),
             Event::Landed { commit } => self.landed(commit),
             Event::Retried => self.retried(),
+            Event::ProofRetried => match self.phase {
+                Phase::InReview => {
+                    let mut next = self;
+                    next.failed = None;
+                    next.to(Phase::Working, vec![E::QueueVerify])
+                }
+                Phase::Draft
+                | Phase::Ready
+                | Phase::Working
+                | Phase::NeedsInput { .. }
+                | Phase::Landing
+                | Phase::Done { .. }
+                | Phase::Closed { .. } => self.refuse("only a result in review is proved again"),
+            },
             Event::Closed { reason } => {
                 if self.phase.is_final() {
                     return self.refuse("it has already ended");
@@ -658,6 +674,7 @@ mod tests {
                 commit: ObjectId::zero(),
             },
             Event::Retried,
+            Event::ProofRetried,
             Event::Closed {
                 reason: "no".to_owned(),
             },

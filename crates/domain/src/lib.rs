@@ -17,6 +17,7 @@ pub mod facts;
 pub mod failure;
 pub mod git_name;
 pub mod grant;
+pub mod guideline;
 pub mod health;
 pub mod host;
 pub mod id;

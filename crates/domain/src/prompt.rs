@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::{Acceptance, CheckResult, Outcome};
 use crate::git_name::ObjectId;
+use crate::guideline;
 use crate::id::Number;
 use crate::issue::Cause;
 use crate::trust::Trust;
@@ -29,6 +30,8 @@ pub struct Input<'a> {
     pub trust: Trust,
     /// The agent's standing instructions.
     pub instructions: Option<&'a str>,
+    /// The project's guidelines, as the default branch has them.
+    pub guidelines: Option<&'a str>,
     /// The sealed tests.
     pub acceptance: Option<&'a Acceptance>,
     /// Names and commands of the required checks.
@@ -96,6 +99,7 @@ pub fn build(input: &Input<'_>) -> Prompt {
     if let Some(instructions) = input.instructions {
         let _ = write!(full, "{}\n\n", instructions.trim());
     }
+    guidelines(&mut full, input);
     let _ = write!(
         full,
         "You work on issue #{} of the project {}: {}\n\n",
@@ -122,6 +126,23 @@ pub fn build(input: &Input<'_>) -> Prompt {
         format!("{news}{rules}")
     };
     Prompt { full, resumed }
+}
+
+/// What holds for all work in the project. A session that is resumed has read it.
+fn guidelines(text: &mut String, input: &Input<'_>) {
+    let Some(all) = input.guidelines.filter(|all| !all.trim().is_empty()) else {
+        return;
+    };
+    let (shown, whole) = guideline::for_prompt(all);
+    let _ = write!(
+        text,
+        "What holds for all work in this project ({}):\n\n{}\n\n",
+        guideline::PATH,
+        shown.trim()
+    );
+    if !whole {
+        text.push_str("(The file goes on; that much of it is read.)\n\n");
+    }
 }
 
 /// The text for a resume within a run, after its own checks were red.
@@ -347,6 +368,7 @@ mod tests {
             title: "Totals are wrong",
             body: "The sum skips the last line.",
             trust: Trust::Collaborator,
+            guidelines: None,
             instructions: None,
             acceptance: None,
             checks: &[],
@@ -385,6 +407,26 @@ mod tests {
         - Nobody reads along. If you cannot go on without an answer, run `/nightshift/bin/nightshift ask "your question"` once and stop; you will be resumed with the answer. Otherwise decide yourself, and say what you decided.
         - End with a summary of what you changed and why, for the reviewer.
         "#);
+    }
+
+    #[test]
+    fn the_projects_guidelines_come_before_the_order_and_not_twice() {
+        let (cause, start) = (Cause::SentBack, oid());
+        let said = [feedback("Louder.", Trust::Collaborator)];
+        let with = |text| {
+            build(&Input {
+                guidelines: Some(text),
+                ..input(&cause, &said, &start)
+            })
+        };
+        let prompt = with("# Guidelines\n\n- Run `make fmt`.\n");
+        let at = |words: &str| prompt.full.find(words).expect("it is said");
+        assert!(at("- Run `make fmt`.") < at("You work on issue"));
+        assert!(!prompt.resumed.contains("make fmt"), "{}", prompt.resumed);
+        let long = format!("- first\n{}", "x".repeat(guideline::LONGEST));
+        let cut = with(&long).full;
+        assert!(cut.contains("- first\n\n(The file goes on"), "{cut}");
+        assert!(!with(" \n").full.contains("What holds for all"));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 mod kit;
 
 use std::collections::VecDeque;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -115,19 +117,32 @@ struct Setting {
 
 impl Setting {
     async fn new(keys: usize, most: Option<u64>, next: &[Does]) -> Self {
+        Self::with(most, next, |folder, _| {
+            let files = KEYS.iter().take(keys).enumerate().map(|(n, key)| {
+                let file = folder.join(format!("key-{n}"));
+                std::fs::write(&file, key).expect("a file");
+                KeySource::File(file)
+            });
+            files.collect()
+        })
+        .await
+    }
+
+    /// With keys that are made in a folder, for a provider at this address.
+    async fn with(
+        most: Option<u64>,
+        next: &[Does],
+        keys: impl FnOnce(&Path, &str) -> Vec<KeySource>,
+    ) -> Self {
         let provider = provider(next).await;
         let mut machine = Machine::new().await;
-        let files = KEYS.iter().take(keys).enumerate().map(|(n, key)| {
-            let file = machine.dir.path().join(format!("key-{n}"));
-            std::fs::write(&file, key).expect("a file");
-            KeySource::File(file)
-        });
+        let keys = keys(machine.dir.path(), &provider.base);
         let endpoint = EndpointSpec {
             url: provider.base.clone(),
             header: "x-api-key".to_owned(),
             prefix: String::new(),
             dialect: Dialect::Anthropic,
-            keys: files.collect(),
+            keys,
         };
         let price = Price {
             model: "m-1".to_owned(),
@@ -253,6 +268,111 @@ print(call(M, 'Bearer ' + A, header='Authorization')[0], call('/openai/v1/respon
         "said once: {told:?}"
     );
     assert_eq!(setting.room.report().await.model.refused, 11);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_is_refreshed_outside_and_its_end_is_told() {
+    let given = r#"{"access_token":"access-CANARY-2","refresh_token":"refresh-CANARY-2","expires_in":3600}"#;
+    let refused = r#"{"error":{"message":"not access-CANARY-1"}}"#;
+    let over = r#"{"error":"invalid_grant","error_description":"refresh-CANARY-2"}"#;
+    let next = [
+        // The first token is refused, which is no news to the agent.
+        Does::Refuses(401, &[], refused),
+        Does::Says(given),
+        Does::Says("{}"),
+        Does::Says("{}"),
+    ];
+    let login = |folder: &Path, base: &str| {
+        let file = folder.join("login.json");
+        let text = serde_json::json!({
+            "token_url": format!("{base}/token"),
+            "client_id": "client-1",
+            "access_token": "access-CANARY-1",
+            "refresh_token": "refresh-CANARY-1",
+        });
+        std::fs::write(&file, text.to_string()).expect("a file");
+        let mode = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&file, mode).expect("its mode");
+        vec![KeySource::Login(file)]
+    };
+    let setting = Setting::with(None, &next, login).await;
+    let ran = setting
+        .python("print([call(M, A)[0] for _ in range(2)])")
+        .await;
+    assert_eq!(ran.out, "[200, 200]\n", "{ran:?}");
+    let seen = setting.seen();
+    let lines: Vec<(&str, &str)> = seen
+        .iter()
+        .map(|(line, key, _)| (line.as_str(), key.as_str()))
+        .collect();
+    let call = "POST /v1/messages";
+    assert_eq!(
+        lines,
+        [
+            (call, "access-CANARY-1"),
+            ("POST /token", ""),
+            (call, "access-CANARY-2"),
+            (call, "access-CANARY-2"),
+        ]
+    );
+    assert!(
+        seen[1].2.contains("refresh_token=refresh-CANARY-1"),
+        "{seen:?}"
+    );
+    let kept = setting.machine.dir.path().join("login.json");
+    let kept = std::fs::read_to_string(kept).expect("the file");
+    assert!(kept.contains("refresh-CANARY-2"), "{kept}");
+    assert_eq!(setting.told(), []);
+    // From now on its tokens are refused, and nothing of them is told to the agent.
+    let state = Arc::clone(&setting.provider.state);
+    state.lock().expect("a lock").next = [
+        Does::Refuses(401, &[], r#"{"error":{"message":"not access-CANARY-2"}}"#),
+        Does::Refuses(400, &[], over),
+    ]
+    .into();
+    let ran = setting
+        .python("print(call(M, A)); import os; print(os.environ, open('/proc/self/mounts').read())")
+        .await;
+    assert!(ran.out.starts_with("(401,"), "{ran:?}");
+    assert!(ran.out.contains("log in again"), "{ran:?}");
+    assert!(!format!("{ran:?}").contains("CANARY"), "{ran:?}");
+    let told = setting.told();
+    assert!(
+        matches!(&told[..], [Event::Login { why }] if why.contains("log in again") && !why.contains("CANARY")),
+        "{told:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_has_under_way_is_bounded_and_given_back() {
+    let setting = Setting::new(1, None, &[]).await;
+    let script = r#"
+import socket
+def begin(mib):
+    s = socket.create_connection(('127.0.0.1', 7071), timeout=60)
+    s.sendall(f'POST {M} HTTP/1.1\r\nHost: 127.0.0.1:7071\r\nx-api-key: {A}\r\nContent-Length: {60 << 20}\r\n\r\n'.encode())
+    try:
+        for _ in range(mib): s.sendall(b'x' * (1 << 20))
+    except OSError: pass
+    return s
+first, second = begin(40), begin(40)
+time.sleep(2)
+third = begin(40)
+print(third.recv(1 << 16).decode().splitlines()[0])
+for s in (first, second, third): s.close()
+time.sleep(1)
+again = begin(40)
+again.settimeout(2)
+try: print(again.recv(9))
+except TimeoutError: print('it is taken')
+again.close()
+print(call(M, A)[0])
+"#;
+    let ran = setting.python(script).await;
+    assert_eq!(
+        ran.out, "HTTP/1.1 503 Service Unavailable\nit is taken\n200\n",
+        "{ran:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

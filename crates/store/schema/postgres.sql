@@ -58,14 +58,17 @@
     decision text
     decided_by text
     decided_at bigint
+    need text NOT NULL
     CHECK (((decision IS NULL) = (decided_by IS NULL)))
     CHECK (((decision IS NULL) = (decided_at IS NULL)))
+    CHECK (((need = 'author'::text) OR (decision <> 'issue'::text)))
     CHECK ((decision = ANY (ARRAY['issue'::text, 'project'::text, 'denied'::text])))
     CHECK ((host <> ''::text))
     FOREIGN KEY (issue_id) REFERENCES issues(id)
-    PRIMARY KEY (issue_id, host)
+    CHECK ((need = ANY (ARRAY['author'::text, 'proof'::text])))
+    PRIMARY KEY (issue_id, host, need)
     FOREIGN KEY (run_id) REFERENCES runs(id)
-    CREATE UNIQUE INDEX host_asks_pkey ON public.host_asks USING btree (issue_id, host)
+    CREATE UNIQUE INDEX host_asks_pkey ON public.host_asks USING btree (issue_id, host, need)
 -- idempotency_keys
     holder text NOT NULL
     request_key text NOT NULL
@@ -274,7 +277,13 @@
     body text NOT NULL
     source text
     created_at bigint NOT NULL
+    decision text
+    decided_by text
+    decided_at bigint
     CHECK ((body <> ''::text))
+    CHECK (((decision IS NULL) = (decided_by IS NULL)))
+    CHECK (((decision IS NULL) = (decided_at IS NULL)))
+    CHECK ((decision = ANY (ARRAY['accepted'::text, 'dismissed'::text])))
     FOREIGN KEY (issue_id) REFERENCES issues(id)
     PRIMARY KEY (id)
     CHECK ((round >= 1))

@@ -54,13 +54,15 @@ END;
 CREATE TABLE host_asks (
     issue_id BLOB NOT NULL REFERENCES issues (id),
     host TEXT NOT NULL CHECK (host <> ''),
+    need TEXT NOT NULL CHECK (need IN ('author', 'proof')),
     run_id BLOB REFERENCES runs (id),
     why TEXT,
     asked_at INTEGER NOT NULL,
     decision TEXT CHECK (decision IN ('issue', 'project', 'denied')),
     decided_by TEXT,
     decided_at INTEGER,
-    PRIMARY KEY (issue_id, host),
+    PRIMARY KEY (issue_id, host, need),
+    CHECK (need = 'author' OR decision <> 'issue'),
     CHECK ((decision IS NULL) = (decided_by IS NULL)),
     CHECK ((decision IS NULL) = (decided_at IS NULL))
 ) STRICT;
@@ -243,7 +245,7 @@ CREATE TABLE proposals (
     body TEXT NOT NULL CHECK (body <> ''),
     source TEXT,
     created_at INTEGER NOT NULL
-) STRICT;
+, decision TEXT CHECK (decision IN ('accepted', 'dismissed')), decided_by TEXT CHECK ((decision IS NULL) = (decided_by IS NULL)), decided_at INTEGER CHECK ((decision IS NULL) = (decided_at IS NULL))) STRICT;
 
 CREATE INDEX proposals_issue ON proposals (issue_id, created_at, id);
 

@@ -1,8 +1,8 @@
 //! Table `host_asks`: hosts that an issue's runs asked for, and what a person decided.
 //!
-//! One row for each issue and host. Deliberately absent: rules.
+//! One row for each issue, host and whose need it is. Deliberately absent: rules.
 
-use nightshift_domain::grant::{Asked, Decided};
+use nightshift_domain::grant::{Asked, Decided, Need};
 use nightshift_domain::host::Allowed;
 use nightshift_domain::id::{IssueId, RunId};
 use sqlx::FromRow;
@@ -17,21 +17,23 @@ const COLUMNS: Columns = Columns("host ask");
 
 macro_rules! columns {
     () => {
-        "issue_id, host, run_id, why, asked_at, decision, decided_by, decided_at"
+        "issue_id, host, need, run_id, why, asked_at, decision, decided_by, decided_at"
     };
 }
 
 sql! { "host ask";
-    SET = both(concat!("INSERT INTO host_asks (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (issue_id, host) DO UPDATE SET run_id = excluded.run_id, why = excluded.why, asked_at = excluded.asked_at, decision = excluded.decision, decided_by = excluded.decided_by, decided_at = excluded.decided_at"));
-    LIST = both(concat!("SELECT ", columns!(), " FROM host_asks WHERE issue_id = $1 ORDER BY asked_at, host"));
-    OPEN = sqlite("SELECT issue_id, host FROM host_asks WHERE decision IS NULL AND issue_id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY asked_at, host"),
-        postgres("SELECT issue_id, host FROM host_asks WHERE decision IS NULL AND issue_id IN (SELECT CAST(value AS UUID) FROM jsonb_array_elements_text(CAST($1 AS JSONB)) AS given (value)) ORDER BY asked_at, host");
+    SET = both(concat!("INSERT INTO host_asks (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (issue_id, host, need) DO UPDATE SET run_id = excluded.run_id, why = excluded.why, asked_at = excluded.asked_at, decision = excluded.decision, decided_by = excluded.decided_by, decided_at = excluded.decided_at"));
+    LIST = both(concat!("SELECT ", columns!(), " FROM host_asks WHERE issue_id = $1 ORDER BY asked_at, host, need"));
+    OPEN = sqlite("SELECT issue_id, host, need FROM host_asks WHERE decision IS NULL AND issue_id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY asked_at, host, need"),
+        postgres("SELECT issue_id, host, need FROM host_asks WHERE decision IS NULL AND issue_id IN (SELECT CAST(value AS UUID) FROM jsonb_array_elements_text(CAST($1 AS JSONB)) AS given (value)) ORDER BY asked_at, host, need");
+    FORGET = both("DELETE FROM host_asks WHERE issue_id = $1 AND need = $2 AND decision IS NULL");
 }
 
 #[derive(FromRow)]
 struct Row {
     issue_id: Uuid,
     host: String,
+    need: String,
     run_id: Option<Uuid>,
     why: Option<String>,
     asked_at: i64,
@@ -53,6 +55,7 @@ impl Row {
         Ok(Asked {
             issue: IssueId(self.issue_id),
             host: COLUMNS.word::<Allowed>("host", self.host)?,
+            need: COLUMNS.word("need", self.need)?,
             run: self.run_id.map(RunId),
             why: self.why,
             at: COLUMNS.time("asked_at", self.asked_at)?,
@@ -70,6 +73,7 @@ pub async fn host_ask_set(tx: &mut Tx, asked: &Asked) -> Result<(), Error> {
     let values = values![
         asked.issue,
         asked.host.to_string(),
+        asked.need.as_str(),
         asked.run,
         &asked.why,
         asked.at,
@@ -90,11 +94,16 @@ pub async fn host_ask_list(tx: &mut Tx, issue: IssueId) -> Result<Vec<Asked>, Er
 pub async fn host_ask_list_open(
     tx: &mut Tx,
     issues: &[IssueId],
-) -> Result<Vec<(IssueId, String)>, Error> {
+) -> Result<Vec<(IssueId, String, Need)>, Error> {
     let list = id_list(issues.iter().map(|id| id.0));
-    let rows: Vec<(Uuid, String)> = tx.all(&OPEN, values![list]).await?;
-    Ok(rows
-        .into_iter()
-        .map(|(issue, host)| (IssueId(issue), host))
-        .collect())
+    let rows: Vec<(Uuid, String, String)> = tx.all(&OPEN, values![list]).await?;
+    rows.into_iter()
+        .map(|(issue, host, need)| Ok((IssueId(issue), host, COLUMNS.word("need", need)?)))
+        .collect()
+}
+
+/// Forgets what an issue's runs asked for this need and nobody decided.
+pub async fn host_ask_forget(tx: &mut Tx, issue: IssueId, need: Need) -> Result<(), Error> {
+    let values = values![issue, need.as_str()];
+    tx.run(&FORGET, values).await.map(|_| ())
 }

@@ -82,6 +82,18 @@ pub(crate) const ALL: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0010_inside.sql"),
         postgres: include_str!("../migrations/postgres/0010_inside.sql"),
     },
+    Migration {
+        version: 11,
+        name: "proof_hosts",
+        sqlite: include_str!("../migrations/sqlite/0011_proof_hosts.sql"),
+        postgres: include_str!("../migrations/postgres/0011_proof_hosts.sql"),
+    },
+    Migration {
+        version: 12,
+        name: "guidelines",
+        sqlite: include_str!("../migrations/sqlite/0012_guidelines.sql"),
+        postgres: include_str!("../migrations/postgres/0012_guidelines.sql"),
+    },
 ];
 
 /// The one table that exists before the first migration.

@@ -340,7 +340,8 @@ impl Look {
         let branch = home.default_branch.to_ref();
         let mut pushed: BTreeMap<String, String> = BTreeMap::new();
         for event in &events {
-            let by_hand = ["git.pushed", "project.configured"].contains(&event.kind.as_str());
+            let by_hand = ["git.pushed", "project.configured", "guideline.accepted"]
+                .contains(&event.kind.as_str());
             if by_hand && event.data["ref"] == branch.as_str() {
                 let text = |field: &str| event.data[field].as_str().unwrap_or_default().to_owned();
                 pushed.insert(text("new"), text("old"));

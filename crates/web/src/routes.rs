@@ -21,7 +21,9 @@ use crate::door::{
 use crate::error::{REQUEST, problem};
 use crate::live::Live;
 use crate::operation::{MAX_BODY, bind, method};
-use crate::page::{asset, change, change_form, desk, live, picture, sign_in, sign_in_with};
+use crate::page::{
+    asset, change, change_form, desk, live, picture, proposal, sign_in, sign_in_with,
+};
 use crate::{git, limit, stream};
 
 /// All doors of the server.
@@ -154,6 +156,7 @@ fn issues(router: Router<App>) -> Router<App> {
     let router = bind::<op::PullReview, _, _>(router, pull::review);
     let router = bind::<op::PullWithdraw, _, _>(router, pull::withdraw);
     let router = bind::<op::PullApply, _, _>(router, pull::apply);
+    let router = bind::<op::PullGuideline, _, _>(router, pull::guideline);
     bind::<op::QueueGet, _, _>(router, pull::queue)
 }
 
@@ -210,6 +213,7 @@ fn pages(router: Router<App>) -> Router<App> {
             "/p/{project}/{number}/change/withdraw",
             post(change_form::withdraw),
         )
+        .route("/p/{project}/{number}/guidelines", post(proposal::decide))
         .route("/live/desk", get(live::desk))
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
         .route("/sign-in/with/{provider}", get(sign_in_with::begin))

@@ -6,7 +6,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use nightshift_domain::access::Action;
 use nightshift_domain::desk::{self, Card, Place, Wanted};
-use nightshift_domain::id::{IssueId, Number};
+use nightshift_domain::grant::Need;
+use nightshift_domain::id::{IssueId, Number, ProjectId};
 use nightshift_domain::size::Size;
 use nightshift_store::issue::Issue;
 use nightshift_store::project::Project;
@@ -17,6 +18,7 @@ use nightshift_store::{
     Tx, block, desk_park, host_ask, issue, project, pull, pull_head, run, standing, verdict,
 };
 
+use super::secret::waits_for_secrets;
 pub use super::watch::COUNT_TO;
 use crate::{App, Caller, Error, Rights};
 
@@ -53,6 +55,10 @@ pub struct DeskCard {
     pub blocks: Vec<Number>,
     /// Hosts that its runs could not reach, and about which nobody has decided.
     pub hosts: Vec<String>,
+    /// Hosts that its proof missed: only the project's list opens them.
+    pub proof_hosts: Vec<String>,
+    /// Secrets of the project whose values it waits for.
+    pub secrets: Vec<String>,
     /// Author runs so far, what they cost in millionths of a US dollar, how long they took in ms.
     pub spent: (i64, i64, i64),
     /// Why it stands where it stands.
@@ -166,8 +172,16 @@ impl App {
             .map(|place| standings[place].issue)
             .collect();
         let total = standing::standing_count(&mut tx, visible, COUNT_TO).await?;
-        let facts = Facts::load(&mut tx, &first).await?;
+        let mut facts = Facts::load(&mut tx, &first).await?;
         let rows = issue::issue_list_of(&mut tx, &first).await?;
+        // Few projects lack a value, and each is looked at once.
+        for row in rows.iter().filter(|row| waits_for_secrets(&row.state)) {
+            let home = projects.iter().find(|project| project.id == row.project);
+            if let Some(home) = home.filter(|home| !facts.secrets.contains_key(&home.id)) {
+                let wanted = self.secrets_wanted(&mut tx, home, &row.state).await?;
+                facts.secrets.insert(home.id, wanted);
+            }
+        }
         drop(tx);
         let card = |row: Issue| {
             let home = projects.iter().find(|project| project.id == row.project);
@@ -276,6 +290,8 @@ struct Facts {
     sizes: HashMap<IssueId, Size>,
     blocks: HashMap<IssueId, Vec<Number>>,
     hosts: HashMap<IssueId, Vec<String>>,
+    proof_hosts: HashMap<IssueId, Vec<String>>,
+    secrets: HashMap<ProjectId, Vec<String>>,
     spent: HashMap<IssueId, (i64, i64, i64)>,
 }
 
@@ -289,8 +305,13 @@ impl Facts {
             blocks.entry(front).or_default().push(number);
         }
         let mut hosts: HashMap<IssueId, Vec<String>> = HashMap::new();
-        for (issue, host) in host_ask::host_ask_list_open(tx, ids).await? {
-            hosts.entry(issue).or_default().push(host);
+        let mut proof_hosts: HashMap<IssueId, Vec<String>> = HashMap::new();
+        for (issue, host, need) in host_ask::host_ask_list_open(tx, ids).await? {
+            let of = match need {
+                Need::Author => &mut hosts,
+                Need::Proof => &mut proof_hosts,
+            };
+            of.entry(issue).or_default().push(host);
         }
         Ok(Self {
             pulls: pulls.into_iter().map(|pull| (pull.issue, pull)).collect(),
@@ -302,6 +323,8 @@ impl Facts {
             sizes: sizes.into_iter().collect(),
             blocks,
             hosts,
+            proof_hosts,
+            secrets: HashMap::new(),
             spent: run::run_cost_of_issues(tx, ids).await?,
         })
     }
@@ -317,6 +340,11 @@ impl Facts {
             size: self.sizes.get(&row.id).cloned(),
             blocks: self.blocks.get(&row.id).cloned().unwrap_or_default(),
             hosts: self.hosts.get(&row.id).cloned().unwrap_or_default(),
+            proof_hosts: self.proof_hosts.get(&row.id).cloned().unwrap_or_default(),
+            secrets: match waits_for_secrets(&row.state) {
+                true => self.secrets.get(&home.id).cloned().unwrap_or_default(),
+                false => Vec::new(),
+            },
             spent: self.spent.get(&row.id).copied().unwrap_or_default(),
             place: Place {
                 card: 0,

@@ -7,7 +7,7 @@
 mod proof;
 
 use nightshift_domain::access::Actor;
-use nightshift_domain::check::ProofReport;
+use nightshift_domain::check::{Colour, ProofReport};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::git_name::{ObjectId, RefName};
 use nightshift_domain::id::RunId;
@@ -199,8 +199,16 @@ impl App {
         });
         ended.ended_at = Some(now);
         run::run_save(&mut tx, &ended).await?;
-        if ended.kind == Kind::Author {
-            self.keep_blocked(&mut tx, &ended, now).await?;
+        match (ended.kind, &checked) {
+            (Kind::Author, _) => self.keep_blocked(&mut tx, &ended, now).await?,
+            (Kind::Verify, Checked::Judge(judged)) => {
+                let red = judged.colour == Colour::Red;
+                self.keep_missed(&mut tx, &ended, red, now).await?;
+            }
+            (Kind::Verify, Checked::Fail(_)) => {
+                self.keep_missed(&mut tx, &ended, true, now).await?;
+            }
+            (Kind::Verify | Kind::Trial | Kind::Tryout, _) => {}
         }
         token::token_revoke_run(&mut tx, ended.id, now).await?;
         self.record_end(&mut tx, &ended, &actor, now).await?;

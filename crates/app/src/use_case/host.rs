@@ -2,26 +2,28 @@
 //! and then the work goes on.
 //!
 //! Invariants: a grant for an issue is given to its author runs and to nothing else, so no proof ever
-//! leans on it; one for the project is a commit to its settings, by somebody who may make it; every
+//! leans on it: what a proof misses is a question of its own, which the project's list alone answers; one for the project is a commit to its settings, by somebody who may make it; every
 //! decision is in the audit log with who made it. The work goes on by itself once nothing is open:
 //! a question is answered, a failure is tried again. Deliberately absent: the walls (the broker's).
 
 use jiff::Timestamp;
 use nightshift_domain::access::Action;
+use nightshift_domain::check::Colour;
 use nightshift_domain::config::Config;
 use nightshift_domain::config::edit::{Edit, Path};
 use nightshift_domain::config::field::Value as FieldValue;
 use nightshift_domain::failure::Reason;
-use nightshift_domain::grant::{self, Asked, Decided, Decision};
+use nightshift_domain::grant::{self, Asked, Decided, Decision, Need};
 use nightshift_domain::host::Allowed;
 use nightshift_domain::id::{IssueId, Number, RunId};
 use nightshift_domain::issue::{Event, Phase};
 use nightshift_domain::speech::{self, Speech};
+use nightshift_domain::traffic::Traffic;
 use nightshift_domain::trust::Trust;
 use nightshift_store::issue::Issue;
 use nightshift_store::message::{Message, MessageKind};
 use nightshift_store::run::{Run, RunState};
-use nightshift_store::{Tx, host_ask, message, project};
+use nightshift_store::{Tx, host_ask, message, project, pull, verdict};
 use serde_json::{Value, json};
 
 use super::issue::IssueView;
@@ -65,6 +67,7 @@ impl App {
             let asked = Asked {
                 issue: found.issue,
                 host: host.clone(),
+                need: Need::Author,
                 run: Some(found.id),
                 why: Some(why.clone()),
                 at: now,
@@ -107,9 +110,48 @@ impl App {
         let Some(traffic) = ended.traffic.as_ref().filter(|_| lacks) else {
             return Ok(());
         };
+        self.keep_refused(tx, ended, traffic, Need::Author, now)
+            .await
+    }
+
+    /// Keeps which hosts the proof of the present head was refused where it is red or could not be
+    /// made; else nothing is missed any more.
+    pub(crate) async fn keep_missed(
+        &self,
+        tx: &mut Tx,
+        ended: &Run,
+        red: bool,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let current = pull::pull_get(tx, ended.issue).await?;
+        if current.is_none_or(|current| current.head != ended.start) {
+            return Ok(());
+        }
+        if !red {
+            return Ok(host_ask::host_ask_forget(tx, ended.issue, Need::Proof).await?);
+        }
+        match &ended.traffic {
+            Some(traffic) => {
+                self.keep_refused(tx, ended, traffic, Need::Proof, now)
+                    .await
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn keep_refused(
+        &self,
+        tx: &mut Tx,
+        ended: &Run,
+        traffic: &Traffic,
+        need: Need,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let known = host_ask::host_ask_list(tx, ended.issue).await?;
         for host in grant::worth_asking(traffic) {
-            let before = known.iter().find(|one| one.host == host);
+            let before = known
+                .iter()
+                .find(|one| one.host == host && one.need == need);
             // What is open stays with the words of who asked; a no is a no.
             let open = before.is_some_and(|one| one.decided.is_none());
             let denied = before.is_some_and(|one| decision(one) == Some(Decision::Denied));
@@ -119,12 +161,43 @@ impl App {
             let asked = Asked {
                 issue: ended.issue,
                 host,
+                need,
                 run: Some(ended.id),
                 why: None,
                 at: now,
                 decided: None,
             };
             host_ask::host_ask_set(tx, &asked).await?;
+        }
+        Ok(())
+    }
+
+    /// Who answers a question for hosts in words has decided: the hosts stay closed.
+    pub(crate) async fn close_asked(
+        &self,
+        tx: &mut Tx,
+        row: &Issue,
+        caller: &Caller,
+        context: &Context<'_>,
+    ) -> Result<(), Error> {
+        let Phase::NeedsInput { run, .. } = row.state.phase else {
+            return Ok(());
+        };
+        for mut asked in host_ask::host_ask_list(tx, row.id).await? {
+            let of_the_question = asked.run == Some(run) && asked.why.is_some();
+            if !of_the_question || asked.decided.is_some() {
+                continue;
+            }
+            asked.decided = Some(Decided {
+                decision: Decision::Denied,
+                by: caller.actor(),
+                at: context.now,
+            });
+            host_ask::host_ask_set(tx, &asked).await?;
+            let data = json!({
+                "number": row.number, "host": asked.host, "for": "denied", "run": run, "in_words": true,
+            });
+            self.record(tx, row, "host.denied", context, data).await?;
         }
         Ok(())
     }
@@ -179,31 +252,38 @@ impl App {
             )));
         }
         let known = host_ask::host_ask_list(&mut tx, row.id).await?;
-        let before = known.iter().find(|one| one.host == host);
-        if before.is_none() && decision == Decision::Denied {
-            return Err(Error::refused(format!(
-                "nobody asked for {host}, and what nobody allows is out of reach: there is nothing to deny"
-            )));
-        }
-        if before.is_none() && known.len() >= MOST_DECIDED {
+        let before: Vec<&Asked> = known.iter().filter(|one| one.host == host).collect();
+        let needs = grant::answers(&before, decision).map_err(|rule| {
+            Error::refused(match rule {
+                grant::Refused::NothingToDeny => format!("nobody asked for {host}, and {rule}"),
+                grant::Refused::OnlyForTheProject => format!("a proof misses {host}, and {rule}"),
+            })
+        })?;
+        if before.is_empty() && known.len() >= MOST_DECIDED {
             return Err(Error::refused(format!(
                 "{MOST_DECIDED} hosts are decided for #{number} already: allow a whole domain \
                  (*.example.com), or put them into the project's settings"
             )));
         }
-        let asked = Asked {
-            issue: row.id,
-            host: host.clone(),
-            run: before.and_then(|one| one.run),
-            why: before.and_then(|one| one.why.clone()),
-            at: before.map_or(now, |one| one.at),
-            decided: Some(Decided {
-                decision,
-                by: caller.actor(),
-                at: now,
-            }),
-        };
-        host_ask::host_ask_set(&mut tx, &asked).await?;
+        let mut run = None;
+        for need in &needs {
+            let before = before.iter().find(|one| one.need == *need);
+            let asked = Asked {
+                issue: row.id,
+                host: host.clone(),
+                need: *need,
+                run: before.and_then(|one| one.run),
+                why: before.and_then(|one| one.why.clone()),
+                at: before.map_or(now, |one| one.at),
+                decided: Some(Decided {
+                    decision,
+                    by: caller.actor(),
+                    at: now,
+                }),
+            };
+            host_ask::host_ask_set(&mut tx, &asked).await?;
+            run = run.or(asked.run);
+        }
         let actor = caller.actor();
         let context = Context::new(&actor, now);
         let kind = match decision {
@@ -211,17 +291,15 @@ impl App {
             Decision::Denied => "host.denied",
         };
         let data: Value =
-            json!({ "number": number, "host": host, "for": decision.as_str(), "run": asked.run });
+            json!({ "number": number, "host": host, "for": decision.as_str(), "run": run });
         self.record(&mut tx, &row, kind, &context, data).await?;
-        self.go_on_with_hosts(
-            &mut tx,
-            row,
-            caller,
-            Trust::of(standing),
-            decision,
-            &context,
-        )
-        .await?;
+        if needs.contains(&Need::Proof) && row.state.phase == Phase::InReview {
+            self.prove_with_hosts(&mut tx, row, &context).await?;
+        } else if needs.contains(&Need::Author) {
+            let trust = Trust::of(standing);
+            self.go_on_with_hosts(&mut tx, row, caller, trust, decision, &context)
+                .await?;
+        }
         self.commit(tx, caller).await?;
         self.issue_get(caller, name, number).await
     }
@@ -236,7 +314,8 @@ impl App {
         decision: Decision,
         context: &Context<'_>,
     ) -> Result<(), Error> {
-        let all = host_ask::host_ask_list(tx, row.id).await?;
+        let mut all = host_ask::host_ask_list(tx, row.id).await?;
+        all.retain(|one| one.need == Need::Author);
         if all.iter().any(|one| one.decided.is_none()) {
             return Ok(());
         }
@@ -267,6 +346,34 @@ impl App {
             row.state.failed.is_some() && matches!(row.state.phase, Phase::Ready | Phase::InReview);
         if waits && decision != Decision::Denied && self.budget_of(tx, &row).await?.left.is_ok() {
             self.change(tx, row, Event::Retried, context).await?;
+        }
+        Ok(())
+    }
+
+    /// Proves the head again, once nothing is open that its proof missed and something of it is in reach.
+    async fn prove_with_hosts(
+        &self,
+        tx: &mut Tx,
+        row: Issue,
+        context: &Context<'_>,
+    ) -> Result<(), Error> {
+        let mut missed = host_ask::host_ask_list(tx, row.id).await?;
+        missed.retain(|one| one.need == Need::Proof);
+        let Some(change) = pull::pull_get(tx, row.id).await? else {
+            return Ok(());
+        };
+        let made = verdict::verdict_of(tx, row.id, &change.head).await?;
+        let since = made.as_ref().map(|made| made.created_at);
+        let is_new = |one: &Asked| {
+            one.decided.as_ref().is_some_and(|decided| {
+                decided.decision == Decision::Project
+                    && since.is_none_or(|since| decided.at >= since)
+            })
+        };
+        let decided = missed.iter().all(|one| one.decided.is_some());
+        let helps = made.is_none_or(|made| made.colour == Colour::Red);
+        if decided && helps && missed.iter().any(is_new) {
+            self.change(tx, row, Event::ProofRetried, context).await?;
         }
         Ok(())
     }
@@ -337,7 +444,9 @@ fn read(hosts: &[String]) -> Result<Vec<Allowed>, Error> {
 
 /// Refuses to ask about what is decided.
 fn undecided(host: &Allowed, known: &[Asked], config: &Config) -> Result<(), Error> {
-    let before = known.iter().find(|one| one.host == *host);
+    let before = known
+        .iter()
+        .find(|one| one.host == *host && one.need == Need::Author);
     let decided = before.and_then(|one| one.decided.as_ref());
     let open = config.network.allow.contains(host);
     match decided.map(|decided| decided.decision) {

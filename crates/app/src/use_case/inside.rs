@@ -110,6 +110,7 @@ impl App {
             body,
             source,
             created_at: now,
+            decided: None,
         };
         proposal::proposal_insert(&mut tx, &new).await?;
         let data = json!({ "number": found.number });

@@ -104,6 +104,8 @@ pub struct IssueView {
     pub messages: Vec<Message>,
     /// Hosts that its runs asked for or were refused, oldest first.
     pub hosts: Vec<Asked>,
+    /// Secrets of the project whose values it waits for.
+    pub secrets: Vec<String>,
     /// The issue whose agent split it off.
     pub split_from: Option<Number>,
     /// The issues that its own agent split off.

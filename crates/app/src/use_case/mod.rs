@@ -9,6 +9,7 @@ pub mod collide;
 pub mod desk;
 pub mod event;
 pub mod finish;
+pub mod guideline;
 pub mod host;
 pub mod identity;
 pub mod inside;

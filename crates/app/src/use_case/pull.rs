@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use nightshift_domain::access::Action;
+use nightshift_domain::access::{Action, allowed};
 use nightshift_domain::check::Colour;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{IssueId, Number, ReviewId};
@@ -52,6 +52,8 @@ pub struct PullView {
     pub reviews: Vec<Review>,
     /// Guidelines that its agent proposes, oldest first.
     pub proposals: Vec<Proposal>,
+    /// Whether the caller may decide about those.
+    pub may_configure: bool,
 }
 
 /// A decision to be made.
@@ -93,6 +95,7 @@ pub(super) struct PullKnown {
     pub(super) heads: Vec<Head>,
     pub(super) reviews: Vec<Review>,
     proposals: Vec<Proposal>,
+    may_configure: bool,
 }
 
 impl PullKnown {
@@ -105,6 +108,7 @@ impl PullKnown {
             heads: self.heads,
             reviews: self.reviews,
             proposals: self.proposals,
+            may_configure: self.may_configure,
         }
     }
 }
@@ -170,9 +174,10 @@ impl App {
         number: Number,
     ) -> Result<PullKnown, Error> {
         let mut tx = self.db().read().await?;
-        let (found, _) = self
+        let (found, standing) = self
             .project_for(&mut tx, caller, name, Action::ProjectRead)
             .await?;
+        let may_configure = allowed(standing, Action::ProjectConfigure);
         let row = issue::issue_by_number(&mut tx, found.id, number)
             .await?
             .ok_or_else(|| no_pull(name, number))?;
@@ -195,6 +200,7 @@ impl App {
             heads,
             reviews,
             proposals,
+            may_configure,
         })
     }
 

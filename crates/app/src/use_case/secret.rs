@@ -2,20 +2,24 @@
 //! them.
 //!
 //! A value goes in and comes out in one place only: the order of a run whose steps are named for it.
-//! Deliberately absent: showing a value to anybody.
+//! What a project names and has no value is a question to its maintainers: the issues that failed for it
+//! wait, and go on by themselves once every value is there. Deliberately absent: showing a value to
+//! anybody.
 
 use jiff::Timestamp;
 use nightshift_domain::access::Action;
 use nightshift_domain::config::secret::{self as rule, Secret as Named};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::id::ProjectId;
+use nightshift_domain::issue::{Event as IssueEvent, Issue as IssueState, Phase};
 use nightshift_domain::job::Kind;
 use nightshift_store::event::NewEvent;
 use nightshift_store::project::Project;
 use nightshift_store::secret::{self as secrets, SealedSecret};
-use nightshift_store::{Tx, event};
+use nightshift_store::{Tx, event, issue};
 use serde_json::json;
 
+use crate::change::Context;
 use crate::{App, Caller, Error};
 
 /// The most values that a project keeps.
@@ -107,6 +111,8 @@ impl App {
         secrets::secret_set(&mut tx, found.id, &secret).await?;
         self.record_secret(&mut tx, caller, found.id, "secret.set", name)
             .await?;
+        self.go_on_with_secrets(&mut tx, caller, &found, name)
+            .await?;
         self.commit(tx, caller).await?;
         Ok(SecretView {
             named: named(&found.config.secrets, name),
@@ -175,6 +181,65 @@ impl App {
         Ok(Ok(given))
     }
 
+    /// The secrets whose values an issue waits for; none where it waits for something else.
+    pub(crate) async fn secrets_wanted(
+        &self,
+        tx: &mut Tx,
+        project: &Project,
+        state: &IssueState,
+    ) -> Result<Vec<String>, Error> {
+        match waits_for_secrets(state) {
+            true => self.secrets_unusable(tx, project).await,
+            false => Ok(Vec::new()),
+        }
+    }
+
+    /// The secrets that a project names and has no value for, or none that this server can open.
+    async fn secrets_unusable(&self, tx: &mut Tx, project: &Project) -> Result<Vec<String>, Error> {
+        let kept = secrets::secret_list(tx, project.id).await?;
+        let key = self.settings().seal_key.as_ref();
+        let usable = |name: &str| {
+            let value = kept.iter().find(|known| known.name == name);
+            value.is_some_and(|value| {
+                key.and_then(|key| key.open(&place(project.id, name), &value.sealed))
+                    .is_some()
+            })
+        };
+        let named = project.config.secrets.iter();
+        Ok(named
+            .filter(|secret| !usable(&secret.name))
+            .map(|secret| secret.name.clone())
+            .collect())
+    }
+
+    /// Tries the issues again that failed for want of a value, once every value is there.
+    async fn go_on_with_secrets(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        project: &Project,
+        name: &str,
+    ) -> Result<(), Error> {
+        if !self.secrets_unusable(tx, project).await?.is_empty() {
+            return Ok(());
+        }
+        let actor = caller.actor();
+        let context = Context::new(&actor, self.now());
+        for id in issue::issue_list_failed(tx, project.id).await? {
+            let Some(row) = issue::issue_lock(tx, id).await? else {
+                continue;
+            };
+            if !waits_for_secrets(&row.state) || self.budget_of(tx, &row).await?.left.is_err() {
+                continue;
+            }
+            let data = json!({ "number": row.number, "secret": name });
+            self.record(tx, &row, "secret.given", &context, data)
+                .await?;
+            self.change(tx, row, IssueEvent::Retried, &context).await?;
+        }
+        Ok(())
+    }
+
     /// The secrets that a project names and has no value for.
     pub(crate) async fn secrets_missing(
         &self,
@@ -211,6 +276,13 @@ impl App {
         event::event_append(tx, &new, self.now()).await?;
         Ok(())
     }
+}
+
+/// Whether an issue waits for somebody to set a value.
+pub(crate) fn waits_for_secrets(state: &IssueState) -> bool {
+    let failed = state.failed.as_ref();
+    failed.is_some_and(|failure| failure.reason == Reason::SecretMissing)
+        && matches!(state.phase, Phase::Ready | Phase::InReview)
 }
 
 /// What a value belongs to.
@@ -251,7 +323,8 @@ fn missing(project: &Project, name: &str) -> Failure {
         reason: Reason::SecretMissing,
         detail: format!(
             "the secret {name} that {project} names in .nightshift/config.toml has no value: set it \
-             with `nightshift secret set {name} -p {project}` or on the project's page, then retry"
+             with `nightshift secret set {name} -p {project}` or on the page of the issue; the work then \
+             goes on by itself"
         ),
         retry_at: None,
     }
@@ -263,7 +336,7 @@ fn unopened(project: &Project, name: &str) -> Failure {
         reason: Reason::SecretMissing,
         detail: format!(
             "the secret {name} of {project} was sealed with another key than the server has now: \
-             set it again with `nightshift secret set {name} -p {project}`, then retry"
+             set it again with `nightshift secret set {name} -p {project}`; the work then goes on by itself"
         ),
         retry_at: None,
     }

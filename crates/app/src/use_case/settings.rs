@@ -180,7 +180,14 @@ impl App {
             }
             let repository = self.repository(found.id)?;
             let made = self
-                .settings_commit_make(caller, &repository, &tip, mode, &saved.after, &message)
+                .file_commit(
+                    caller,
+                    &repository,
+                    &tip,
+                    (config::PATH, mode),
+                    &saved.after,
+                    &message,
+                )
                 .await?;
             let update = RefUpdate {
                 name: found.default_branch.to_ref(),
@@ -273,18 +280,19 @@ impl App {
         Ok(String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default())
     }
 
-    async fn settings_commit_make(
+    /// A commit of the caller's on top of the tip, in which one file has this text.
+    pub(crate) async fn file_commit(
         &self,
         caller: &Caller,
         repository: &Repository,
         tip: &ObjectId,
-        mode: Mode,
+        (path, mode): (&str, Mode),
         text: &str,
         message: &str,
     ) -> Result<ObjectId, Error> {
         let (_, person) = caller.person()?;
         let change = FileChange {
-            path: GitPath::from(config::PATH),
+            path: GitPath::from(path),
             content: FileContent::Bytes(mode, text.as_bytes().to_vec()),
         };
         let tree = match repository.write_tree_with(Some(tip), &[change]).await {

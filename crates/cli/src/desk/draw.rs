@@ -229,6 +229,22 @@ fn card(card: &Card, state: &State, look: Look, is_current: bool) -> Vec<Line<'s
         );
         lines.push(said(indent, "not in reach: ", &text, look.warn()));
     }
+    if !card.proof_hosts.is_empty() {
+        let text = format!(
+            "{} (nightshift issue allow {} HOST --for-project, or issue deny)",
+            card.proof_hosts.join(", "),
+            card.number
+        );
+        lines.push(said(indent, "missed by the proof: ", &text, look.warn()));
+    }
+    if !card.secrets.is_empty() {
+        let text = format!(
+            "{} (nightshift secret set NAME -p {} < FILE)",
+            card.secrets.join(", "),
+            card.project
+        );
+        lines.push(said(indent, "needs a value for: ", &text, look.warn()));
+    }
     let findings = card.proof.iter().flat_map(|proof| &proof.findings);
     for finding in findings
         .filter(|one| one.severity != Severity::Note)

@@ -107,6 +107,7 @@ pub(crate) fn whole(screen: &mut Screen, issue: &Issue, runs: &[Run], now: Times
         screen.line([red(format!("failed: {}", failure.reason.as_str()))]);
         screen.text("  ", Style::Plain, &failure.detail);
     }
+    secrets(screen, issue);
     hosts(screen, issue);
     if !issue.preflight.is_empty() {
         screen.gap();
@@ -214,6 +215,22 @@ pub(crate) fn commands_of(screen: &mut Screen, commands: &[String]) {
     }
 }
 
+/// Secrets whose values the issue waits for, and how to set them.
+fn secrets(screen: &mut Screen, issue: &Issue) {
+    if issue.secrets.is_empty() {
+        return;
+    }
+    screen.gap();
+    screen.line([yellow(format!(
+        "needs a value for {}",
+        issue.secrets.join(", ")
+    ))]);
+    let project = &issue.line.project;
+    let set = |name: &String| format!("secret set {name} -p {project} < FILE");
+    let commands: Vec<String> = issue.secrets.iter().map(set).collect();
+    commands_of(screen, &commands);
+}
+
 /// Hosts that the runs of an issue asked for or were refused, and how to decide.
 fn hosts(screen: &mut Screen, issue: &Issue) {
     if issue.hosts.is_empty() {
@@ -231,12 +248,18 @@ fn hosts(screen: &mut Screen, issue: &Issue) {
             Some(_) => plain(format!("allowed for this issue by {by}")),
             None => yellow("open"),
         };
-        screen.line([plain(format!("  {}  ", asked.host)), stands]);
+        let by_proof = asked.need == "proof";
+        let whose = match by_proof {
+            true => "  (missed by the proof)",
+            false => "",
+        };
+        screen.line([plain(format!("  {}  ", asked.host)), stands, dim(whose)]);
         if let Some(why) = &asked.why {
             screen.text("    ", Style::Dim, why);
         }
         if asked.decision.is_none() {
-            open.push(format!("issue allow {number} {}", asked.host));
+            let project = if by_proof { " --for-project" } else { "" };
+            open.push(format!("issue allow {number} {}{project}", asked.host));
             open.push(format!("issue deny {number} {}", asked.host));
         }
     }

@@ -125,9 +125,16 @@ pub(super) fn proposals(screen: &mut Screen, proposals: &[Proposal]) {
     screen.gap();
     screen.line([
         bold("proposed guidelines"),
-        dim("  in the agent's words; nothing comes of them by itself"),
+        dim("  in the agent's words; nothing comes of one before a maintainer accepts it"),
     ]);
-    for proposal in proposals {
+    for (place, proposal) in proposals.iter().enumerate() {
+        let by = proposal.decided_by.as_deref().unwrap_or_default();
+        let stands = match proposal.decision.as_deref() {
+            Some("accepted") => green(format!("accepted by {by}")),
+            Some(word) => dim(format!("{word} by {by}")),
+            None => yellow("open"),
+        };
+        screen.line([plain(format!("  {}  ", place + 1)), stands]);
         screen.text("  ", Style::Plain, &proposal.text);
         if let Some(source) = &proposal.source {
             screen.text("  from: ", Style::Dim, source);

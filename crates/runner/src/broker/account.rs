@@ -2,13 +2,14 @@
 //!
 //! Invariants: a call goes to the account that carries the fewest, and among these to the one that had
 //! the fewest so far; one that is limited is left out until its reset; no key is ever formatted.
-//! Deliberately absent: what limits an account (`reset.rs`).
+//! Deliberately absent: what limits an account (`reset.rs`), and how a login gets its tokens (`login`).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper::http::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
+use super::login::Login;
 use crate::secret::Secret;
 
 /// How a real key is presented to a model endpoint.
@@ -46,8 +47,19 @@ pub(super) struct Endpoint {
     accounts: Mutex<Vec<Account>>,
 }
 
+/// What an account presents.
+#[derive(Clone)]
+pub(super) enum Key {
+    /// Nothing: a model that wants none.
+    None,
+    /// Always the same.
+    Fixed(Credential),
+    /// The token of a login, which changes.
+    Login(Arc<Login>),
+}
+
 struct Account {
-    credential: Option<Credential>,
+    key: Key,
     limited: Option<Instant>,
     busy: u64,
     calls: u64,
@@ -57,24 +69,21 @@ struct Account {
 pub(super) struct Lease {
     endpoint: Arc<Endpoint>,
     at: usize,
-    pub(super) credential: Option<Credential>,
+    pub(super) key: Key,
 }
 
 impl Endpoint {
     /// Without a credential it is an endpoint that wants none.
-    pub(super) fn new(base: reqwest::Url, credentials: Vec<Credential>) -> Self {
-        let account = |credential| Account {
-            credential,
+    pub(super) fn new(base: reqwest::Url, keys: Vec<Key>) -> Self {
+        let account = |key| Account {
+            key,
             limited: None,
             busy: 0,
             calls: 0,
         };
-        let mut accounts: Vec<Account> = credentials
-            .into_iter()
-            .map(|known| account(Some(known)))
-            .collect();
+        let mut accounts: Vec<Account> = keys.into_iter().map(account).collect();
         if accounts.is_empty() {
-            accounts.push(account(None));
+            accounts.push(account(Key::None));
         }
         Self {
             base,
@@ -99,7 +108,7 @@ impl Endpoint {
             return Ok(Lease {
                 endpoint: Arc::clone(self),
                 at,
-                credential: account.credential.clone(),
+                key: account.key.clone(),
             });
         }
         let first = accounts.iter().filter_map(|account| account.limited).min();
@@ -109,11 +118,18 @@ impl Endpoint {
     /// The text without any key of this endpoint.
     pub(super) fn clean(&self, mut text: String) -> String {
         for account in self.accounts().iter() {
-            if let Some(credential) = &account.credential {
-                text = text.replace(credential.secret.expose(), "***");
-            }
+            text = match &account.key {
+                Key::None => text,
+                Key::Fixed(credential) => text.replace(credential.secret.expose(), "***"),
+                Key::Login(login) => login.clean(text),
+            };
         }
         text
+    }
+
+    /// How many accounts share its calls.
+    pub(super) fn count(&self) -> usize {
+        self.accounts().len()
     }
 
     fn accounts(&self) -> MutexGuard<'_, Vec<Account>> {
@@ -149,7 +165,8 @@ mod tests {
         let credentials = ["a", "b", "c"]
             .map(|key| Credential::new("x-api-key", "", Secret::new(key)).expect("a credential"));
         let base = "http://127.0.0.1:1".parse().expect("an address");
-        let endpoint = Arc::new(Endpoint::new(base, credentials.to_vec()));
+        let keys = credentials.iter().cloned().map(Key::Fixed).collect();
+        let endpoint = Arc::new(Endpoint::new(base, keys));
         let now = Instant::now();
         let take = |at| {
             endpoint

@@ -14,9 +14,11 @@
 
 mod account;
 mod answer;
+mod bodies;
 mod forward;
 mod hello;
 mod keeper;
+mod login;
 mod model;
 mod network;
 mod price;

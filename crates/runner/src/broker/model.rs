@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited, StreamBody};
+use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::http::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
@@ -25,9 +25,11 @@ use nightshift_domain::traffic::ModelUse;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::account::{Endpoint, Lease};
+use super::account::{Credential, Endpoint, Key, Lease};
 use super::answer::{Body, full, passed_on, whole};
+use super::bodies::{Full, Held, Shelf};
 use super::forward::{Counts, explain, target};
+use super::login::Missing;
 use super::price::{self, Price};
 use super::reset;
 use super::room::Tell;
@@ -41,10 +43,18 @@ const CREDENTIALS: &[&str] = &["authorization", "x-api-key", "x-goog-api-key", "
 const CREDENTIAL_PARAMETERS: &[&str] = &["key", "api_key", "api-key", "access_token", "token"];
 /// The largest request.
 const REQUEST: usize = 64 << 20;
+/// How long a request may take to come.
+const READ: Duration = Duration::from_secs(60);
+/// The largest request that is read as a tree of values.
+const READABLE: usize = 4 << 20;
+const UNREADABLE: &str = "a request of more than 4 MiB with `stream_options` cannot be counted: leave them \
+     out, the usage is asked for anyway";
 /// An error answer is looked through for keys up to this size and cut after it.
 const ERROR_BODY: usize = 256 << 10;
 /// How long a call may wait here for its provider.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long an account without a credential is left out where there are others.
+const LEFT_OUT: Duration = Duration::from_secs(60);
 /// How often a call is tried at most.
 const TRIES: u32 = 8;
 /// Anthropic's own status for "overloaded".
@@ -68,6 +78,10 @@ pub(super) struct Models {
     pub(super) tell: Tell,
     pub(super) now: Clock,
     pub(super) warned: AtomicBool,
+    /// Requests of this run that are in memory.
+    pub(super) bodies: Arc<Shelf>,
+    /// Those of all runs.
+    pub(super) all_bodies: Arc<Shelf>,
 }
 
 /// One route.
@@ -85,13 +99,26 @@ struct No {
     why: String,
 }
 
+/// Why a call was not sent, or got no answer.
+enum Unsent {
+    /// Its account has nothing to present.
+    Credential(Missing),
+    /// The endpoint is out of reach.
+    Unavailable(String),
+}
+
+impl From<Missing> for Unsent {
+    fn from(missing: Missing) -> Self {
+        Self::Credential(missing)
+    }
+}
+
 /// What of a request decides how it is treated.
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
 struct Asked {
     model: String,
     stream: bool,
-    stream_options: Option<Value>,
 }
 
 /// Answers one request from inside.
@@ -121,28 +148,19 @@ impl Models {
         let dialect = route.dialect;
         self.within_budgets(dialect)?;
         let (parts, body) = request.into_parts();
-        let left = self.counts.left_to_send(self.budget);
-        let most = usize::try_from(left).unwrap_or(usize::MAX).min(REQUEST);
-        let body = match Limited::new(body, most).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) if most < REQUEST && error.is::<LengthLimitError>() => {
-                // As much as was taken, and the one byte that is too many.
-                self.counts.sent(most.saturating_add(1));
-                return Err(self.used_up(dialect, "this run has sent all the bytes it may send"));
-            }
-            Err(error) => {
-                let why = format!("the request cannot be read: {error}");
-                return Err(No::new(
-                    dialect,
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "invalid_request_error",
-                    why,
-                ));
+        let mut held = Held::new(&self.bodies, &self.all_bodies);
+        let body = match tokio::time::timeout(READ, self.read(dialect, body, &mut held)).await {
+            Ok(body) => body?,
+            Err(_elapsed) => {
+                let status = StatusCode::REQUEST_TIMEOUT;
+                let why = format!("the request did not come within {} s", READ.as_secs());
+                return Err(No::new(dialect, status, "invalid_request_error", why));
             }
         };
         self.counts.sent(body.len());
         let asked: Asked = serde_json::from_slice(&body).unwrap_or_default();
-        let body = with_usage(&path, &asked, body);
+        let body = with_usage(&path, &asked, body)
+            .ok_or_else(|| No::too_large(dialect, UNREADABLE.to_owned()))?;
         let metered = parts.method == Method::POST && !path.contains("count");
         let mut waited = Duration::ZERO;
         for _ in 0..TRIES {
@@ -158,9 +176,16 @@ impl Models {
                     continue;
                 }
             };
-            let response = match self.send(route, &parts, &path, body.clone(), &lease).await {
+            let call = (&parts, path.as_str(), &body);
+            let response = match self.call(route, &lease, call).await {
                 Ok(response) => response,
-                Err(why) => {
+                // Another account may have what this one lacks.
+                Err(Unsent::Credential(_)) if route.endpoint.count() > 1 => {
+                    lease.limit(Instant::now() + LEFT_OUT);
+                    continue;
+                }
+                Err(Unsent::Credential(missing)) => return Err(self.missing(dialect, missing)),
+                Err(Unsent::Unavailable(why)) => {
                     self.counts.fail();
                     tracing::warn!(run = self.run, why, "a model call got no answer");
                     return Err(No::new(
@@ -202,6 +227,50 @@ impl Models {
             "overloaded_error",
             why,
         ))
+    }
+
+    /// The whole body, as far as there is room for it.
+    async fn read(
+        &self,
+        dialect: Dialect,
+        mut body: Incoming,
+        held: &mut Held,
+    ) -> Result<Bytes, No> {
+        let left = self.counts.left_to_send(self.budget);
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(REQUEST);
+        let mut whole = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                No::too_large(dialect, format!("the request cannot be read: {error}"))
+            })?;
+            let Ok(chunk) = frame.into_data() else {
+                continue;
+            };
+            if whole.len() + chunk.len() > most {
+                if most == REQUEST {
+                    let why = format!("a request may have {} MiB, and no more", REQUEST >> 20);
+                    return Err(No::too_large(dialect, why));
+                }
+                // As much as was taken, and the one byte that is too many.
+                self.counts.sent(most.saturating_add(1));
+                return Err(self.used_up(dialect, "this run has sent all the bytes it may send"));
+            }
+            held.more(chunk.len()).map_err(|full| {
+                self.counts.refuse();
+                let why = match full {
+                    Full::Run => {
+                        "this run has too much of its requests under way: let some be answered first"
+                    }
+                    Full::All => {
+                        "the runs of this runner have too much of their requests under way: try again"
+                    }
+                };
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                No::new(dialect, status, "overloaded_error", why.to_owned())
+            })?;
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(whole.freeze())
     }
 
     /// The route and the provider's path, if the request may go out at all.
@@ -309,13 +378,61 @@ impl Models {
         )
     }
 
+    /// Sends a call with what its account presents. A token of a login that is refused is replaced, and
+    /// the call sent again, once.
+    async fn call(
+        &self,
+        route: &Route,
+        lease: &Lease,
+        (parts, path, body): (&Parts, &str, &Bytes),
+    ) -> Result<reqwest::Response, Unsent> {
+        let send = |credential: Option<Credential>| {
+            let sent = self.send(route, parts, path, body.clone(), credential);
+            async { sent.await.map_err(Unsent::Unavailable) }
+        };
+        let login = match &lease.key {
+            Key::None => return send(None).await,
+            Key::Fixed(credential) => return send(Some(credential.clone())).await,
+            Key::Login(login) => login,
+        };
+        let held = login.token(&self.client, self.now).await?;
+        let response = send(Some(held.credential.clone())).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        drop(response);
+        let held = login
+            .renewed(&self.client, self.now, held.generation)
+            .await?;
+        let response = send(Some(held.credential.clone())).await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            // Which says why: a second token was just got, and is refused as well.
+            login
+                .renewed(&self.client, self.now, held.generation)
+                .await?;
+        }
+        Ok(response)
+    }
+
+    /// What is said where an account has nothing to present.
+    fn missing(&self, dialect: Dialect, missing: Missing) -> No {
+        match missing {
+            Missing::Login(why) => {
+                (self.tell)(Event::Login { why: why.clone() });
+                let status = StatusCode::UNAUTHORIZED;
+                No::new(dialect, status, "authentication_error", why)
+            }
+            Missing::Later { why, wait } => self.limited(dialect, wait, &why),
+        }
+    }
+
     async fn send(
         &self,
         route: &Route,
         parts: &Parts,
         path: &str,
         body: Bytes,
-        lease: &Lease,
+        credential: Option<Credential>,
     ) -> Result<reqwest::Response, String> {
         let mut url = target(&route.endpoint.base, path, parts.uri.query())?;
         let kept: Vec<(String, String)> = url
@@ -337,7 +454,7 @@ impl Models {
         {
             headers.remove(*name);
         }
-        if let Some(credential) = &lease.credential {
+        if let Some(credential) = credential {
             credential.put(&mut headers);
         }
         let mut out = self
@@ -488,6 +605,11 @@ impl No {
         }
     }
 
+    fn too_large(dialect: Dialect, why: String) -> Self {
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        Self::new(dialect, status, "invalid_request_error", why)
+    }
+
     /// In the shape of the provider's own errors, which its programs can read.
     fn answer(&self) -> Response<Body> {
         let (kind, why, status) = (self.kind, &self.why, self.status);
@@ -587,25 +709,39 @@ fn same(given: &str, token: &str) -> bool {
     given.len() == token.len() && pairs.fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
 }
 
-/// Asks for what a stream of Chat Completions says of its usage only when asked.
-fn with_usage(path: &str, asked: &Asked, body: Bytes) -> Bytes {
-    let tells = asked
-        .stream_options
-        .as_ref()
-        .is_some_and(|options| options["include_usage"] == json!(true));
-    if !asked.stream || tells || !path.ends_with("/chat/completions") {
-        return body;
+/// Asks for what a stream of Chat Completions says of its usage only when asked; none where the request is
+/// too large to be read for what it says of that itself.
+fn with_usage(path: &str, asked: &Asked, body: Bytes) -> Option<Bytes> {
+    if !asked.stream || !path.ends_with("/chat/completions") {
+        return Some(body);
+    }
+    let name = b"\"stream_options\"";
+    if !body.windows(name.len()).any(|part| part == name) {
+        // The last of a name counts, however an earlier one is spelled; and a tree of values would take
+        // many times the room of the text.
+        let end = body.iter().rposition(|byte| *byte == b'}')?;
+        let mut with = BytesMut::with_capacity(body.len() + 64);
+        with.extend_from_slice(&body[..end]);
+        with.extend_from_slice(br#","stream_options":{"include_usage":true}}"#);
+        return Some(with.freeze());
+    }
+    if body.len() > READABLE {
+        return None;
     }
     let Ok(Value::Object(mut request)) = serde_json::from_slice(&body) else {
-        return body;
+        return Some(body);
     };
+    let told = request.get("stream_options");
+    if told.is_some_and(|options| options["include_usage"] == json!(true)) {
+        return Some(body);
+    }
     let mut options = match request.remove("stream_options") {
         Some(Value::Object(options)) => options,
         Some(_) | None => serde_json::Map::new(),
     };
     options.insert("include_usage".to_owned(), json!(true));
     request.insert("stream_options".to_owned(), Value::Object(options));
-    Bytes::from(Value::Object(request).to_string())
+    Some(Bytes::from(Value::Object(request).to_string()))
 }
 
 #[cfg(test)]
@@ -659,7 +795,7 @@ mod tests {
         let made = |path: &str, body: &str| {
             let bytes = Bytes::from(body.to_owned());
             let asked = serde_json::from_slice(&bytes).unwrap_or_default();
-            let bytes = with_usage(path, &asked, bytes);
+            let bytes = with_usage(path, &asked, bytes).expect("it can be read");
             serde_json::from_slice::<Value>(&bytes).unwrap_or(Value::Null)
         };
         let chat = "/v1/chat/completions";
@@ -682,6 +818,24 @@ mod tests {
         }
         let other = r#"{"stream":true}"#;
         assert_eq!(made("/v1/responses", other).to_string(), other);
+        assert_eq!(
+            made(chat, "{\"stream\":true,\"model\":\"}\"}\n"),
+            json!({"model": "}", "stream": true, "stream_options": {"include_usage": true}})
+        );
+        // However it is spelled: the last one counts.
+        assert_eq!(
+            made(
+                chat,
+                r#"{"stream":true,"stream\u005foptions":{"include_usage":false}}"#
+            )["stream_options"]["include_usage"],
+            json!(true)
+        );
+        let large = format!(
+            r#"{{"stream":true,"stream_options":{{}},"x":"{}"}}"#,
+            "y".repeat(READABLE)
+        );
+        let asked = serde_json::from_str(&large).expect("a request");
+        assert_eq!(with_usage(chat, &asked, Bytes::from(large)), None);
     }
 
     #[test]

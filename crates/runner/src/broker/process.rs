@@ -17,10 +17,12 @@ use jiff::Timestamp;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::account::{Credential, Endpoint};
+use super::account::{Credential, Endpoint, Key};
+use super::bodies::{self, Shelf};
+use super::login::Login;
 use super::model::Clock;
 use super::room::{House, Room, Tell, address};
-use super::settings::Settings;
+use super::settings::{KeySource, Settings};
 use super::wire::{self, Order, Report, Word};
 
 /// Longest wait for a connection outside; a dead endpoint is told to the caller well within five
@@ -144,14 +146,17 @@ fn house(
     let mut endpoints = BTreeMap::new();
     for (name, spec) in &settings.endpoints {
         let base = address(spec.root())?;
-        let credentials = spec.keys.iter().map(|source| {
-            let key = source.read(variable)?;
-            Credential::new(&spec.header, &spec.prefix, key)
+        let keys = spec.keys.iter().map(|source| match source {
+            KeySource::Login(path) => Login::open(path, &spec.header, &spec.prefix)
+                .map(|login| Key::Login(Arc::new(login))),
+            KeySource::Variable(_) | KeySource::File(_) => {
+                let key = source.read(variable)?;
+                Credential::new(&spec.header, &spec.prefix, key).map(Key::Fixed)
+            }
         });
-        let credentials: Result<Vec<_>, String> = credentials.collect();
-        let credentials =
-            credentials.map_err(|why| format!("the key of the model endpoint {name:?}: {why}"))?;
-        endpoints.insert(name.clone(), Arc::new(Endpoint::new(base, credentials)));
+        let keys: Result<Vec<_>, String> = keys.collect();
+        let keys = keys.map_err(|why| format!("the key of the model endpoint {name:?}: {why}"))?;
+        endpoints.insert(name.clone(), Arc::new(Endpoint::new(base, keys)));
     }
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -167,6 +172,7 @@ fn house(
         prices: Arc::new(settings.prices),
         client,
         now,
+        bodies: Shelf::new(bodies::OF_ALL),
     })
 }
 

@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::account::Endpoint;
+use super::bodies::{self, Shelf};
 use super::forward::{self, Counts, Upstream};
 use super::model::{self, Clock, Models, Route};
 use super::network::{self, Network};
@@ -51,6 +52,8 @@ pub(super) struct House {
     /// Follows no redirect, reads no proxy settings, keeps no cookies.
     pub(super) client: reqwest::Client,
     pub(super) now: Clock,
+    /// Requests of all runs that are in memory.
+    pub(super) bodies: Arc<Shelf>,
 }
 
 /// The ways out of one run, open as long as this lives.
@@ -131,6 +134,8 @@ impl Room {
                     counts: Counts::from(before.model, Default::default()),
                     tell: Arc::clone(tell),
                     now: house.now,
+                    bodies: Shelf::new(bodies::OF_A_RUN),
+                    all_bodies: Arc::clone(&house.bodies),
                     warned: std::sync::atomic::AtomicBool::new(false),
                 });
                 tasks.spawn(serve(listen(MODEL)?, modelling(&models)));

@@ -1,6 +1,7 @@
 //! What the operator decides about ways out, as the runner hands it to the broker.
 //!
-//! Invariant: keys are named here, not written; the broker alone reads them, when it starts.
+//! Invariant: keys are named here, not written; the broker alone uses them. A file of a login is read and
+//! written by it alone.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -46,15 +47,31 @@ pub enum KeySource {
     Variable(String),
     /// In this file, with nothing else but white space.
     File(PathBuf),
+    /// Changing, by the login that this file holds (`login/file.rs` says what stands in it).
+    Login(PathBuf),
 }
 
 impl KeySource {
+    /// Reads the key; of a login only whether it is there. `variable` reads the environment.
+    ///
+    /// # Errors
+    /// The message says what is missing.
+    pub fn look(&self, variable: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
+        match self {
+            Self::Login(path) => std::fs::metadata(path)
+                .map(drop)
+                .map_err(|error| format!("cannot find the login {}: {error}", path.display())),
+            Self::Variable(_) | Self::File(_) => self.read(variable).map(drop),
+        }
+    }
+
     /// Reads the key. `variable` reads the environment.
     ///
     /// # Errors
     /// The message says what is missing.
-    pub fn read(&self, variable: &dyn Fn(&str) -> Option<String>) -> Result<Secret, String> {
+    pub(super) fn read(&self, variable: &dyn Fn(&str) -> Option<String>) -> Result<Secret, String> {
         let text = match self {
+            Self::Login(_) => return Err(format!("{self} is no fixed key")),
             Self::Variable(name) => {
                 variable(name).ok_or_else(|| format!("the variable {name} is not set"))?
             }
@@ -73,6 +90,7 @@ impl std::fmt::Display for KeySource {
         match self {
             Self::Variable(name) => write!(f, "the variable {name}"),
             Self::File(path) => write!(f, "the file {}", path.display()),
+            Self::Login(path) => write!(f, "the login {}", path.display()),
         }
     }
 }

@@ -123,6 +123,11 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// A login is worth nothing any more: somebody must log in again.
+    Login {
+        /// Which, and what to do.
+        why: String,
+    },
     /// The money that the run's calls may cost is used up; in millionths of a dollar.
     Budget {
         /// What they cost.

@@ -10,9 +10,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use serde_json::{Value, json};
+
 use super::acp_event::AcpParser;
 use super::invocation::{Invocation, PlanError, Stdin};
-use super::order::AgentOrder;
+use super::order::{AgentOrder, McpServer};
 use super::{EventParser, Harness};
 
 /// Where agents are known to keep sessions. None keeps them in more than one.
@@ -61,6 +63,9 @@ impl Harness for Acp {
         if let Some(mode) = &order.mode {
             argv.extend(["--mode".into(), mode.into()]);
         }
+        if let Some(server) = &order.mcp {
+            argv.extend(["--server".into(), stdio(server).to_string().into()]);
+        }
         if let Some(session) = &order.session {
             argv.extend(["--session".into(), session.id.clone().into()]);
         }
@@ -78,6 +83,11 @@ impl Harness for Acp {
     }
 }
 
+/// The server, as `session/new` and `session/load` name one. Every agent takes those on standard streams.
+fn stdio(server: &McpServer) -> Value {
+    json!({ "name": server.name, "command": server.command, "args": server.args, "env": [] })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +100,7 @@ mod tests {
         assert_eq!(Acp.plan(&order), Err(PlanError::NoAcpCommand));
         order.command = ["/bin/sh", "-c", "agent --acp"].map(str::to_owned).to_vec();
         order.mode = Some("--yolo".to_owned());
+        order.mcp = Some(crate::inside::server());
         order.session = Some(Session {
             id: "s-1".to_owned(),
             totals: Usage::default(),
@@ -110,6 +121,8 @@ mod tests {
                 "/workspace",
                 "--mode",
                 "--yolo",
+                "--server",
+                r#"{"args":["inside","mcp","/nightshift/inside.json"],"command":"/nightshift/bin/nightshift","env":[],"name":"nightshift"}"#,
                 "--session",
                 "s-1",
                 "--",

@@ -9,10 +9,12 @@
 
 use std::path::PathBuf;
 
+use serde_json::{Value, json};
+
 use super::copilot_event::CopilotParser;
 use super::invocation::{Invocation, PlanError, Stdin};
 use super::needs::{Kind, Needs, Version};
-use super::order::AgentOrder;
+use super::order::{AgentOrder, McpServer};
 use super::{EventParser, Harness};
 
 const NEEDS: Needs = Needs {
@@ -67,6 +69,9 @@ impl Harness for Copilot {
         if let Some(session) = &order.session {
             argv.push(format!("--resume={}", session.id).into());
         }
+        if let Some(server) = &order.mcp {
+            argv.push(format!("--additional-mcp-config={}", servers(server)).into());
+        }
         let mut invocation = Invocation::new(argv, Stdin::Prompt)
             .with_env("COPILOT_OFFLINE", "true")
             .with_env("COPILOT_PROVIDER_TYPE", "openai")
@@ -87,6 +92,18 @@ impl Harness for Copilot {
     }
 }
 
+/// The servers it is given, beside which it starts none.
+fn servers(server: &McpServer) -> Value {
+    json!({ "mcpServers": { &server.name: {
+        "type": "local",
+        "command": server.command,
+        "args": server.args,
+        "tools": ["*"],
+        // Checks take their time; the run's own limit ends them.
+        "timeout": 86_400_000,
+    } } })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +119,22 @@ mod tests {
         order.model = Some("m".to_owned());
         let plan = Copilot.plan(&order).expect("a plan");
         assert!(!plan.argv.contains(&"--trust-folder".into()));
+        let given = |plan: &Invocation| {
+            let words = plan.argv.iter().filter_map(|word| word.to_str());
+            let found = words
+                .filter_map(|word| word.strip_prefix("--additional-mcp-config="))
+                .next()?;
+            serde_json::from_str::<Value>(found).ok()
+        };
+        assert_eq!(given(&plan), None);
+        order.mcp = Some(crate::inside::server());
+        let with = given(&Copilot.plan(&order).expect("a plan")).expect("the servers");
+        let server = &with["mcpServers"]["nightshift"];
+        assert_eq!(server["command"], "/nightshift/bin/nightshift");
+        assert_eq!(
+            server["args"],
+            json!(["inside", "mcp", "/nightshift/inside.json"])
+        );
         // This variable, set to this word, would trust the folder.
         assert!(!plan.env.iter().any(|(name, _)| name == "COPILOT_ALLOW_ALL"));
     }

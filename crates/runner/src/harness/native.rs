@@ -44,6 +44,11 @@ impl Harness for Native {
         if let Some(turns) = order.limits.max_turns {
             argv.push(format!("--max-turns={turns}").into());
         }
+        if order.mcp.is_some() {
+            // It has them in itself, and needs no server.
+            let tools = order.paths.control.join(crate::inside::FILE);
+            argv.push(format!("--tools={}", tools.display()).into());
+        }
         if let Some(session) = &order.session {
             argv.push(format!("--resume={}", session.id).into());
         }
@@ -81,6 +86,7 @@ mod tests {
         order.model = Some("m --yolo".to_owned());
         order.model_dialect = Dialect::Anthropic;
         order.limits.max_turns = Some(7);
+        order.mcp = Some(crate::inside::server());
         order.session = Some(Session {
             id: "a1".to_owned(),
             totals: Usage::default(),
@@ -96,6 +102,7 @@ mod tests {
                 "--model=m --yolo",
                 "--retries=4",
                 "--max-turns=7",
+                "--tools=/nightshift/inside.json",
                 "--resume=a1"
             ]
         );

@@ -84,7 +84,7 @@ impl Harness for Opencode {
             argv.push(format!("--session={}", session.id).into());
         }
         let named = format!("nightshift/{model}");
-        let config = json!({
+        let mut config = json!({
             "autoupdate": false,
             "share": "disabled",
             "model": named,
@@ -101,6 +101,14 @@ impl Harness for Opencode {
                 "models": { model: {} },
             } },
         });
+        if let Some(server) = &order.mcp {
+            let command = [std::slice::from_ref(&server.command), &server.args].concat();
+            config["mcp"] = json!({ &server.name: {
+                "type": "local", "command": command, "enabled": true, "timeout": 60_000,
+            } });
+            // Checks take their time; the run's own limit ends them.
+            config["experimental"] = json!({ "mcp_timeout": 86_400_000 });
+        }
         let mut invocation = Invocation::new(argv, Stdin::Prompt)
             .with_env("OPENCODE_CONFIG_CONTENT", config.to_string());
         for name in OFF {
@@ -129,6 +137,7 @@ mod tests {
         let error = Opencode.plan(&order).expect_err("no model");
         assert!(error.to_string().contains("add model = "), "{error}");
         order.model = Some("a\"b".to_owned());
+        order.mcp = Some(crate::inside::server());
         let plan = Opencode.plan(&order).expect("a plan");
         let variable = |name: &str| {
             let found = plan.env.iter().find(|(known, _)| known == name);
@@ -137,6 +146,14 @@ mod tests {
         let config = variable("OPENCODE_CONFIG_CONTENT").expect("a configuration");
         let config: serde_json::Value = serde_json::from_str(config).expect("JSON");
         assert_eq!(config["model"], "nightshift/a\"b");
+        let tools = json!({ "nightshift": {
+            "type": "local", "enabled": true, "timeout": 60_000,
+            "command": ["/nightshift/bin/nightshift", "inside", "mcp", "/nightshift/inside.json"],
+        } });
+        assert_eq!(
+            config["mcp"], tools,
+            "the platform's tools are its only server"
+        );
         assert_eq!(variable("OPENCODE_DISABLE_PROJECT_CONFIG"), Some("1"));
         assert_eq!(plan.argv[4], "/agents/opencode-ai/opencode");
     }

@@ -48,6 +48,8 @@ struct Order {
     cwd: String,
     session: Option<String>,
     mode: Option<String>,
+    /// Servers of tools, as the protocol writes them.
+    servers: Vec<Value>,
     command: Vec<String>,
 }
 
@@ -190,7 +192,7 @@ async fn converse(
         failed("mode", &why, &Value::Null);
         return Err(Told);
     }
-    let place = json!({ "cwd": order.cwd, "mcpServers": [] });
+    let place = json!({ "cwd": order.cwd, "mcpServers": order.servers });
     let (session, about) = match &order.session {
         Some(id) if hello["agentCapabilities"]["loadSession"] == true => {
             printer.replays = true;
@@ -400,6 +402,9 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Order, String> {
             "--cwd" => order.cwd = value,
             "--session" => order.session = Some(value),
             "--mode" => order.mode = Some(value),
+            "--server" => order
+                .servers
+                .push(serde_json::from_str(&value).map_err(|error| format!("{word}: {error}"))?),
             other => return Err(format!("unknown word {other}")),
         }
     }
@@ -416,13 +421,23 @@ mod tests {
 
     #[test]
     fn an_order_is_read() {
-        let order =
-            words("--mode yolo --session s-1 --cwd /w -- agent --acp --mode x").expect("one");
+        let order = words(
+            "--mode yolo --session s-1 --server {\"name\":\"n\"} --cwd /w -- agent --acp --mode x",
+        )
+        .expect("one");
         assert_eq!(order.mode.as_deref(), Some("yolo"));
         assert_eq!(order.session.as_deref(), Some("s-1"));
         assert_eq!(order.cwd, "/w");
+        assert_eq!(order.servers, [json!({ "name": "n" })]);
         assert_eq!(order.command, ["agent", "--acp", "--mode", "x"]);
-        for bad in ["", "--mode", "--", "agent", "--mode x"] {
+        for bad in [
+            "",
+            "--mode",
+            "--",
+            "agent",
+            "--mode x",
+            "--server { -- agent",
+        ] {
             assert!(words(bad).is_err(), "{bad}");
         }
     }

@@ -19,7 +19,15 @@ const UNAVAILABLE: &str = concat!(
     r#""type":"error","error":{"type":"unavailable","message":"the broker of this run is not there; try again"}}"#,
 );
 
-/// Connections open at one time per relay; more are closed at once.
+/// What is said to a connection that is one too many.
+const CROWDED: &str = concat!(
+    r#"{"title":"Service Unavailable","status":503,"detail":"too many connections at one time","#,
+    r#""type":"error","error":{"type":"unavailable","message":"this run has 128 connections open: close some, then try again"}}"#,
+);
+
+/// How long a client may take to read that it is one too many.
+const MOMENT: Duration = Duration::from_millis(20);
+/// Connections open at one time per relay; more are told so and closed.
 const MOST: usize = 128;
 
 /// Binds every port, then serves them from threads of their own.
@@ -40,6 +48,7 @@ fn serve(listener: &TcpListener, socket: &Path) {
     for client in listener.incoming().flatten() {
         if open.fetch_add(1, Ordering::Relaxed) >= MOST {
             open.fetch_sub(1, Ordering::Relaxed);
+            refuse(&client, CROWDED, MOMENT).ok();
             continue;
         }
         let (socket, counter) = (socket.to_owned(), Arc::clone(&open));
@@ -56,7 +65,7 @@ fn serve(listener: &TcpListener, socket: &Path) {
 
 fn carry(client: &TcpStream, socket: &Path) -> io::Result<()> {
     let Ok(server) = UnixStream::connect(socket) else {
-        return refuse(client);
+        return refuse(client, UNAVAILABLE, Duration::from_secs(1));
     };
     client.set_nodelay(true)?;
     let answered = thread::scope(|scope| {
@@ -68,7 +77,7 @@ fn carry(client: &TcpStream, socket: &Path) -> io::Result<()> {
             })?;
         let answered = down(&server, client);
         if !answered {
-            refuse(client).ok();
+            refuse(client, UNAVAILABLE, Duration::from_secs(1)).ok();
         }
         // What the broker will not answer any more the client need not send.
         client.shutdown(Shutdown::Both).ok();
@@ -94,15 +103,15 @@ fn down(mut server: &UnixStream, mut client: &TcpStream) -> bool {
     answered
 }
 
-/// Says that there is no way out now, and lets the client read it before the connection ends.
-fn refuse(mut client: &TcpStream) -> io::Result<()> {
+/// Says why there is no way out now, and lets the client read it before the connection ends.
+fn refuse(mut client: &TcpStream, why: &str, moment: Duration) -> io::Result<()> {
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-         content-length: {}\r\nconnection: close\r\n\r\n{UNAVAILABLE}",
-        UNAVAILABLE.len()
+         content-length: {}\r\nconnection: close\r\n\r\n{why}",
+        why.len()
     );
     client.write_all(answer.as_bytes())?;
     client.shutdown(Shutdown::Write)?;
-    client.set_read_timeout(Some(Duration::from_secs(1)))?;
+    client.set_read_timeout(Some(moment))?;
     io::copy(&mut client.take(1 << 20), &mut io::sink()).map(drop)
 }

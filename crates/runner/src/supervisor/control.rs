@@ -36,6 +36,11 @@ pub(crate) enum Halt {
         /// Why.
         why: String,
     },
+    /// The login at the model's provider is worth nothing any more.
+    Login {
+        /// Which, and what to do.
+        why: String,
+    },
     /// The run's calls have cost what they may, in millionths of a dollar.
     Budget {
         /// What they may.

@@ -1,7 +1,8 @@
 //! Where one run works: its workspace, its sandbox, its ways out.
 //!
 //! Invariants: the deadline and the levers are armed before anything is fetched; a proof gets neither
-//! a token nor a way to the server or a model, and of the network what the project's list names; what is dropped here is gone from the disk. Deliberately absent:
+//! a token nor a way to the server or a model, and of the network what the project's list names (its
+//! proxy is there where that is nothing, too, so that what it missed is known); what is dropped here is gone from the disk. Deliberately absent:
 //! what is done on the bench.
 
 use std::path::{Path, PathBuf};
@@ -65,7 +66,7 @@ impl<'a> Bench<'a> {
         let workspace = prepare(task, commit).await?;
         let mut spec = workspace.spec(limits(task));
         let mut ways = Ways {
-            network: network(task),
+            network: Some(network(task)),
             ..Ways::default()
         };
         if let Some(agent) = agent {
@@ -73,16 +74,13 @@ impl<'a> Bench<'a> {
             spec.writable.extend(agent.writable);
             add_agents_ways(&mut ways, task, agent.route);
         }
-        let room = match ways == Ways::default() {
-            true => None,
-            false => Some(open_room(task, &workspace, ways).await?),
-        };
-        spec.relays = room.as_ref().map(Room::relays).unwrap_or_default();
+        let room = open_room(task, &workspace, ways).await?;
+        spec.relays = room.relays();
         let bench = Self {
             task,
             sandbox: Sandbox::new(Arc::clone(&task.worker.host), spec),
             workspace: Some(workspace),
-            room,
+            room: Some(room),
         };
         seal::write(bench.run_dir()?, task.order.acceptance.as_ref())?;
         bench.adjust().await?;
@@ -330,8 +328,9 @@ fn limits(task: &Task) -> Limits {
     }
 }
 
-/// What the project and the operator allow; none where nobody allows anything and no agent works.
-fn network(task: &Task) -> Option<NetworkWay> {
+/// What the project and the operator allow. Where that is nothing, everything is refused, and what was
+/// tried is known.
+fn network(task: &Task) -> NetworkWay {
     let operator = &task.worker.config.network;
     let grants = |entries: &[Allowed], by: &str| -> Vec<Grant> {
         let grant = |entry: &Allowed| Grant {
@@ -346,10 +345,10 @@ fn network(task: &Task) -> Option<NetworkWay> {
     if task.order.author.is_some() {
         allow.extend(grants(&task.order.grants, "issue"));
     }
-    (!allow.is_empty() || task.order.author.is_some()).then_some(NetworkWay {
+    NetworkWay {
         allow,
         budget: operator.budget,
-    })
+    }
 }
 
 fn add_agents_ways(ways: &mut Ways, task: &Task, route: Option<RouteWay>) {
@@ -378,6 +377,7 @@ async fn open_room(task: &Task, workspace: &Workspace, ways: Ways) -> Result<Roo
             let until = clock().checked_add(Duration::from_secs(wait_s)).ok();
             control.halt(Halt::Limited { until, why });
         }
+        Event::Login { why } => control.halt(Halt::Login { why }),
         Event::Budget { most, .. } => control.halt(Halt::Budget { most }),
         Event::Refused { what } => log.status(transcript::Step::Runner, what),
         Event::Blocked { place, why } => {

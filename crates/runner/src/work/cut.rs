@@ -103,6 +103,7 @@ impl Cut {
                 detail: format!("the model's provider limits the account: {why}"),
                 retry_at: until,
             },
+            Self::Halted(Halt::Login { why }) => plain(Reason::Unauthorized, why),
             Self::Halted(Halt::Budget { most }) => plain(
                 Reason::BudgetExhausted,
                 format!(

@@ -134,6 +134,29 @@ async fn an_agent_works_is_allowed_what_it_asks_for_and_is_resumed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_agent_is_given_the_platforms_tools_in_a_new_session_and_an_earlier_one() {
+    let house = &mut house().await;
+    let order_1 = order(house, "tools");
+    let run = house.give(&order_1);
+    let (attempt, session) = brought(&house.server.ended(run).await);
+    let mut order_2 = order(house, "tools");
+    order_2.start = attempt;
+    order_2.round = 2;
+    let author = order_2.author.as_mut().unwrap();
+    author.session = Some(session);
+    author.resumed_prompt = "SENT BACK: say what it is.".to_owned();
+    let again = house.give(&order_2);
+    brought(&house.server.ended(again).await);
+    for run in [run, again] {
+        let seen = house.server.run(run).unwrap();
+        let progress = serde_json::json!({ "text": "I read it" });
+        assert_eq!(seen.said, [("progress".to_owned(), progress)]);
+        let text = seen.text();
+        assert!(text.contains("The order says: The sum is wrong."), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mode_that_nobody_asked_for_may_be_refused() {
     let house = &mut house().await;
     let mut asked = order(house, "refuses");

@@ -63,6 +63,8 @@ def prompt(session, text):
     with open(f"{HOME}/{session}", "a") as kept:
         kept.write(text.splitlines()[0] + "\n")
     told = open(f"{HOME}/{session}").read().count("\n")
+    if CASE == "tools":
+        words(session, "The order says: " + uses_tools(STATE["servers"][0]))
     words(session, "I fix ")
     words(session, f"it, prompt {told}, mode {STATE.get('mode')}.")
     if "SENT BACK" in text:
@@ -71,6 +73,26 @@ def prompt(session, text):
         run(session, "c-1", "sed -i 's/a - b/a + b/' calc.py")
     words(session, "It is done.")
     return {"stopReason": "end_turn", "usage": {"totalTokens": 134, "inputTokens": 100, "outputTokens": 34, "cachedReadTokens": 50}}, None
+
+
+def uses_tools(server):
+    """Starts the server that it was given, and calls one of its tools."""
+    assert server["env"] == [], server
+    mcp = subprocess.Popen([server["command"], *server["args"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def call(number, method, params):
+        mcp.stdin.write(json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}) + "\n")
+        mcp.stdin.flush()
+        return json.loads(mcp.stdout.readline())["result"]
+
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "small", "version": "1"}}
+    call(1, "initialize", hello)
+    mcp.stdin.write(json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}) + "\n")
+    issue = call(2, "tools/call", {"name": "get_issue", "arguments": {}})["content"][0]["text"]
+    call(3, "tools/call", {"name": "progress", "arguments": {"text": "I read it"}})
+    mcp.stdin.close()
+    mcp.wait()
+    return json.loads(issue)["body"]
 
 
 STATE = {}
@@ -87,8 +109,10 @@ while True:
         refused = read()
         assert refused["error"]["code"] == -32601, refused
     elif method == "session/new":
+        STATE["servers"] = params["mcpServers"]
         result = {"sessionId": f"s-{os.urandom(4).hex()}", "modes": MODES}
     elif method == "session/load":
+        STATE["servers"] = params["mcpServers"]
         if os.path.exists(f"{HOME}/{params['sessionId']}"):
             words(params["sessionId"], "THIS WAS BEFORE")
             result = {"modes": MODES}

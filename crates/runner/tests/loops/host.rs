@@ -69,5 +69,8 @@ async fn a_grant_for_an_issue_is_reached_by_its_author_and_by_no_proof() {
         matches!(report.checks[0].outcome, Outcome::Failed { .. }),
         "{report:?}"
     );
-    assert_eq!(complete.traffic, None);
+    // What it missed is known.
+    let missed = complete.traffic.expect("what it was refused");
+    let missed: Vec<&str> = missed.blocked().map(|host| host.host.as_str()).collect();
+    assert_eq!(missed, [mirror.as_str()]);
 }

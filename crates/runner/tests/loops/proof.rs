@@ -37,7 +37,8 @@ async fn every_check_runs_on_the_head_and_the_sealed_tests_also_on_the_base() {
         check("slow", "sleep 60"),
         check(
             "alone",
-            "env | grep -c NIGHTSHIFT; ls /nightshift/sockets | wc -l; cat /proc/net/tcp | wc -l",
+            "env | grep -c NIGHTSHIFT; ls /nightshift/sockets; cat /proc/net/tcp | wc -l; \
+             curl -s -o /dev/null -w '%{http_code}\\n' http://pkgs.example.com/",
         ),
     ];
     order.checks[2].timeout_s = 1;
@@ -66,8 +67,9 @@ async fn every_check_runs_on_the_head_and_the_sealed_tests_also_on_the_base() {
     );
     assert_eq!(report.checks[0].output_tail, "ready\ntwo\n");
     assert_eq!(report.checks[1].output_tail, "café \u{fffd}\n");
-    // No token, no way out, nothing that listens.
-    assert_eq!(report.checks[3].output_tail, "0\n0\n1\n");
+    // No token, and nothing that listens but the proxy, which refuses everything where nobody allowed
+    // anything.
+    assert_eq!(report.checks[3].output_tail, "0\nnetwork\n2\n403\n");
 
     // A trial proves a merged tree; on its base nothing has to be red.
     let trial = house.trial(&head, &order);

@@ -499,6 +499,11 @@ async fn real_claude_code_uses_the_platforms_tools() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn native_uses_the_platforms_tools() {
+    uses_the_tools(Harness::Native, "authorization", "Bearer ").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn real_codex_uses_the_platforms_tools() {
     uses_the_tools(Harness::Codex, "authorization", "Bearer ").await;
 }

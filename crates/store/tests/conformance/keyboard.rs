@@ -2,7 +2,7 @@
 
 use nightshift_domain::access::Actor;
 use nightshift_domain::check::{CheckResult, Outcome};
-use nightshift_domain::grant::{Asked, Decided, Decision};
+use nightshift_domain::grant::{Asked, Decided, Decision, Need};
 use nightshift_domain::id::JobId;
 use nightshift_domain::speech::{Said, Speech};
 use nightshift_domain::trust::Trust;
@@ -155,6 +155,7 @@ pub(crate) async fn what_agents_say_is_counted_and_kept(w: World) {
             body: format!("rule {number}"),
             source: (number == 2).then(|| "feedback".to_owned()),
             created_at: at(number),
+            decided: None,
         };
         proposal_insert(&mut tx, &proposal).await.unwrap();
         proposals.push(proposal);
@@ -164,6 +165,20 @@ pub(crate) async fn what_agents_say_is_counted_and_kept(w: World) {
         proposals
     );
     assert_eq!(proposal_list_of_run(&mut tx, run).await.unwrap(), proposals);
+    let first = proposals[0].id;
+    for (taken, is_new) in [
+        (Taken::Dismissed, true),
+        (Taken::Dismissed, false),
+        (Taken::Accepted, true),
+        (Taken::Accepted, false),
+        (Taken::Dismissed, false),
+    ] {
+        let decided = proposal_decide(&mut tx, first, taken, &Actor::System, at(9)).await;
+        assert_eq!(decided.unwrap(), is_new, "{taken:?}");
+    }
+    let kept = proposal_get(&mut tx, first).await.unwrap().unwrap();
+    assert_eq!(kept.decided, Some((Taken::Accepted, Actor::System, at(9))));
+    assert_eq!(kept.body, proposals[0].body);
     split_insert(&mut tx, child.id, issue.id, run)
         .await
         .unwrap();
@@ -188,6 +203,7 @@ pub(crate) async fn hosts_that_are_open_are_found_until_somebody_decides(w: Worl
         .map(|number| Asked {
             issue: issue.id,
             host: format!("h{number}.example.com").parse().unwrap(),
+            need: Need::Author,
             run: None,
             why: (number == 2).then(|| "for the build".to_owned()),
             at: at(number),
@@ -200,7 +216,7 @@ pub(crate) async fn hosts_that_are_open_are_found_until_somebody_decides(w: Worl
     assert_eq!(host_ask_list(&mut tx, issue.id).await.unwrap(), asked);
     let both = [issue.id, other.id];
     let open = host_ask_list_open(&mut tx, &both).await.unwrap();
-    let named = |number: i64| (issue.id, format!("h{number}.example.com"));
+    let named = |number: i64| (issue.id, format!("h{number}.example.com"), Need::Author);
     assert_eq!(open, [named(1), named(2)]);
     for (one, decision) in asked.iter_mut().zip([Decision::Issue, Decision::Denied]) {
         one.decided = Some(Decided {
@@ -217,4 +233,31 @@ pub(crate) async fn hosts_that_are_open_are_found_until_somebody_decides(w: Worl
     host_ask_set(&mut tx, &asked[0]).await.unwrap();
     let open = host_ask_list_open(&mut tx, &both).await.unwrap();
     assert_eq!(open, [named(1)]);
+    // What a proof misses is a question of its own, which nothing for one issue answers.
+    let mut proof = Asked {
+        need: Need::Proof,
+        at: at(10),
+        ..asked[0].clone()
+    };
+    host_ask_set(&mut tx, &proof).await.unwrap();
+    let open = host_ask_list_open(&mut tx, &both).await.unwrap();
+    let host = asked[0].host.to_string();
+    assert_eq!(open, [named(1), (issue.id, host, Need::Proof)]);
+    host_ask_forget(&mut tx, issue.id, Need::Proof)
+        .await
+        .unwrap();
+    let open = host_ask_list_open(&mut tx, &both).await.unwrap();
+    assert_eq!(open, [named(1)]);
+    host_ask_forget(&mut tx, issue.id, Need::Author)
+        .await
+        .unwrap();
+    assert_eq!(host_ask_list(&mut tx, issue.id).await.unwrap(), asked[1..]);
+    proof.decided = Some(Decided {
+        decision: Decision::Issue,
+        by: Actor::System,
+        at: at(11),
+    });
+    host_ask_set(&mut tx, &proof)
+        .await
+        .expect_err("for an issue, and for a proof");
 }

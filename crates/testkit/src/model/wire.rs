@@ -38,7 +38,7 @@ impl<'a> Answer<'a> {
             (None, Some(name)) => (
                 step.text,
                 Some(Call {
-                    name,
+                    name: offered(&asked.tools, name),
                     args: step.args,
                 }),
             ),
@@ -52,6 +52,27 @@ impl<'a> Answer<'a> {
             mark: format!("{}{:x}", asked.items, asked.prompt.len()),
         }
     }
+}
+
+/// The tool as the program calls it, where a script says `mcp__SERVER__TOOL`; programs differ in what they
+/// put before a server's tool, and some offer it only when it is looked for.
+fn offered(tools: &[String], name: String) -> String {
+    let Some((server, tool)) = name
+        .strip_prefix("mcp__")
+        .and_then(|rest| rest.split_once("__"))
+    else {
+        return name;
+    };
+    [
+        name.clone(),
+        format!("{server}_{tool}"),
+        format!("{server}-{tool}"),
+        format!("mcp_{server}_{tool}"),
+        tool.to_owned(),
+    ]
+    .into_iter()
+    .find(|form| tools.contains(form))
+    .unwrap_or(name)
 }
 
 /// A shell command as a call of the first shell tool offered.

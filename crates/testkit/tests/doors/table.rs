@@ -217,6 +217,10 @@ impl Stage {
             "pull.review" => {
                 body = json!({ "head": "1".repeat(40), "decision": "send-back", "body": "no" });
             }
+            // Of no agent of the issue: whoever may decide learns that there is no such proposal.
+            "pull.guideline" => {
+                body = json!({ "proposal": self.ended.run.to_string(), "accept": true });
+            }
             "pull.apply" => body = json!({ "head": "1".repeat(40) }),
             "run.cancel" => run = self.ended.run.to_string(),
             "run.steer" => body = json!({ "text": "words" }),

@@ -12,4 +12,5 @@ mod saved;
 mod session;
 mod settings;
 mod suggest;
+mod wanted;
 mod watch;

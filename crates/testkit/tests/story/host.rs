@@ -13,6 +13,7 @@ use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::grant::Decision;
 use nightshift_domain::job::Kind;
 use nightshift_domain::traffic::{HostUse, Traffic};
+use nightshift_testkit::hand::report;
 use nightshift_testkit::person::{home, place};
 use nightshift_testkit::{Hand, Person, World, invariants};
 
@@ -324,6 +325,152 @@ async fn an_agent_cannot_ask_for_what_nobody_can_open_nor_decide_itself() {
         .expect("answered");
     let order = hand.claims_of(&[Kind::Author]).await.expect("it goes on");
     assert_eq!(granted(&order), Vec::<String>::new());
+    // Whoever answers in words has decided: it is open nowhere, and not asked again.
+    let issue = alice.sees("tally", 1).await;
+    let (decision, by) = (&issue.hosts[0].decision, &issue.hosts[0].decided_by);
+    assert_eq!(
+        (decision.as_deref(), by.as_deref()),
+        (Some("denied"), Some("alice"))
+    );
+    let denied = events(&alice, "host.denied").await;
+    assert_eq!(denied.len(), 1);
+    assert_eq!(
+        (&denied[0]["host"], &denied[0]["in_words"]),
+        (&"one.example.com".into(), &true.into())
+    );
+    let (kind, said) = refusal(asks(&world, &order, &["one.example.com"]).await);
+    assert_eq!(kind, "refused");
+    assert!(said.contains("denied by alice"), "{said}");
+}
+
+/// A change whose proof is red and was refused these.
+async fn missed(hand: &Hand, blocked: &[&str]) {
+    let order = hand.claims_of(&[Kind::Verify]).await.expect("a proof");
+    let end = End::Proved {
+        report: report(&order, false),
+    };
+    let hosts = blocked.iter().map(|host| HostUse {
+        refused: 1,
+        refused_because: Some("it is not among the hosts".to_owned()),
+        ..HostUse::of((*host).to_owned())
+    });
+    let complete = Complete {
+        epoch: order.epoch,
+        end,
+        usage: None,
+        traffic: Some(Traffic {
+            hosts: hosts.collect(),
+            models: Vec::new(),
+        }),
+        session: None,
+        attempt: None,
+        handed: Vec::new(),
+    };
+    hand.completes(&order, complete).await.expect("ended");
+}
+
+const CHECKED: &str = "[[check]]\nname = \"test\"\nrun = \"sh t\"\n[repair]\nafter_verdict = 0\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_proof_missed_is_a_question_that_the_projects_list_alone_answers() {
+    let world = World::new().await;
+    world.project_with("tally", CHECKED).await;
+    let (alice, hand) = (world.alice(), world.hand("r1").await);
+    let wim = world.person("wim", &[("tally", Role::Writer)]).await;
+    alice.files_ready("tally", "Say hello").await;
+    let order = hand.claims_of(&[Kind::Author]).await.expect("a job");
+    // Allowed for the issue beforehand: its author reaches it, its proof does not.
+    let host = "pkgs.example.com";
+    decides(&wim, host, Decision::Issue).await.expect("allowed");
+    hand.authors(&order, &[("hello.txt", "hello\n")])
+        .await
+        .expect("authored");
+    let blocked = ["pkgs.example.com:443", "two.example.com:443"];
+    missed(&hand, &blocked).await;
+    let issue = alice.sees("tally", 1).await;
+    assert_eq!(issue.line.phase, "in-review");
+    let asked: Vec<(&str, &str, Option<&str>)> = issue
+        .hosts
+        .iter()
+        .map(|one| (&*one.host, &*one.need, one.decision.as_deref()))
+        .collect();
+    assert_eq!(
+        asked,
+        [
+            ("pkgs.example.com", "author", Some("issue")),
+            ("pkgs.example.com", "proof", None),
+            ("two.example.com", "proof", None)
+        ]
+    );
+    let card = &desk(&alice).await.cards[0];
+    assert_eq!(card.proof_hosts, ["pkgs.example.com", "two.example.com"]);
+    assert_eq!(card.hosts, [""; 0]);
+    // Never for an issue, whoever says so; for the project by a maintainer.
+    for who in [&alice, &wim] {
+        let (kind, said) = refusal(decides(who, host, Decision::Issue).await);
+        assert_eq!(kind, "refused");
+        assert!(said.contains("for the project"), "{said}");
+    }
+    let (kind, _) = refusal(decides(&wim, host, Decision::Project).await);
+    assert_eq!(kind, "forbidden");
+    decides(&alice, host, Decision::Project)
+        .await
+        .expect("allowed");
+    assert!(
+        hand.claims_of(&[Kind::Verify]).await.is_none(),
+        "one is open"
+    );
+    decides(&wim, "two.example.com", Decision::Denied)
+        .await
+        .expect("denied");
+    // It is proved again, with the project's list.
+    let proof = hand.claims_of(&[Kind::Verify]).await.expect("it goes on");
+    let reach: Vec<String> = proof
+        .network
+        .allow
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!((reach, granted(&proof)), (vec![host.to_owned()], vec![]));
+    hand.proves(&proof, true).await.expect("proved");
+    assert_eq!(desk(&alice).await.cards[0].proof_hosts, [""; 0]);
+    alice.approves("tally", 1).await.expect("green by now");
+    world.settle().await;
+    invariants::hold(&world, "a proof's hosts").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_no_to_a_proof_is_a_no_and_a_green_proof_misses_nothing() {
+    let world = World::new().await;
+    world.project_with("tally", CHECKED).await;
+    let (alice, hand) = (world.alice(), world.hand("r1").await);
+    alice.files_ready("tally", "Say hello").await;
+    let order = hand.claims_of(&[Kind::Author]).await.expect("a job");
+    hand.authors(&order, &[("hello.txt", "hello\n")])
+        .await
+        .expect("authored");
+    missed(&hand, &["one.example.com:443", "two.example.com:443"]).await;
+    decides(&alice, "one.example.com", Decision::Denied)
+        .await
+        .expect("denied");
+    assert!(hand.claims_of(&[Kind::Verify]).await.is_none());
+    // Another round, whose proof is red again: a no is not asked again.
+    alice
+        .sends_back("tally", 1, "Without them.")
+        .await
+        .expect("sent back");
+    let order = hand.claims_of(&[Kind::Author]).await.expect("a job");
+    hand.authors(&order, &[("hello.txt", "hello!\n")])
+        .await
+        .expect("authored");
+    missed(&hand, &["one.example.com:443", "two.example.com:443"]).await;
+    assert_eq!(open(&alice.sees("tally", 1).await), ["two.example.com"]);
+    alice
+        .sends_back("tally", 1, "Without both.")
+        .await
+        .expect("sent back");
+    hand.works(&[("hello.txt", "hi\n")]).await;
+    assert_eq!(open(&alice.sees("tally", 1).await), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

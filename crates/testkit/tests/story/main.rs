@@ -2,6 +2,7 @@
 
 mod awry;
 mod budget;
+mod guideline;
 mod happy;
 mod host;
 mod inside;

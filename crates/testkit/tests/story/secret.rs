@@ -1,7 +1,9 @@
 //! Secrets of a project: sealed, given to the steps that are named, never shown, missed in time.
 
 use nightshift_api::Nothing;
+use nightshift_api::desk::Card;
 use nightshift_api::operations as op;
+use nightshift_api::project::EventQuery;
 use nightshift_api::secret::{SecretPath, SetSecret};
 use nightshift_domain::access::Role;
 use nightshift_domain::job::Kind;
@@ -96,28 +98,101 @@ async fn a_run_gets_what_its_steps_are_named_for_and_an_agent_only_what_is_said(
     assert!(found.iter().any(is_database), "no database among {found:?}");
 }
 
+async fn desk(who: &Person) -> Vec<Card> {
+    let desk = who.call::<op::DeskList>(Nothing {}, Nothing {}).await;
+    desk.expect("a desk").cards
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_missing_value_is_said_before_an_agent_begins_and_setting_it_lets_it() {
-    let (_world, alice, hand) = stage().await;
-    sets(&alice, "KEY", "key-of-the-agent").await.expect("set");
+async fn a_missing_value_is_a_question_before_an_agent_begins_and_the_work_goes_on_once_it_is_set()
+{
+    let (world, alice, hand) = stage().await;
     let number = alice.files_ready("tally", "Say hello").await;
-    assert!(
-        hand.claims_of(&[Kind::Author]).await.is_none(),
-        "it cannot begin"
-    );
+    let other = alice.files_ready("tally", "Say goodbye").await;
+    for _ in 0..2 {
+        assert!(
+            hand.claims_of(&[Kind::Author]).await.is_none(),
+            "it cannot begin"
+        );
+    }
     let issue = alice.sees("tally", number).await;
     let waiting = issue.line.waiting.expect("a reason");
     assert!(
         waiting.contains("DB_PASSWORD") && waiting.contains("nightshift secret set"),
         "{waiting}"
     );
+    assert_eq!(issue.secrets, ["DB_PASSWORD", "KEY"]);
+    let cards = desk(&alice).await;
+    assert_eq!(cards.len(), 2);
+    for card in &cards {
+        assert_eq!(card.secrets, ["DB_PASSWORD", "KEY"], "#{}", card.number);
+    }
+    // One of two is not enough.
     sets(&alice, "DB_PASSWORD", VALUE).await.expect("set");
-    let path = nightshift_testkit::person::place("tally", number);
-    alice
-        .call::<op::IssueRetry>(path, Nothing {})
+    assert_eq!(alice.sees("tally", number).await.secrets, ["KEY"]);
+    assert!(hand.claims_of(&[Kind::Author]).await.is_none());
+    // A writer sees what is missing, and cannot set it.
+    let bob = alice.makes_person("bob", &[("tally", Role::Writer)]).await;
+    assert_eq!(bob.sees("tally", number).await.secrets, ["KEY"]);
+    sets(&bob, "KEY", "key-of-a-writer")
         .await
-        .expect("tried again");
-    assert!(hand.claims_of(&[Kind::Author]).await.is_some());
+        .expect_err("a writer");
+    assert!(hand.claims_of(&[Kind::Author]).await.is_none());
+    sets(&alice, "KEY", "key-of-the-agent").await.expect("set");
+    let mut begun = Vec::new();
+    while let Some(order) = hand.claims_of(&[Kind::Author]).await {
+        begun.push(order.number);
+    }
+    begun.sort_unstable();
+    assert_eq!(begun, [number, other]);
+    assert_eq!(alice.sees("tally", number).await.secrets, [""; 0]);
+    let page = alice
+        .client()
+        .call::<op::EventList>(&Nothing {}, &EventQuery::default(), &Nothing {})
+        .await
+        .expect("events");
+    let given: Vec<_> = page
+        .items
+        .iter()
+        .filter(|event| event.kind == "secret.given")
+        .collect();
+    assert_eq!(given.len(), 2);
+    assert_eq!(given[0].data["secret"], "KEY");
+    let all = serde_json::to_string(&page.items).expect("text");
+    assert!(!all.contains(VALUE) && !all.contains("key-of-the-agent"));
+    world.settle().await;
+    nightshift_testkit::invariants::hold(&world, "secrets wanted").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_that_is_gone_before_the_proof_is_asked_for_and_the_proof_goes_on() {
+    let (_world, alice, hand) = stage().await;
+    sets(&alice, "DB_PASSWORD", VALUE).await.expect("set");
+    sets(&alice, "KEY", "key-of-the-agent").await.expect("set");
+    let number = alice.files_ready("tally", "Say hello").await;
+    let order = hand.claims_of(&[Kind::Author]).await.expect("a job");
+    hand.authors(&order, &[("hello.txt", "hello\n")])
+        .await
+        .expect("authored");
+    let path = SecretPath {
+        project: "tally".to_owned(),
+        secret: "DB_PASSWORD".to_owned(),
+    };
+    alice
+        .call::<op::SecretRemove>(path, Nothing {})
+        .await
+        .expect("removed");
+    assert!(hand.claims_of(&[Kind::Verify]).await.is_none());
+    let issue = alice.sees("tally", number).await;
+    assert_eq!(
+        (issue.line.phase.as_str(), issue.secrets),
+        ("in-review", vec!["DB_PASSWORD".to_owned()])
+    );
+    // Another failure is not what a value answers.
+    sets(&alice, "KEY", "another-key-of-it").await.expect("set");
+    assert!(hand.claims_of(&[Kind::Verify]).await.is_none());
+    sets(&alice, "DB_PASSWORD", VALUE).await.expect("set");
+    assert!(hand.claims_of(&[Kind::Verify]).await.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,8 +10,9 @@ use nightshift_api::Page;
 use nightshift_api::issue::IssuePath;
 use nightshift_api::operations as op;
 use nightshift_api::pull::{Decision as ApiDecision, Pull, PullLine, QueueLine};
+use nightshift_api::run::Proposal;
 use nightshift_app::App;
-use nightshift_app::record::{Decision, LineComment};
+use nightshift_app::record::{Decision, LineComment, Taken};
 use nightshift_app::use_case::pull::NewReview;
 use nightshift_app::use_case::suggest::{Apply, Which};
 use nightshift_domain::git_name::ObjectId;
@@ -109,6 +110,25 @@ pub(crate) async fn apply(call: Call<op::PullApply>) -> Result<Pull, Failure> {
         .suggestions_apply(&call.caller, &path.project, path.number, &apply)
         .await?;
     Ok(view::pull::pull(changed))
+}
+
+pub(crate) async fn guideline(call: Call<op::PullGuideline>) -> Result<Proposal, Failure> {
+    let (path, input) = (&call.path, &call.input);
+    let taken = match input.accept {
+        true => Taken::Accepted,
+        false => Taken::Dismissed,
+    };
+    let decided = call
+        .app
+        .guideline_decide(
+            &call.caller,
+            &path.project,
+            path.number,
+            input.proposal,
+            taken,
+        )
+        .await?;
+    Ok(view::run::proposal(decided))
 }
 
 pub(crate) async fn queue(call: Call<op::QueueGet>) -> Result<Page<QueueLine>, Failure> {

@@ -330,7 +330,7 @@ fn body(
                 (decide(visit, project, view))
                 (proof(visit, view))
                 (collisions(visit, project, view))
-                (proposal::panel(visit.words, &view.pull.proposals))
+                (proposal::panel(visit, &format!("/p/{project}/{}", issue.number), &view.pull.proposals, view.pull.may_configure))
                 (tree(visit, view))
                 (history(visit, project, &home, view, asked))
             }

@@ -124,6 +124,7 @@ fn card(ink: Ink<'_>, card: &DeskCard) -> Markup {
                 h2 { a href=(link) { (card.issue.title) } }
                 span.where { (project) " #" (number) }
                 @match card.wanted {
+                    Wanted::Rescue if !card.secrets.is_empty() => span.badge.amber { (words.get("secret.needed")) },
                     Wanted::Answer => span.badge.amber { (words.get("desk.question")) },
                     Wanted::Rescue => span.badge.red { (words.get("desk.failed")) },
                     Wanted::Review => (parts::colour(words, card.verdict.as_ref().map(|v| v.colour))),
@@ -143,6 +144,7 @@ fn card(ink: Ink<'_>, card: &DeskCard) -> Markup {
             }
             (detail(ink, card))
             (hosts(ink, card, &home))
+            (secrets(words, card, &home))
             (actions(ink, card, head, approvable))
         }
     }
@@ -152,6 +154,19 @@ fn card(ink: Ink<'_>, card: &DeskCard) -> Markup {
 fn hosts(ink: Ink<'_>, card: &DeskCard, home: &str) -> Markup {
     let words = ink.words;
     html! {
+        @if !card.proof_hosts.is_empty() {
+            div.hosts {
+                @for host in &card.proof_hosts {
+                    form.inline method="post" action={ (home) "/act" } {
+                        (ink.token())
+                        input type="hidden" name="text" value=(host);
+                        code { (host) } " " span.quiet { (words.get("host.proof")) } " "
+                        button name="what" value="host-project" { (words.get("host.allow-project")) } " "
+                        button name="what" value="host-denied" { (words.get("host.deny")) }
+                    }
+                }
+            }
+        }
         @if !card.hosts.is_empty() && card.wanted != Wanted::Review {
             div.hosts {
                 @for host in &card.hosts {
@@ -163,6 +178,18 @@ fn hosts(ink: Ink<'_>, card: &DeskCard, home: &str) -> Markup {
                         button name="what" value="host-denied" { (words.get("host.deny")) }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Secrets whose values it waits for; a value is typed on the issue's page, by who may.
+fn secrets(words: &Words, card: &DeskCard, home: &str) -> Markup {
+    html! {
+        @if !card.secrets.is_empty() {
+            div.hosts {
+                @for name in &card.secrets { code { (name) } " " }
+                a.button href={ (home) "#secrets" } { (words.get("secret.set")) }
             }
         }
     }

@@ -4,7 +4,7 @@
 
 use maud::{Markup, html};
 use nightshift_app::use_case::story::Story;
-use nightshift_domain::grant::{Asked, Decision};
+use nightshift_domain::grant::{Asked, Decision, Need};
 
 use super::markdown;
 use super::parts::{self, Ink};
@@ -22,7 +22,9 @@ pub(crate) fn panel(ink: Ink<'_>, story: &Story, home: &str) -> Markup {
                 ul.hosts {
                     @for one in asked {
                         li {
-                            p { code { (one.host) } " " (stands(words, one)) }
+                            p { code { (one.host) } " " (stands(words, one))
+                                @if one.need == Need::Proof { " " span.quiet { (words.get("host.proof")) } }
+                            }
                             @if let Some(why) = &one.why { div.prose { (markdown::render(why)) } }
                             @if let Some(run) = &one.run {
                                 p.quiet { a href={ "/runs/" (run) } { (words.get("change.run")) } " · " (parts::time(one.at)) }
@@ -62,8 +64,16 @@ fn buttons(ink: Ink<'_>, story: &Story, asked: &Asked, home: &str) -> Markup {
         form.inline method="post" action={ (home) "/act" } {
             (ink.token())
             input type="hidden" name="text" value=(asked.host);
-            (button("host-issue", "host.allow-issue", "primary"))
-            @if story.may_configure { (button("host-project", "host.allow-project", "")) }
+            @match asked.need {
+                Need::Author => {
+                    (button("host-issue", "host.allow-issue", "primary"))
+                    @if story.may_configure { (button("host-project", "host.allow-project", "")) }
+                }
+                Need::Proof => {
+                    @if story.may_configure { (button("host-project", "host.allow-project", "primary")) }
+                    span.quiet { (words.get("host.only-project")) " " }
+                }
+            }
             (button("host-denied", "host.deny", "danger"))
         }
     }

@@ -20,7 +20,9 @@ use serde::Deserialize;
 use super::issue_form::text_of;
 use super::parts::{self, Ink};
 use super::words::Words;
-use super::{Page, Posted, Visit, board, host, live, markdown, preflight, timeline, tryout};
+use super::{
+    Page, Posted, Visit, board, host, live, markdown, preflight, secret, timeline, tryout,
+};
 
 /// What was sent and refused.
 struct Kept<'a> {
@@ -105,6 +107,7 @@ fn content(ink: Ink<'_>, story: &Story, kept: Option<&Kept<'_>>) -> Markup {
         div.columns {
             div {
                 (question(ink, story, &home, kept))
+                (secret::wanted(ink, story))
                 (host::panel(ink, story, &home))
                 section aria-labelledby="order" {
                     h2 #order { (words.get("issue.order")) }
@@ -158,6 +161,9 @@ fn question(ink: Ink<'_>, story: &Story, home: &str, kept: Option<&Kept<'_>>) ->
                 form.stack method="post" action={ (home) "/act" } {
                     (ink.token())
                     input type="hidden" name="what" value="answer";
+                    @if story.view.hosts.iter().any(|asked| asked.decided.is_none() && asked.run == Some(*run)) {
+                        p.notice { (words.get("host.in-words")) }
+                    }
                     label { (words.get("desk.answer-hint"))
                         textarea.short name="text" required { "\n" (typed(kept, "answer")) }
                     }

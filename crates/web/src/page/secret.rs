@@ -1,4 +1,5 @@
-//! The secrets of a project: which there are, for which steps, and forms that set or remove a value.
+//! The secrets of a project: which there are, for which steps, and forms that set or remove a value; on
+//! an issue's page those that it waits for.
 //!
 //! A value goes one way: no page shows it, not even after a mistake. Deliberately absent: which steps
 //! get a secret; that stands in the settings file.
@@ -7,10 +8,13 @@ use axum::extract::Path;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 use nightshift_app::use_case::secret::SecretView;
+use nightshift_app::use_case::story::Story;
 use nightshift_domain::config::secret::LONGEST;
+use nightshift_domain::id::Number;
 use serde::Deserialize;
 
 use super::account::Bare;
+use super::parts::Ink;
 use super::visit::url_part;
 use super::words::Words;
 use super::{Page, Posted, Visit, parts};
@@ -28,6 +32,33 @@ pub(crate) async fn show(visit: Visit, Path(project): Path<String>) -> Response 
             page.render(&visit)
         }
         Err(error) => visit.failed(error),
+    }
+}
+
+/// The secrets whose values an issue waits for, with a form for each where the viewer may set them.
+pub(crate) fn wanted(ink: Ink<'_>, story: &Story) -> Markup {
+    let words = ink.words;
+    let project = &story.view.line.project;
+    html! {
+        @if !story.view.secrets.is_empty() {
+            section.box.ask aria-labelledby="secrets" {
+                h2 #secrets { (words.get("secret.wanted")) }
+                p.quiet { (words.get("secret.wanted-hint")) }
+                @if !story.may_configure { p { (words.get("secret.ask-maintainer")) } }
+                @for name in &story.view.secrets {
+                    @if story.may_configure {
+                        form.stack.small method="post" action={ "/p/" (project) "/secrets" } autocomplete="off" {
+                            (ink.token())
+                            input type="hidden" name="name" value=(name);
+                            input type="hidden" name="issue" value=(story.view.line.issue.number);
+                            label { (words.fill("secret.value-of", &[("name", name)]))
+                                input type="password" name="value" required maxlength=(LONGEST) autocomplete="new-password"; }
+                            button.primary { (words.get("secret.save")) }
+                        }
+                    } @else { p { code { (name) } } }
+                }
+            }
+        }
     }
 }
 
@@ -117,6 +148,9 @@ fn set(visit: &Visit, project: &str, secrets: &[SecretView]) -> Markup {
 pub(crate) struct SetForm {
     name: String,
     value: String,
+    /// The issue whose page the form stands on.
+    #[serde(default)]
+    issue: Option<Number>,
 }
 
 /// Sets a value.
@@ -125,8 +159,12 @@ pub(crate) async fn save(Path(project): Path<String>, posted: Posted<SetForm>) -
     let set = visit
         .app
         .secret_set(&visit.caller, &project, form.name.trim(), &form.value);
+    let back = match form.issue {
+        Some(number) => format!("/p/{project}/{number}"),
+        None => format!("/p/{project}/secrets"),
+    };
     match set.await {
-        Ok(_) => Redirect::to(&format!("/p/{project}/secrets")).into_response(),
+        Ok(_) => Redirect::to(&back).into_response(),
         Err(error) => visit.failed(error),
     }
 }

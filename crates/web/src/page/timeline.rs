@@ -26,13 +26,17 @@ const EVENTS: &[(&str, &str)] = &[
     ("issue.closed", "event.closed"),
     ("issue.reopened", "event.reopened"),
     ("pull.proof-failed", "event.proof-failed"),
+    ("pull.proof-retried", "event.proof-retried"),
     ("pull.conflicted", "event.conflicted"),
     ("pull.returned", "event.returned"),
     ("pull.decision-withdrawn", "event.withdrawn"),
     ("pull.landed", "event.landed"),
     ("host.allowed", "event.host-allowed"),
     ("host.denied", "event.host-denied"),
+    ("secret.given", "event.secret-given"),
     ("run.proposed", "event.proposed"),
+    ("guideline.accepted", "event.guideline-accepted"),
+    ("guideline.dismissed", "event.guideline-dismissed"),
     ("run.split", "event.split"),
     ("run.lost", "event.run-lost"),
     ("run.cancelled", "event.run-cancelled"),
@@ -53,7 +57,7 @@ pub(crate) fn list(words: &Words, story: &Story) -> Markup {
         let detail = text("/failure/detail");
         let shown = html! {
             p { b { (who(words, &event.actor)) } " " (words.get(word))
-                @if let Some(host) = text("/host") { " " code { (host) } }
+                @if let Some(named) = text("/host").or(text("/secret")) { " " code { (named) } }
                 @if let Some(run) = &event.run { " " a href={ "/runs/" (run) } { (words.get("event.run")) } }
             }
             @if let Some(detail) = detail { p.bad { (detail) } }

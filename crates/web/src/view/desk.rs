@@ -53,6 +53,8 @@ fn card(card: app::DeskCard) -> Card {
         failed: issue.state.failed,
         blocks: card.blocks,
         hosts: card.hosts,
+        proof_hosts: card.proof_hosts,
+        secrets: card.secrets,
         runs,
         cost_micros,
         took_ms,

@@ -50,6 +50,7 @@ pub(crate) fn issue(view: app::IssueView) -> Issue {
         requester: view.requester,
         blocked_by: view.blocked_by,
         hosts: view.hosts.into_iter().map(host).collect(),
+        secrets: view.secrets,
         split_from: view.split_from,
         split_into: view.split_into,
         question,
@@ -87,6 +88,7 @@ fn host(asked: Asked) -> HostAsk {
     };
     HostAsk {
         host: asked.host.to_string(),
+        need: asked.need.as_str().to_owned(),
         why: asked.why,
         run: asked.run.map(|run| run.0),
         at: asked.at,

@@ -56,6 +56,10 @@ pub(crate) fn steer(said: record::Steer) -> Steer {
 }
 
 pub(crate) fn proposal(made: record::Proposal) -> Proposal {
+    let (decision, by, at) = match made.decided {
+        Some((taken, by, at)) => (Some(taken.as_str().to_owned()), Some(by.label()), Some(at)),
+        None => (None, None, None),
+    };
     Proposal {
         id: made.id,
         run: made.run.0,
@@ -63,5 +67,8 @@ pub(crate) fn proposal(made: record::Proposal) -> Proposal {
         text: made.body,
         source: made.source,
         at: made.created_at,
+        decision,
+        decided_by: by,
+        decided_at: at,
     }
 }

@@ -122,6 +122,7 @@ impl App {
         .await?;
         let actor = caller.actor();
         let context = Context::new(&actor, now);
+        self.close_asked(&mut tx, &row, caller, &context).await?;
         self.change(&mut tx, row, Event::Answered, &context).await?;
         self.commit(tx, caller).await?;
         self.issue_get(caller, name, number).await

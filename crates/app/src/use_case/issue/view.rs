@@ -76,6 +76,7 @@ impl App {
         let has_pull = pull::pull_get(&mut tx, row.id).await?.is_some();
         let messages = message::message_list(&mut tx, row.id).await?;
         let hosts = host_ask::host_ask_list(&mut tx, row.id).await?;
+        let secrets = self.secrets_wanted(&mut tx, &found, &row.state).await?;
         let split_from = split::split_parent(&mut tx, row.id).await?;
         let split_into = split::split_children(&mut tx, row.id).await?;
         let alive = self.runners_alive(&mut tx).await?;
@@ -92,6 +93,7 @@ impl App {
             has_pull,
             messages,
             hosts,
+            secrets,
             split_from,
             split_into,
         })

@@ -3,6 +3,7 @@
 mod apply;
 mod approve;
 mod diff;
+mod guideline;
 mod list;
 mod send_back;
 mod show;
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     Approve(approve::Args),
     /// Apply suggestions of a review as one commit of yours; it is proved anew
     Apply(apply::Args),
+    /// Take a guideline that an agent proposed into the project's, or dismiss it (maintainers)
+    Guideline(guideline::Args),
     /// Send a head back; the same agent starts the next round on the same branch
     SendBack(send_back::Args),
 }
@@ -40,6 +43,7 @@ impl Command {
             Self::Diff(args) => args.run(connection).await,
             Self::Approve(args) => args.run(connection).await,
             Self::Apply(args) => args.run(connection).await,
+            Self::Guideline(args) => args.run(connection).await,
             Self::SendBack(args) => args.run(connection).await,
         }
     }

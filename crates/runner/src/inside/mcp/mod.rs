@@ -13,6 +13,8 @@ mod server;
 mod tool;
 
 pub(crate) use self::control::{Control, FILE, Sealed};
+pub(super) use self::server::Tools;
+pub(super) use self::tool::told;
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -27,11 +29,14 @@ use crate::sandbox::{complain, spec};
 /// The name of the hidden command.
 const COMMAND: &str = "inside mcp";
 
+/// The name that the tools are shown under.
+pub(super) const NAME: &str = "nightshift";
+
 /// How an agent program starts the server.
 #[must_use]
 pub(crate) fn server() -> McpServer {
     McpServer {
-        name: "nightshift".to_owned(),
+        name: NAME.to_owned(),
         command: spec::PROGRAM.to_owned(),
         args: vec![
             "inside".to_owned(),
@@ -39,6 +44,12 @@ pub(crate) fn server() -> McpServer {
             Path::new(spec::CONTROL).join(FILE).display().to_string(),
         ],
     }
+}
+
+/// The tools that the control file speaks of, to be called without a server.
+pub(super) fn tools(path: &Path) -> Result<Tools, String> {
+    let control = Control::read(path)?;
+    Ok(Tools::new(client(&control)?, control))
 }
 
 /// Runs the hidden command: serves until standard input ends. The argument is the control file.
@@ -57,13 +68,12 @@ pub(super) fn main(mut args: impl Iterator<Item = String>) -> ExitCode {
 }
 
 fn serve(path: &Path) -> Result<(), String> {
-    let control = Control::read(path)?;
+    let tools = tools(path)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("no threads: {error}"))?;
     let served = runtime.block_on(async {
-        let tools = server::Tools::new(client(&control)?, control);
         let ended = tools
             .serve((open(std::io::stdin())?, open(std::io::stdout())?))
             .await

@@ -1,4 +1,4 @@
-//! The tools, as the protocol calls them.
+//! The tools: what each call does, and how the protocol asks for it.
 //!
 //! Invariant: whatever a model gets wrong is answered with words that it can act on, as a result of
 //! the tool; an error of the protocol is for programs. Deliberately absent: rules; the platform has
@@ -14,11 +14,12 @@ use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
-    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
+    JsonObject, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use super::checks;
 use super::control::Control;
@@ -33,7 +34,7 @@ const ASKED: &str =
     "asked. Stop now: end your turn, without another tool. You will be resumed with the answer.";
 
 /// The server's state.
-pub(super) struct Tools {
+pub(in crate::inside) struct Tools {
     client: Client,
     control: Control,
     /// Checks run one at a time: two would tread on each other's files.
@@ -99,16 +100,17 @@ impl Tools {
         })
     }
 
-    async fn call(
+    /// Calls a tool; none where there is none of that name.
+    pub(in crate::inside) async fn call(
         &self,
-        request: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
+        name: &str,
+        given: Option<JsonObject>,
+        cancelled: &CancellationToken,
     ) -> Option<Result<String, String>> {
-        let given = request.arguments;
-        Some(match &*request.name {
+        Some(match name {
             "get_issue" => input::<tool::Empty>(given).map(|_| pretty(&self.issue())),
             "get_feedback" => input::<tool::Empty>(given).map(|_| pretty(&self.feedback())),
-            "run_checks" => self.checks(given, context).await,
+            "run_checks" => self.checks(given, cancelled).await,
             "progress" => self.progress(given).await,
             "ask" => self.ask(given).await,
             "request_host" => self.hosts(given).await,
@@ -120,32 +122,32 @@ impl Tools {
 
     async fn checks(
         &self,
-        given: Option<rmcp::model::JsonObject>,
-        context: RequestContext<RoleServer>,
+        given: Option<JsonObject>,
+        cancelled: &CancellationToken,
     ) -> Result<String, String> {
         let input: tool::Only = input(given)?;
         let Ok(_turn) = self.checking.try_lock() else {
             return Err("the checks are running already: wait for their report".to_owned());
         };
         let chosen = checks::chosen(&self.control, input.only.as_deref())?;
-        checks::run(&self.control, &chosen, &context.ct).await
+        checks::run(&self.control, &chosen, cancelled).await
     }
 
-    async fn progress(&self, given: Option<rmcp::model::JsonObject>) -> Result<String, String> {
+    async fn progress(&self, given: Option<JsonObject>) -> Result<String, String> {
         let input: tool::Text = input(given)?;
         let text = fit(Speech::Progress, "text", &input.text)?;
         self.platform::<op::RunProgress>(&Words { text }).await?;
         Ok("noted".to_owned())
     }
 
-    async fn ask(&self, given: Option<rmcp::model::JsonObject>) -> Result<String, String> {
+    async fn ask(&self, given: Option<JsonObject>) -> Result<String, String> {
         let input: tool::Question = input(given)?;
         let text = fit(Speech::Ask, "question", &input.question)?;
         self.platform::<op::RunAsk>(&Words { text }).await?;
         Ok(ASKED.to_owned())
     }
 
-    async fn hosts(&self, given: Option<rmcp::model::JsonObject>) -> Result<String, String> {
+    async fn hosts(&self, given: Option<JsonObject>) -> Result<String, String> {
         let input: tool::Hosts = input(given)?;
         let new = NewHostAsk {
             hosts: input.hosts,
@@ -155,7 +157,7 @@ impl Tools {
         Ok(ASKED.to_owned())
     }
 
-    async fn propose(&self, given: Option<rmcp::model::JsonObject>) -> Result<String, String> {
+    async fn propose(&self, given: Option<JsonObject>) -> Result<String, String> {
         let input: tool::Guideline = input(given)?;
         let new = NewProposal {
             text: fit(Speech::Guideline, "text", &input.text)?,
@@ -165,7 +167,7 @@ impl Tools {
         Ok("kept for the person who looks at your change. Go on.".to_owned())
     }
 
-    async fn split(&self, given: Option<rmcp::model::JsonObject>) -> Result<String, String> {
+    async fn split(&self, given: Option<JsonObject>) -> Result<String, String> {
         let input: tool::Split = input(given)?;
         let new = NewSplit {
             title: input.title,
@@ -200,7 +202,8 @@ impl ServerHandler for Tools {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let name = request.name.clone();
-        let Some(done) = self.call(request, context).await else {
+        let called = self.call(&name, request.arguments, &context.ct);
+        let Some(done) = called.await else {
             let words = format!("there is no tool {name:?}; there are {}", tool::names());
             return Err(ErrorData::invalid_params(words, None));
         };

@@ -188,6 +188,13 @@ pub(super) fn all() -> Vec<Tool> {
     TOOLS.iter().map(Facts::tool).collect()
 }
 
+/// Every tool as the built-in agent tells its model of it: name, words, and the schema of what it takes.
+pub(in crate::inside) fn told() -> impl Iterator<Item = (&'static str, &'static str, Value)> {
+    TOOLS
+        .iter()
+        .map(|tool| (tool.name, tool.words, Value::Object(tool.schema())))
+}
+
 /// Every name, for a message.
 pub(super) fn names() -> String {
     let names: Vec<&str> = TOOLS.iter().map(|tool| tool.name).collect();

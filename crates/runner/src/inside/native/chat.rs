@@ -39,7 +39,7 @@ pub(super) fn body(question: &Question<'_>) -> Value {
             "function": {
                 "name": tool.name,
                 "description": tool.description,
-                "parameters": tool.schema(),
+                "parameters": tool.schema,
             },
         })
     });
@@ -206,7 +206,7 @@ impl wire::Reader for Reader {
 mod tests {
     use super::*;
     use crate::inside::native::talk::Said;
-    use crate::inside::native::tool::TOOLS;
+    use crate::inside::native::tool::own;
     use crate::inside::native::wire::Reader as _;
 
     fn read(events: &[Value], done: bool) -> Result<Answer, Missing> {
@@ -357,7 +357,7 @@ mod tests {
             model: "m",
             system: "s",
             turns: &turns,
-            tools: &TOOLS,
+            tools: &own(),
         });
         let roles: Vec<_> = body["messages"]
             .as_array()

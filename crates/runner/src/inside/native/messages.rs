@@ -50,7 +50,7 @@ pub(super) fn body(question: &Question<'_>) -> Value {
         json!({
             "name": tool.name,
             "description": tool.description,
-            "input_schema": tool.schema(),
+            "input_schema": tool.schema,
         })
     });
     json!({
@@ -189,7 +189,7 @@ impl wire::Reader for Reader {
 mod tests {
     use super::*;
     use crate::inside::native::talk::Said;
-    use crate::inside::native::tool::TOOLS;
+    use crate::inside::native::tool::own;
     use crate::inside::native::wire::Reader as _;
 
     fn read(events: &[Value]) -> Result<Answer, Missing> {
@@ -274,7 +274,7 @@ mod tests {
             model: "m",
             system: "s",
             turns: &turns,
-            tools: &TOOLS,
+            tools: &own(),
         });
         let mark = json!({"type": "ephemeral"});
         assert_eq!(body["system"][0]["cache_control"], mark);

@@ -1,4 +1,5 @@
-//! The built-in agent: a small loop around a model, with four tools, in the sandbox.
+//! The built-in agent: a small loop around a model, with four tools and those of the platform, in the
+//! sandbox.
 //!
 //! It reads its order from standard input, speaks to the broker's model route alone, and prints one
 //! JSON object a line for `harness::native`. Invariants: a conversation is on disk before the next
@@ -12,6 +13,7 @@ mod context;
 mod file;
 mod memory;
 mod messages;
+mod platform;
 mod report;
 mod shell;
 mod talk;
@@ -48,6 +50,8 @@ struct Options {
     max_turns: u32,
     retries: u32,
     sessions: PathBuf,
+    /// What the platform's tools know, if there are any.
+    tools: Option<PathBuf>,
 }
 
 impl Options {
@@ -66,6 +70,7 @@ impl Options {
             max_turns: MAX_TURNS,
             retries: 4,
             sessions: home.join(memory::FOLDER),
+            tools: None,
         };
         for word in args {
             let (name, value) = word
@@ -79,6 +84,7 @@ impl Options {
                 "--model" => value.clone_into(&mut options.model),
                 "--resume" => options.resume = Some(value.to_owned()),
                 "--max-turns" => options.max_turns = number()?,
+                "--tools" => options.tools = Some(value.into()),
                 "--retries" => options.retries = number()?,
                 _ => return Err(format!("{word:?} is unknown")),
             }
@@ -147,6 +153,7 @@ mod tests {
             "--resume=s",
             "--max-turns=3",
             "--retries=0",
+            "--tools=/nightshift/inside.json",
         ])
         .expect("options");
         assert_eq!(options.speaks, Speaks::Messages);
@@ -155,6 +162,10 @@ mod tests {
         assert_eq!(options.resume.as_deref(), Some("s"));
         assert_eq!((options.max_turns, options.retries), (3, 0));
         assert_eq!(options.sessions, PathBuf::from("/HOME/.nightshift-native"));
+        assert_eq!(
+            options.tools.as_deref(),
+            Some(std::path::Path::new("/nightshift/inside.json"))
+        );
         for bad in ["--speaks=gemini", "--max-turns=x", "--yolo=1", "go"] {
             assert!(read(&[bad]).is_err(), "{bad}");
         }

@@ -8,11 +8,20 @@ use serde_json::{Map, Value, json};
 
 use super::talk::Call;
 
-/// A tool.
+/// A tool as a model is told of it.
 #[derive(Debug)]
-pub(super) struct Tool {
+pub(super) struct Offer {
     pub(super) name: &'static str,
     pub(super) description: &'static str,
+    /// What it takes, as JSON Schema.
+    pub(super) schema: Value,
+}
+
+/// A tool of our own.
+#[derive(Debug)]
+struct Tool {
+    name: &'static str,
+    description: &'static str,
     params: &'static [Param],
 }
 
@@ -69,8 +78,8 @@ const PATH: Param = Param {
     also: &["file_path", "filename", "file"],
 };
 
-/// All tools.
-pub(super) static TOOLS: [Tool; 4] = [
+/// All tools of our own.
+static TOOLS: [Tool; 4] = [
     Tool {
         name: "read",
         description: "Reads lines of a text file, or lists a folder.",
@@ -158,7 +167,7 @@ pub(super) static TOOLS: [Tool; 4] = [
 
 impl Tool {
     /// Its arguments as JSON Schema.
-    pub(super) fn schema(&self) -> Value {
+    fn schema(&self) -> Value {
         let property = |param: &Param| {
             let kind = match param.kind {
                 Kind::Text => "string",
@@ -175,22 +184,27 @@ impl Tool {
     }
 }
 
-/// What a call asks for, or what to tell the model.
-pub(super) fn read(call: &Call) -> Result<Act, String> {
+/// The tools of our own, as a model is told of them.
+pub(super) fn own() -> Vec<Offer> {
+    let offer = |tool: &Tool| Offer {
+        name: tool.name,
+        description: tool.description,
+        schema: tool.schema(),
+    };
+    TOOLS.iter().map(offer).collect()
+}
+
+/// What a call asks for, or what to tell the model, which was offered these tools.
+pub(super) fn read(call: &Call, offers: &[Offer]) -> Result<Act, String> {
     let Some(tool) = TOOLS.iter().find(|tool| tool.name == call.tool) else {
-        let names: Vec<_> = TOOLS.iter().map(|tool| tool.name).collect();
+        let names: Vec<_> = offers.iter().map(|offer| offer.name).collect();
         let names = names.join(", ");
         return Err(format!(
             "there is no tool {:?}; the tools are {names}",
             call.tool
         ));
     };
-    if let Some(why) = &call.unreadable {
-        return Err(format!(
-            "the arguments of this call of {} cannot be read ({why}): call it again with one JSON object as its arguments",
-            tool.name
-        ));
-    }
+    readable(call)?;
     let args = Args {
         tool,
         args: &call.args,
@@ -219,6 +233,17 @@ pub(super) fn read(call: &Call) -> Result<Act, String> {
             }
         }
     })
+}
+
+/// Tells the model where the arguments of a call cannot be read.
+pub(super) fn readable(call: &Call) -> Result<(), String> {
+    match &call.unreadable {
+        None => Ok(()),
+        Some(why) => Err(format!(
+            "the arguments of this call of {} cannot be read ({why}): call it again with one JSON object as its arguments",
+            call.tool
+        )),
+    }
 }
 
 struct Args<'a> {
@@ -285,7 +310,7 @@ mod tests {
     use super::*;
 
     fn call(tool: &str, args: Value) -> Result<Act, String> {
-        read(&Call::new("1".to_owned(), tool.to_owned(), args))
+        read(&Call::new("1".to_owned(), tool.to_owned(), args), &own())
     }
 
     #[test]
@@ -358,8 +383,7 @@ mod tests {
 
     #[test]
     fn each_tool_says_what_it_needs() {
-        for tool in &TOOLS {
-            let schema = tool.schema();
+        for Offer { schema, .. } in own() {
             for name in schema["required"].as_array().expect("a list") {
                 let name = name.as_str().expect("a name");
                 assert!(schema["properties"][name]["description"].is_string());

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::talk::{Call, Turn};
-use super::tool::Tool;
+use super::tool::Offer;
 use super::{chat, messages};
 
 /// The interface of a model.
@@ -24,7 +24,7 @@ pub(super) struct Question<'a> {
     pub(super) model: &'a str,
     pub(super) system: &'a str,
     pub(super) turns: &'a [Turn],
-    pub(super) tools: &'a [Tool],
+    pub(super) tools: &'a [Offer],
 }
 
 /// What a model said.

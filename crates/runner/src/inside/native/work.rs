@@ -11,9 +11,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::ask::Model;
 use super::memory::Memory;
+use super::platform::Platform;
 use super::report::Report;
 use super::talk::{Call, Said, Turn};
-use super::tool::{self, Act, TOOLS};
+use super::tool::{self, Act, Offer};
 use super::wire::{Answer, Missing, Question, Stop};
 use super::{CONTEXT_BYTES, Options, context, file, shell};
 
@@ -123,6 +124,9 @@ pub(super) struct Work<'a> {
     memory: Memory,
     system: String,
     tree: PathBuf,
+    platform: Option<Platform>,
+    /// Everything that the model may call.
+    offers: Vec<Offer>,
     report: &'a mut Report,
     interrupts: Signal,
     /// How large the conversation may be.
@@ -150,6 +154,19 @@ impl<'a> Work<'a> {
             Ok(memory) => memory,
             Err(ended) => return ended,
         };
+        let platform = match options.tools.as_deref().map(Platform::open).transpose() {
+            Ok(platform) => platform,
+            Err(why) => {
+                return Ended::failed(
+                    "other",
+                    format!("the platform's tools cannot be opened: {why}"),
+                );
+            }
+        };
+        let mut offers = tool::own();
+        if platform.is_some() {
+            offers.extend(Platform::offers());
+        }
         report.session(&memory.id, &options.model);
         let mut work = Self {
             options,
@@ -157,6 +174,8 @@ impl<'a> Work<'a> {
             memory,
             system: system(&tree),
             tree,
+            platform,
+            offers,
             report,
             interrupts,
             room: CONTEXT_BYTES,
@@ -215,7 +234,7 @@ impl<'a> Work<'a> {
                 model: &self.options.model,
                 system: &self.system,
                 turns: &self.memory.turns,
-                tools: &TOOLS,
+                tools: &self.offers,
             };
             let answer = tokio::select! {
                 answer = self.model.ask(&question, self.report) => answer,
@@ -257,7 +276,7 @@ impl<'a> Work<'a> {
             let said = match interrupted {
                 true => call.not_run(),
                 false => tokio::select! {
-                    said = carry_out(&self.tree, call) => said,
+                    said = carry_out(&self.tree, self.platform.as_ref(), &self.offers, call) => said,
                     _ = self.interrupts.recv() => {
                         interrupted = true;
                         Said {
@@ -284,8 +303,32 @@ impl<'a> Work<'a> {
     }
 }
 
-async fn carry_out(tree: &Path, call: &Call) -> Said {
-    let done = match tool::read(call) {
+async fn carry_out(
+    tree: &Path,
+    platform: Option<&Platform>,
+    offers: &[Offer],
+    call: &Call,
+) -> Said {
+    let asked = match platform {
+        Some(platform) => platform.call(call).await,
+        None => None,
+    };
+    let done = match asked {
+        Some(done) => done,
+        None => act(tree, offers, call).await,
+    };
+    let is_error = done.is_err();
+    let (Ok(output) | Err(output)) = done;
+    Said {
+        id: call.id.clone(),
+        is_error,
+        output,
+    }
+}
+
+/// Carries out a call of a tool of our own.
+async fn act(tree: &Path, offers: &[Offer], call: &Call) -> Result<String, String> {
+    match tool::read(call, offers) {
         Err(why) => Err(why),
         Ok(Act::Read {
             path,
@@ -306,13 +349,6 @@ async fn carry_out(tree: &Path, call: &Call) -> Said {
                 false => Ok(ran.output),
             }
         }
-    };
-    let is_error = done.is_err();
-    let (Ok(output) | Err(output)) = done;
-    Said {
-        id: call.id.clone(),
-        is_error,
-        output,
     }
 }
 
@@ -378,11 +414,12 @@ mod tests {
             ("browse", json!({})),
         ] {
             let call = Call::new("7".to_owned(), tool.to_owned(), args);
-            let said = carry_out(tree.path(), &call).await;
+            let said = carry_out(tree.path(), None, &tool::own(), &call).await;
             assert!(said.is_error && said.id == "7", "{said:?}");
         }
         let call = json!({"path": "a", "content": "x"});
         let call = Call::new("8".to_owned(), "write".to_owned(), call);
-        assert!(!carry_out(tree.path(), &call).await.is_error);
+        let said = carry_out(tree.path(), None, &tool::own(), &call).await;
+        assert!(!said.is_error);
     }
 }
