@@ -13,11 +13,12 @@ use nightshift_domain::host::Allowed;
 use nightshift_runner::broker::{self, Budget, Dialect, EndpointSpec, KeySource, Price};
 use nightshift_runner::config::{Endpoints, OperatorNetwork};
 use nightshift_runner::harness::{Program, Programs};
-use nightshift_runner::sandbox::Bind;
+use nightshift_runner::sandbox::{Backend, Bind};
 use serde::Deserialize;
 
-use crate::environment;
+use crate::environment::{self, Environment};
 use crate::failure::{Done, Failure};
+use crate::program;
 
 /// What the file says.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -42,7 +43,35 @@ pub(crate) struct RunnerSettings {
     /// Folders that every sandbox can read: tool chains outside `/usr`.
     #[serde(default)]
     pub(crate) read_only: Vec<PathBuf>,
+    /// What makes the walls of sandboxes.
+    #[serde(default)]
+    pub(crate) sandbox: SandboxSettings,
 }
+
+/// What makes the walls of sandboxes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SandboxSettings {
+    /// Which engine; bubblewrap unless it says otherwise.
+    #[serde(default)]
+    pub(crate) engine: EngineName,
+    /// Where the container engine listens; otherwise the first of the usual places that is there.
+    pub(crate) socket: Option<PathBuf>,
+}
+
+/// The engines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum EngineName {
+    /// The program `bwrap`.
+    #[default]
+    Bubblewrap,
+    /// Docker or Podman.
+    Container,
+}
+
+/// Where container engines that run as root listen.
+const SOCKETS: [&str; 2] = ["/run/docker.sock", "/run/podman/podman.sock"];
 
 /// What the operator says about the network that runs may reach.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -121,6 +150,16 @@ impl RunnerSettings {
                 .unwrap_or_default();
             Failure::usage(format!("{shown}{place}: {}", error.message()))
         })
+    }
+
+    /// Reads the file at this path, or the usual one if it is there.
+    pub(crate) fn of(path: Option<&Path>, environment: &Environment) -> Done<Self> {
+        let usual = environment.config.join("runner.toml");
+        match path {
+            Some(path) => Self::read(path),
+            None if usual.exists() => Self::read(&usual),
+            None => Ok(Self::default()),
+        }
     }
 
     /// Adds an endpoint given as `name=url,header,key-env`.
@@ -238,6 +277,35 @@ impl RunnerSettings {
         }
     }
 
+    /// What makes the walls of sandboxes.
+    pub(crate) fn backend(&self, environment: &Environment) -> Done<Backend> {
+        match (self.sandbox.engine, &self.sandbox.socket) {
+            (EngineName::Bubblewrap, None) => {
+                let program = program::find(environment, "bwrap").ok_or_else(|| {
+                    Failure::failed(
+                        "bwrap is not installed: install the package bubblewrap, or choose \
+                         engine = \"container\" under [sandbox] in the runner's settings",
+                    )
+                })?;
+                Ok(Backend::Bubblewrap { program })
+            }
+            (EngineName::Bubblewrap, Some(_)) => Err(Failure::usage(
+                "the runner's settings name a socket under [sandbox], which bubblewrap has not: \
+                 say engine = \"container\" there as well, or remove the socket",
+            )),
+            (EngineName::Container, Some(socket)) => Ok(Backend::Container {
+                socket: absolute(socket)?,
+            }),
+            (EngineName::Container, None) => {
+                let usual = SOCKETS.map(PathBuf::from);
+                let there = usual.iter().find(|socket| socket.exists());
+                Ok(Backend::Container {
+                    socket: there.unwrap_or(&usual[0]).clone(),
+                })
+            }
+        }
+    }
+
     /// What every sandbox can read, at the same place inside.
     pub(crate) fn binds(&self) -> Vec<Bind> {
         let binds = self.read_only.iter().map(|path| Bind {
@@ -351,6 +419,28 @@ mod tests {
         assert_eq!(network.private[0].to_string(), "mirror.corp.example");
         assert_eq!(network.budget.bytes_sent, 1 << 20);
         assert_eq!(network.budget.requests, Budget::NETWORK.requests);
+    }
+
+    #[test]
+    fn the_engine_is_the_operators_choice() {
+        let environment = Environment::default();
+        let backend = |text: &str| read(text).and_then(|s| s.backend(&environment));
+        let named = "[sandbox]\nengine = \"container\"\nsocket = \"/run/x.sock\"\n";
+        let socket = PathBuf::from("/run/x.sock");
+        assert_eq!(
+            backend(named).expect("an engine"),
+            Backend::Container { socket }
+        );
+        let usual = backend("[sandbox]\nengine = \"container\"\n").expect("an engine");
+        assert!(matches!(usual, Backend::Container { .. }), "{usual:?}");
+        let alone = backend("[sandbox]\nsocket = \"/run/x.sock\"\n").expect_err("no engine");
+        assert!(
+            alone.message.contains("engine = \"container\""),
+            "{}",
+            alone.message
+        );
+        let other = backend("[sandbox]\nengine = \"chroot\"\n").expect_err("no such engine");
+        assert!(other.message.contains("line 2"), "{}", other.message);
     }
 
     #[test]

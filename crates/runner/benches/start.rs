@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{ProjectId, RunId};
 use nightshift_runner::sandbox::{
-    HostConfig, Limits, Sandbox, SandboxHost, SandboxProgram, Stdin, Step,
+    Backend, HostConfig, Limits, Sandbox, SandboxHost, SandboxProgram, Stdin, Step,
 };
 use nightshift_runner::secret::Secret;
 use nightshift_runner::workspace::{Source, Workspaces};
@@ -41,7 +41,9 @@ async fn main() {
             path: PathBuf::from(env!("CARGO_BIN_EXE_nightshift-sandbox")),
             prefix_args: Vec::new(),
         },
-        bwrap: PathBuf::from("/usr/bin/bwrap"),
+        backend: Backend::Bubblewrap {
+            program: PathBuf::from("/usr/bin/bwrap"),
+        },
         data: dir.path().join("data"),
         read_only: Vec::new(),
     };

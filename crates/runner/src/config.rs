@@ -13,7 +13,7 @@ use nightshift_domain::job::{HEARTBEAT, Kind, LEASE};
 
 use crate::broker::{BrokerProgram, Budget, Dialect, EndpointSpec, Price, RouteWay};
 use crate::harness::{Programs, native_speaks};
-use crate::sandbox::{Bind, SandboxProgram};
+use crate::sandbox::{Backend, Bind, SandboxProgram};
 use crate::secret::Secret;
 
 /// A runner's configuration.
@@ -35,8 +35,8 @@ pub struct Config {
     pub program: SandboxProgram,
     /// How the broker is started.
     pub broker: BrokerProgram,
-    /// The program bubblewrap.
-    pub bwrap: PathBuf,
+    /// What makes the walls of sandboxes.
+    pub backend: Backend,
     /// The program git, used for the runner's own copies of repositories.
     pub git: PathBuf,
     /// Visible in every sandbox, read-only: tool chains outside `/usr`.

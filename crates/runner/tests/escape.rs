@@ -4,16 +4,24 @@
 //! What can be seen from inside alone is in `sandbox_walls`, what a proxy is asked in `network`.
 
 mod kit;
+#[macro_use]
+#[path = "kit/on_each.rs"]
+mod on_each;
 
 use std::io::ErrorKind;
 use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
 
-use kit::{DONE, Machine, finish, step};
+use kit::{DONE, Machine, On, finish, step};
 use nightshift_runner::broker::{Broker, BrokerProgram, Budget, Grant, NetworkWay, Settings, Ways};
 use nightshift_runner::sandbox::{Sandbox, Spec};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, socket};
 use tokio::io::AsyncReadExt as _;
+
+on_each_engine! {
+    a_name_that_nobody_allowed_is_asked_of_nobody,
+    two_runs_find_nothing_of_each_other,
+}
 
 /// Says that the test is in its own network already, where its name server is the only one.
 const INNER: &str = "NIGHTSHIFT_TEST_OWN_NETWORK";
@@ -64,16 +72,17 @@ print(answers)
 print(proxied('CONNECT names.test:443 HTTP/1.1\r\nHost: names.test:443\r\n\r\n'))
 "#;
 
-#[tokio::test(flavor = "multi_thread")]
 #[expect(
     clippy::disallowed_methods,
     reason = "a test that starts itself again in a network of its own"
 )]
-async fn a_name_that_nobody_allowed_is_asked_of_nobody() {
+async fn a_name_that_nobody_allowed_is_asked_of_nobody(on: On) {
     if std::env::var_os(INNER).is_some() {
-        return in_own_network().await;
+        return in_own_network(on).await;
     }
     let dir = tempfile::tempdir().expect("a directory");
+    // An engine that is not there yet starts here, outside of the network that is watched.
+    drop(on.backend());
     let own = match nix::unistd::geteuid().is_root() {
         true => &["--net", "--mount"][..],
         false => &["--user", "--map-root-user", "--net", "--mount"][..],
@@ -83,7 +92,10 @@ async fn a_name_that_nobody_allowed_is_asked_of_nobody() {
         .args(["--", "sh", "-euc", OWN_NETWORK, "own-network"])
         .arg(dir.path())
         .arg(std::env::current_exe().expect("our own path"))
-        .arg("a_name_that_nobody_allowed_is_asked_of_nobody")
+        .arg(format!(
+            "{}::a_name_that_nobody_allowed_is_asked_of_nobody",
+            on.word()
+        ))
         .env(INNER, "1")
         .output()
         .expect("unshare");
@@ -96,10 +108,10 @@ async fn a_name_that_nobody_allowed_is_asked_of_nobody() {
 }
 
 /// In a network in which there is nothing but the test's own name server.
-async fn in_own_network() {
+async fn in_own_network(on: On) {
     let asked = name_server();
     let frames = sniffer();
-    let machine = &mut Machine::new().await;
+    let machine = &mut Machine::on(on).await;
     let program = BrokerProgram {
         path: kit::program(),
         args: vec!["broker".to_owned()],
@@ -243,9 +255,8 @@ for line in glob.glob('/proc/[0-9]*/cmdline'):
 print('processes', len(glob.glob('/proc/[0-9]*')), [name for _, name in socket.if_nameindex()])
 "#;
 
-#[tokio::test]
-async fn two_runs_find_nothing_of_each_other() {
-    let machine = Machine::new().await;
+async fn two_runs_find_nothing_of_each_other(on: On) {
+    let machine = Machine::on(on).await;
     let python = |script: &str| {
         let mut python = step("");
         python.command = ["/usr/bin/python3", "-c", script]

@@ -3,16 +3,28 @@
 //! Invariant of every test: what was refused was never dialled.
 
 mod kit;
+#[macro_use]
+#[path = "kit/on_each.rs"]
+mod on_each;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use kit::{DONE, Machine, Ran, finish, step};
+use kit::{DONE, Machine, On, Ran, finish, step};
 use nightshift_runner::broker::{
     Broker, BrokerProgram, Budget, Event, Grant, NetworkWay, Room, Settings, Ways,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+
+on_each_engine! {
+    an_allowed_host_is_reached_plainly_and_through_a_tunnel,
+    no_other_spelling_reaches_anything,
+    a_tunnel_carries_nothing_for_another_host,
+    a_private_address_is_refused_unless_the_operator_named_it,
+    budgets_stop_an_upload_and_a_flood,
+    a_tunnel_ends_with_its_run,
+}
 
 /// A server of one's own that answers everything in the same way, and remembers what came.
 struct Outside {
@@ -82,8 +94,8 @@ struct Setting {
 }
 
 impl Setting {
-    async fn new(allow: &[&str], private: &[&str], budget: Budget) -> Self {
-        let mut machine = Machine::new().await;
+    async fn new(on: On, allow: &[&str], private: &[&str], budget: Budget) -> Self {
+        let mut machine = Machine::on(on).await;
         let program = BrokerProgram {
             path: kit::program(),
             args: vec!["broker".to_owned()],
@@ -159,11 +171,10 @@ def rest(s):
     except OSError: return data
 "#;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_allowed_host_is_reached_plainly_and_through_a_tunnel() {
+async fn an_allowed_host_is_reached_plainly_and_through_a_tunnel(on: On) {
     let outside = outside().await;
     let host = format!("localhost:{}", outside.port);
-    let setting = Setting::new(&[&host], &[&host], Budget::NETWORK).await;
+    let setting = Setting::new(on, &[&host], &[&host], Budget::NETWORK).await;
     let ran = setting
         .python(&format!(
             "host = '{host}'
@@ -196,11 +207,10 @@ except (OSError, ssl.SSLError) as e: print('tls', 'alert' in str(e).lower())"
     assert!(used.bytes_sent > 200 && used.bytes_received > 8, "{used:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn no_other_spelling_reaches_anything() {
+async fn no_other_spelling_reaches_anything(on: On) {
     let outside = outside().await;
     let host = format!("localhost:{}", outside.port);
-    let setting = Setting::new(&[&host, "*.allowed.test"], &[&host], Budget::NETWORK).await;
+    let setting = Setting::new(on, &[&host, "*.allowed.test"], &[&host], Budget::NETWORK).await;
     let ran = setting
         .python(&format!(
             "port = {}
@@ -229,11 +239,10 @@ print(raw(f'GET / HTTP/1.1\\r\\nHost: {{good}}\\r\\n\\r\\n')[0], raw(f'GET https
     assert_eq!(blocked.count(), 1, "said once: {told:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_tunnel_carries_nothing_for_another_host() {
+async fn a_tunnel_carries_nothing_for_another_host(on: On) {
     let outside = outside().await;
     let host = format!("localhost:{}", outside.port);
-    let setting = Setting::new(&[&host], &[&host], Budget::NETWORK).await;
+    let setting = Setting::new(on, &[&host], &[&host], Budget::NETWORK).await;
     let ran = setting
         .python(&format!(
             "host = '{host}'
@@ -260,8 +269,7 @@ status, s = connect(host); s.sendall(b'SSH-2.0-x\\r\\n'); print(rest(s)[:12])"
     assert!(report.hosts[0].refused >= 2, "{report:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_private_address_is_refused_unless_the_operator_named_it() {
+async fn a_private_address_is_refused_unless_the_operator_named_it(on: On) {
     let outside = outside().await;
     let host = format!("localhost:{}", outside.port);
     let address = format!("127.0.0.1:{}", outside.port);
@@ -272,7 +280,7 @@ async fn a_private_address_is_refused_unless_the_operator_named_it() {
         "[fe80::1]",
         "10.0.0.1",
     ];
-    let setting = Setting::new(&allow, &["169.254.169.254"], Budget::NETWORK).await;
+    let setting = Setting::new(on, &allow, &["169.254.169.254"], Budget::NETWORK).await;
     let ran = setting
         .python(&format!(
             "for host in ('{host}', '{address}', '169.254.169.254:80', '[fe80::1]:80', '10.0.0.1:80'): print(connect(host)[0], get(host))"
@@ -290,8 +298,7 @@ async fn a_private_address_is_refused_unless_the_operator_named_it() {
     assert_eq!(why, Some("its address is a link-local address"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn budgets_stop_an_upload_and_a_flood() {
+async fn budgets_stop_an_upload_and_a_flood(on: On) {
     let outside = outside().await;
     let host = format!("localhost:{}", outside.port);
     let budget = Budget {
@@ -299,7 +306,7 @@ async fn budgets_stop_an_upload_and_a_flood() {
         bytes_sent: 1 << 20,
         bytes_received: 1 << 20,
     };
-    let setting = Setting::new(&[&host], &[&host], budget).await;
+    let setting = Setting::new(on, &[&host], &[&host], budget).await;
     let ran = setting
         .python(&format!(
             "host = '{host}'
@@ -323,7 +330,7 @@ print(codes.count('200'), codes.count('429'))"
         requests: 30,
         ..budget
     };
-    let setting = Setting::new(&[&host], &[&host], budget).await;
+    let setting = Setting::new(on, &[&host], &[&host], budget).await;
     let before = outside.bytes();
     let ran = setting
         .python(&format!(
@@ -348,11 +355,10 @@ status, s = connect(host); print(status)"
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_tunnel_ends_with_its_run() {
+async fn a_tunnel_ends_with_its_run(on: On) {
     let outside = outside().await;
     let host = format!("localhost:{}", outside.port);
-    let setting = Setting::new(&[&host], &[&host], Budget::NETWORK).await;
+    let setting = Setting::new(on, &[&host], &[&host], Budget::NETWORK).await;
     let script = format!(
         "{HELPERS}
 status, s = connect('{host}'); s.settimeout(20)

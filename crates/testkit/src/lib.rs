@@ -7,6 +7,7 @@
 pub mod canary;
 pub mod checkout;
 pub mod clock;
+pub mod containers;
 pub mod finish;
 pub mod hand;
 pub mod identities;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nightshift_api::{Nothing, operations};
 use nightshift_runner::harness::{self, Programs};
-use nightshift_runner::sandbox::{HostConfig, SandboxHost, SandboxProgram};
+use nightshift_runner::sandbox::{Backend, HostConfig, SandboxHost, SandboxProgram};
 use serde::Serialize;
 
 use crate::command::Global;
@@ -18,7 +18,8 @@ use crate::connection::Connection;
 use crate::environment::Environment;
 use crate::failure::{Done, Exit, Failure};
 use crate::output::Output;
-use crate::program::{self, Git};
+use crate::program::Git;
+use crate::runner_settings::RunnerSettings;
 use crate::screen::{bold, dim, green, plain, red, yellow};
 
 /// The oldest git whose `merge-tree` writes trees, which landing needs.
@@ -144,14 +145,30 @@ fn git_version(said: &str) -> Option<(u32, u32)> {
 }
 
 async fn sandbox(environment: &Environment) -> Vec<Line> {
-    let Some(bwrap) = program::find(environment, "bwrap") else {
-        return vec![Line::fail(
-            "bubblewrap",
-            "not installed",
-            "install the package bubblewrap",
-        )];
+    let backend = RunnerSettings::of(None, environment).and_then(|all| all.backend(environment));
+    let backend = match backend {
+        Ok(backend) => backend,
+        Err(failure) => {
+            return vec![Line::fail(
+                "sandbox",
+                failure.message,
+                "agents run nowhere else",
+            )];
+        }
     };
-    let found = Line::ok("bubblewrap", bwrap.display().to_string());
+    let (found, way_out) = match &backend {
+        Backend::Bubblewrap { program } => (
+            Line::ok("bubblewrap", program.display().to_string()),
+            "allow user namespaces: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or \
+             an AppArmor profile for bwrap; in a container, run it with those rights",
+        ),
+        Backend::Container { socket } => (
+            Line::ok("container", socket.display().to_string()),
+            "start Docker or Podman with a socket that this user may open, and name it under \
+             [sandbox] in runner.toml; it must run as root, on this machine",
+        ),
+    };
+    let container = matches!(backend, Backend::Container { .. });
     let opened = async {
         let folder = tempfile::tempdir()?;
         let config = HostConfig {
@@ -159,7 +176,7 @@ async fn sandbox(environment: &Environment) -> Vec<Line> {
                 path: std::env::current_exe()?,
                 prefix_args: Vec::new(),
             },
-            bwrap,
+            backend,
             data: folder.path().to_owned(),
             read_only: Vec::new(),
         };
@@ -170,18 +187,14 @@ async fn sandbox(environment: &Environment) -> Vec<Line> {
     let support = match opened.await {
         Ok(support) => support,
         Err(error) => {
-            let line = Line::fail(
-                "sandbox",
-                format!("{error:#}"),
-                "allow user namespaces: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or \
-                 an AppArmor profile for bwrap; in a container, run it with those rights",
-            );
+            let line = Line::fail("sandbox", format!("{error:#}"), way_out);
             return vec![found, line];
         }
     };
-    let overlay = match support.no_overlay {
-        None => Line::ok("overlay", "workspaces cost the same at any size"),
-        Some(why) => Line::warn(
+    let overlay = match (support.no_overlay, container) {
+        (None, _) => Line::ok("overlay", "workspaces cost the same at any size"),
+        (Some(why), true) => Line::ok("overlay", format!("none: {why}")),
+        (Some(why), false) => Line::warn(
             "overlay",
             format!("not available: {why}"),
             "works without, slower: every run copies its repository",
@@ -189,7 +202,10 @@ async fn sandbox(environment: &Environment) -> Vec<Line> {
     };
     vec![
         found,
-        Line::ok("sandbox", "starts, and its walls hold"),
+        Line::ok(
+            "sandbox",
+            format!("starts, and its walls hold: {}", support.engine),
+        ),
         overlay,
         Line::ok("caps", support.caps),
     ]

@@ -77,12 +77,7 @@ impl Args {
     }
 
     fn config(self, global: &Global, environment: &Environment) -> Done<Config> {
-        let usual = environment.config.join("runner.toml");
-        let mut settings = match self.settings {
-            Some(path) => RunnerSettings::read(&path)?,
-            None if usual.exists() => RunnerSettings::read(&usual)?,
-            None => RunnerSettings::default(),
-        };
+        let mut settings = RunnerSettings::of(self.settings.as_deref(), environment)?;
         for text in &self.endpoints {
             settings
                 .add_endpoint(text)
@@ -137,7 +132,7 @@ impl Args {
                     false => vec!["broker".to_owned()],
                 },
             },
-            bwrap: program("bwrap", "install the package bubblewrap")?,
+            backend: settings.backend(environment)?,
             git: program("git", "install the package git")?,
             read_only: settings.binds(),
             programs: settings.programs(&environment.path)?,

@@ -29,6 +29,7 @@ use crate::failure::{Done, Failure};
 use crate::local::{Local, Plan};
 use crate::output::Output;
 use crate::program::{self, Git};
+use crate::runner_settings::RunnerSettings;
 use crate::screen::{bold, dim, plain};
 use crate::server::private_folder;
 use crate::server_settings::ServerSettings;
@@ -60,7 +61,6 @@ impl Args {
         let began = Instant::now();
         for (name, way_out) in [
             ("git", "install git"),
-            ("bwrap", "install the package bubblewrap"),
             (
                 "python3",
                 "the example program is written in it: install python3",
@@ -70,6 +70,8 @@ impl Args {
                 return Err(Failure::failed(format!("the demo needs {name}: {way_out}")));
             }
         }
+        // The runner works in what the settings of this machine name.
+        RunnerSettings::of(None, &environment)?.backend(&environment)?;
         let folder = Folder::make(self.data)?;
         let stop = Stop::on_signals()?;
         let plan = Plan {

@@ -199,3 +199,37 @@ echo y > b"#;
     assert_eq!(issues["items"].as_array().map(Vec::len), Some(3));
     assert_eq!(up.end(), Some(0));
 }
+
+/// Under the name by which tests of container engines are found.
+mod container {
+    use super::Person;
+
+    #[test]
+    fn the_doctor_names_the_engine_that_makes_the_walls() {
+        let person = Person::alone();
+        let doctor = |socket: &std::path::Path| {
+            person.write(
+                ".config/nightshift/runner.toml",
+                &format!("[sandbox]\nengine = \"container\"\nsocket = {socket:?}\n"),
+            );
+            let output = person.command(["doctor"]).output().expect("it runs");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        let socket = nightshift_testkit::containers::socket();
+        let good = doctor(&socket);
+        assert!(
+            good.contains("its walls hold: ")
+                && good.contains(&format!(" at {}", socket.display())),
+            "{good}"
+        );
+        assert!(
+            good.contains("control groups, by the container engine"),
+            "{good}"
+        );
+        let missing = doctor(&person.path("engine.sock"));
+        assert!(
+            missing.contains("engine.sock: there is no socket") && missing.contains("[sandbox]"),
+            "{missing}"
+        );
+    }
+}

@@ -28,7 +28,7 @@ use nightshift_runner::broker::{
     Settings, Ways,
 };
 use nightshift_runner::sandbox::{
-    Bind, HostConfig, Limits, Sandbox, SandboxHost, SandboxProgram, Spec, Step, Tree,
+    Backend, Bind, HostConfig, Limits, Sandbox, SandboxHost, SandboxProgram, Spec, Step, Tree,
 };
 use tokio::io::AsyncReadExt as _;
 
@@ -68,7 +68,9 @@ async fn measure() {
             path: program.clone(),
             prefix_args: Vec::new(),
         },
-        bwrap: PathBuf::from("/usr/bin/bwrap"),
+        backend: Backend::Bubblewrap {
+            program: PathBuf::from("/usr/bin/bwrap"),
+        },
         data: dir.path().join("data"),
         read_only: Vec::new(),
     });

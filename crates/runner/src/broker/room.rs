@@ -5,10 +5,6 @@
 //! value is dropped every connection is cut. Deliberately absent: who decides what the ways are.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{PermissionsExt as _, chown};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +12,6 @@ use futures_util::future::BoxFuture;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use nightshift_domain::host::Allowed;
-use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -30,6 +24,7 @@ use super::network::{self, Network};
 use super::price::Price;
 use super::tunnel;
 use super::wire::{Event, Report, RoomSpec};
+use crate::sandbox::listen;
 
 /// Longest wait for the head of a request from inside.
 const HEAD: Duration = Duration::from_secs(30);
@@ -192,25 +187,6 @@ pub(super) fn address(text: &str) -> Result<reqwest::Url, String> {
         && url.password().is_none()
         && url.query().is_none();
     if good { Ok(url) } else { Err(wrong()) }
-}
-
-/// A socket that only the user of the sandboxes may connect to. It is bound by way of the directory's
-/// descriptor, because the path itself may be longer than a socket's address. One that an earlier
-/// broker left is replaced.
-fn listen(directory: &Path, name: &str, owner: Option<(u32, u32)>) -> io::Result<UnixListener> {
-    let path = directory.join(name);
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let open = nix::fcntl::open(directory, flags, Mode::empty())?;
-    let listener = UnixListener::bind(format!("/proc/self/fd/{}/{name}", open.as_raw_fd()))?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    if let Some((uid, gid)) = owner {
-        chown(&path, Some(uid), Some(gid))?;
-    }
-    Ok(listener)
 }
 
 /// Accepts for ever; all connections end with this task.

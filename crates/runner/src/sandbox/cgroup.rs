@@ -174,6 +174,15 @@ pub(super) struct Group {
 }
 
 impl Group {
+    /// One that somebody else made with these limits, at its directories.
+    pub(super) fn found(paths: Vec<PathBuf>, limits: Limits, unified: bool) -> Self {
+        Self {
+            paths,
+            limits,
+            unified,
+        }
+    }
+
     /// The files through which a process joins.
     pub(super) fn join_files(&self) -> Vec<PathBuf> {
         self.paths

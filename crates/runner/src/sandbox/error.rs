@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 pub enum Part {
     /// The program `bwrap`.
     Bubblewrap,
+    /// Docker or Podman.
+    Engine,
     /// User, mount, process and network namespaces of the kernel.
     Namespaces,
     /// The overlay mount that gives a run its own view of the warm checkout.
@@ -39,6 +41,9 @@ impl Part {
         match self {
             Self::Bubblewrap => {
                 "install the package `bubblewrap` (0.8 or newer) or set its path in the runner's configuration"
+            }
+            Self::Engine => {
+                "start Docker or Podman, let the runner's user open its socket, name that under [sandbox] in the runner's settings, and see with `nightshift doctor`; or take the engine \"bubblewrap\" there"
             }
             Self::Namespaces => {
                 "allow unprivileged user namespaces (sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0) or run the runner as root"
@@ -66,6 +71,7 @@ impl std::fmt::Display for Part {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Bubblewrap => "bubblewrap",
+            Self::Engine => "container engine",
             Self::Namespaces => "namespaces",
             Self::Overlay => "overlay mount",
             Self::Seccomp => "system call filter",

@@ -37,13 +37,8 @@ const TAKEN: &[&str] = &[
     "timezone",
 ];
 
-/// Written by the platform: name and content.
+/// Written by the platform, beside the users: name and content.
 const OWN: &[(&str, &str)] = &[
-    (
-        "passwd",
-        "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\nagent:x:1000:1000:agent:/home/agent:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
-    ),
-    ("group", "root:x:0:\nagent:x:1000:\nnogroup:x:65534:\n"),
     ("hosts", "127.0.0.1 localhost nightshift\n::1 localhost\n"),
     (
         "nsswitch.conf",
@@ -51,8 +46,14 @@ const OWN: &[(&str, &str)] = &[
     ),
 ];
 
-/// Composes `target` anew from `host` (the host's `/etc`). Nothing may be using it.
-pub(super) fn compose(host: &Path, target: &Path) -> io::Result<()> {
+/// Composes `target` anew from `host` (the host's `/etc`), for a command that is `user`. Nothing may be
+/// using it.
+pub(super) fn compose(
+    host: &Path,
+    target: &Path,
+    user: u32,
+    more: &[(&str, &str)],
+) -> io::Result<()> {
     remove_tree(target)?;
     directory(target)?;
     for name in TAKEN {
@@ -70,7 +71,12 @@ pub(super) fn compose(host: &Path, target: &Path) -> io::Result<()> {
         }
         copy(&host.join(name), &to)?;
     }
-    for (name, text) in OWN {
+    let passwd = format!(
+        "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\nagent:x:{user}:{user}:agent:/home/agent:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+    );
+    let group = format!("root:x:0:\nagent:x:{user}:\nnogroup:x:65534:\n");
+    let users = [("passwd", passwd.as_str()), ("group", group.as_str())];
+    for (name, text) in OWN.iter().chain(&users).chain(more) {
         file(&target.join(name), text.as_bytes())?;
     }
     Ok(())
@@ -132,12 +138,14 @@ mod tests {
         fs::set_permissions(host.join("ssl/certs/closed"), closed).expect("rights");
         symlink("/usr/share/zoneinfo/UTC", host.join("localtime")).expect("a link");
         for _ in 0..2 {
-            compose(&host, &target).expect("composed");
+            compose(&host, &target, 1234, &[("hostname", "x")]).expect("composed");
         }
         let read = |name: &str| fs::read_to_string(target.join(name));
         assert_eq!(read("ssl/certs/ca.crt").expect("there"), "public");
         assert!(fs::read_link(target.join("localtime")).is_ok());
-        assert!(read("passwd").expect("there").contains("agent"));
+        let passwd = read("passwd").expect("there");
+        assert!(passwd.contains("agent:x:1234:1234:"), "{passwd}");
+        assert_eq!(read("hostname").expect("there"), "x");
         for absent in ["shadow", "ssl/private/key", "ssl/certs/closed"] {
             assert!(read(absent).is_err(), "{absent}");
         }

@@ -1,7 +1,7 @@
 //! What the runner's machine offers for sandboxes, found out once at the start by running one.
 //!
 //! Invariant: a [`SandboxHost`] exists only when a real sandbox came up and every wall was seen from
-//! inside; one runner process owns a data directory. Deliberately absent: weaker walls. Two things
+//! inside, whatever makes them; one runner process owns a data directory. Deliberately absent: weaker walls. Two things
 //! may be missing: the overlay, which costs speed, and control groups, whose limits are then watched.
 
 use std::fs::{self, DirBuilder, File};
@@ -15,11 +15,12 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
 
 use super::Sandbox;
+use super::bubblewrap::{self, Bubblewrap};
 use super::cgroup::Cgroups;
+use super::container::Container;
 use super::error::{Part, SandboxError};
 use super::etc;
 use super::run_dir::{self, RunDir};
-use super::spawner::Spawner;
 use super::spec::{self, Bind, Exit, Limits, SandboxProgram, Spec, Stdin, Step, Tree};
 
 /// As whom sandboxes run when the runner is root: an id in a range that neither packages nor
@@ -31,24 +32,49 @@ const IDENTITY: u32 = 60_700;
 pub struct HostConfig {
     /// Our own program.
     pub program: SandboxProgram,
-    /// The program bubblewrap.
-    pub bwrap: PathBuf,
+    /// What makes the walls.
+    pub backend: Backend,
     /// The runner's data directory.
     pub data: PathBuf,
     /// Visible in every sandbox, read-only: tool chains outside `/usr`.
     pub read_only: Vec<Bind>,
 }
 
+/// What makes the walls of this machine's sandboxes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Backend {
+    /// Bubblewrap, a program of the system.
+    Bubblewrap {
+        /// Where it is.
+        program: PathBuf,
+    },
+    /// Docker or Podman.
+    Container {
+        /// Where it listens.
+        socket: PathBuf,
+    },
+}
+
+/// The same, once it was found to be there.
+#[derive(Debug)]
+pub(super) enum Engine {
+    Bubblewrap(Bubblewrap),
+    Container(Box<Container>),
+}
+
 /// What was found; for `doctor`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Support {
+    /// What makes the walls, with its version where it tells one.
+    pub engine: String,
     /// Why there is no overlay, if there is none.
     pub no_overlay: Option<String>,
     /// How memory and processes are limited.
-    pub caps: &'static str,
+    pub caps: String,
     /// The user on the host as whom sandboxes run, when it is not the runner's own.
     pub identity: Option<u32>,
-    /// Run directories and control groups that an earlier runner left and that were removed.
+    /// Run directories, control groups and containers that an earlier runner left and that were
+    /// removed.
     pub swept: usize,
 }
 
@@ -57,8 +83,7 @@ pub struct Support {
 pub struct SandboxHost {
     pub(super) config: HostConfig,
     pub(super) identity: Option<(u32, u32)>,
-    pub(super) cgroups: Cgroups,
-    pub(super) spawner: Arc<Spawner>,
+    pub(super) engine: Engine,
     support: Support,
     _lock: File,
 }
@@ -69,37 +94,43 @@ impl SandboxHost {
     /// # Errors
     /// A part is missing or does not hold: no sandbox may be started on this machine.
     pub async fn open(mut config: HostConfig) -> Result<Arc<Self>, SandboxError> {
-        executable(&config.bwrap, Part::Bubblewrap)?;
         executable(&config.program.path, Part::Program)?;
         let lock = take(&config.data)?;
         // Sandboxes are started from another directory than ours.
-        for path in [
-            &mut config.data,
-            &mut config.program.path,
-            &mut config.bwrap,
-        ] {
+        for path in [&mut config.data, &mut config.program.path] {
             let whole = path.canonicalize();
             *path =
                 whole.map_err(|e| SandboxError::host(format!("reading {}", path.display()), e))?;
         }
         let identity = identity();
-        let cgroups = cgroups(&config.data);
-        let mut swept = cgroups.sweep();
+        let name = name(&config.data);
+        let engine = match &config.backend {
+            Backend::Bubblewrap { program } => {
+                Engine::Bubblewrap(Bubblewrap::open(program, cgroups(&name))?)
+            }
+            Backend::Container { socket } => {
+                let user = identity.unwrap_or_else(own_ids);
+                Engine::Container(Box::new(Container::open(socket, &name, user).await?))
+            }
+        };
+        let mut swept = engine.sweep().await?;
         let runs = config.data.join("runs");
         swept += run_dir::sweep(&runs)
             .map_err(|e| SandboxError::host(format!("reading {}", runs.display()), e))?;
-        let spawner = Spawner::start().map_err(|e| SandboxError::host("starting a thread", e))?;
+        let etc = config.data.join("etc");
+        etc::compose(Path::new("/etc"), &etc, engine.user(), engine.files())
+            .map_err(|e| SandboxError::host(format!("making {}", etc.display()), e))?;
         let support = Support {
-            no_overlay: None,
-            caps: cgroups.describe(),
+            engine: engine.describe(),
+            no_overlay: engine.no_overlay(),
+            caps: engine.caps(),
             identity: identity.map(|(uid, _)| uid),
             swept,
         };
         let host = Self {
             config,
             identity,
-            cgroups,
-            spawner: Arc::new(spawner),
+            engine,
             support,
             _lock: lock,
         };
@@ -158,7 +189,7 @@ impl SandboxHost {
     /// Runs one sandbox with everything, and again without what may be missing.
     async fn proved(self) -> Result<Arc<Self>, SandboxError> {
         let mut host = Arc::new(self);
-        let mut overlay = true;
+        let mut overlay = host.support.no_overlay.is_none();
         loop {
             let outcome = probe(&host, overlay).await;
             let Some(only) = Arc::get_mut(&mut host) else {
@@ -176,13 +207,70 @@ impl SandboxHost {
                 }
                 // Groups that can be made but not joined; the limits are watched then.
                 Err(SandboxError::Part {
-                    part: Part::Cgroup, ..
-                }) if only.cgroups != Cgroups::None => {
-                    only.cgroups = Cgroups::None;
-                    only.support.caps = only.cgroups.describe();
+                    part: Part::Cgroup,
+                    cause,
+                }) => {
+                    if !only.engine.forget_groups() {
+                        return Err(SandboxError::part(Part::Cgroup, cause));
+                    }
+                    only.support.caps = only.engine.caps();
                 }
                 Err(error) => return Err(error),
             }
+        }
+    }
+}
+
+impl Engine {
+    /// As whom a command finds itself inside.
+    fn user(&self) -> u32 {
+        match self {
+            Self::Bubblewrap(_) => bubblewrap::USER,
+            Self::Container(engine) => engine.user(),
+        }
+    }
+
+    /// What stands in the sandboxes' `/etc` besides.
+    fn files(&self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Bubblewrap(_) => &[],
+            Self::Container(_) => Container::FILES,
+        }
+    }
+
+    fn describe(&self) -> String {
+        match self {
+            Self::Bubblewrap(_) => "bubblewrap".to_owned(),
+            Self::Container(engine) => engine.describe().to_owned(),
+        }
+    }
+
+    /// Why there never is an overlay, if there is none.
+    fn no_overlay(&self) -> Option<String> {
+        match self {
+            Self::Bubblewrap(_) => None,
+            Self::Container(_) => Some("containers work on a checkout of their own".to_owned()),
+        }
+    }
+
+    fn caps(&self) -> String {
+        match self {
+            Self::Bubblewrap(engine) => engine.caps().to_owned(),
+            Self::Container(engine) => engine.caps().to_owned(),
+        }
+    }
+
+    async fn sweep(&self) -> Result<usize, SandboxError> {
+        match self {
+            Self::Bubblewrap(engine) => Ok(engine.sweep()),
+            Self::Container(engine) => engine.sweep().await,
+        }
+    }
+
+    fn forget_groups(&mut self) -> bool {
+        match self {
+            Self::Bubblewrap(engine) => engine.forget_groups(),
+            Self::Container(_) => false,
         }
     }
 }
@@ -221,17 +309,18 @@ async fn probe(host: &Arc<SandboxHost>, overlay: bool) -> Result<(), SandboxErro
             },
         },
     );
-    let outcome = look(&sandbox, &host.config.program.prefix_args).await;
+    let outcome = look(&sandbox, host).await;
     drop(sandbox);
     run.remove()?;
     outcome
 }
 
 /// Lets our own program look at the walls from inside.
-async fn look(sandbox: &Sandbox, prefix: &[String]) -> Result<(), SandboxError> {
+async fn look(sandbox: &Sandbox, host: &SandboxHost) -> Result<(), SandboxError> {
     let mut command = vec![spec::PROGRAM.to_owned()];
-    command.extend_from_slice(prefix);
+    command.extend_from_slice(&host.config.program.prefix_args);
     command.extend(["sandbox-init", "--probe"].map(str::to_owned));
+    command.push(host.engine.user().to_string());
     let step = Step {
         command,
         env: Vec::new(),
@@ -252,14 +341,14 @@ async fn look(sandbox: &Sandbox, prefix: &[String]) -> Result<(), SandboxError> 
             Err(SandboxError::part(Part::Namespaces, cause))
         }
         Err(SandboxError::Part {
-            part: Part::Bubblewrap,
+            part: part @ (Part::Bubblewrap | Part::Engine),
             ..
-        }) if !said.is_empty() => Err(SandboxError::part(Part::Bubblewrap, said)),
+        }) if !said.is_empty() => Err(SandboxError::part(part, said)),
         Err(error) => Err(error),
     }
 }
 
-fn executable(path: &Path, part: Part) -> Result<(), SandboxError> {
+pub(super) fn executable(path: &Path, part: Part) -> Result<(), SandboxError> {
     let found = fs::metadata(path)
         .map_err(|e| SandboxError::part(part, format!("{}: {e}", path.display())))?;
     if found.is_file() && found.permissions().mode() & 0o111 != 0 {
@@ -283,7 +372,6 @@ fn take(data: &Path) -> Result<File, SandboxError> {
     let lock = File::create(data.join("lock")).map_err(failed)?;
     lock.try_lock()
         .map_err(|_| SandboxError::DataInUse(data.to_owned()))?;
-    etc::compose(Path::new("/etc"), &data.join("etc")).map_err(failed)?;
     Ok(lock)
 }
 
@@ -306,9 +394,19 @@ fn identity() -> Option<(u32, u32)> {
         .then_some((IDENTITY, IDENTITY))
 }
 
-fn cgroups(data: &Path) -> Cgroups {
-    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+/// The runner's own user.
+fn own_ids() -> (u32, u32) {
+    let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    (uid.as_raw(), gid.as_raw())
+}
+
+/// What everything that belongs to a data directory is called outside of it.
+fn name(data: &Path) -> String {
     let hash = Sha256::digest(data.as_os_str().as_encoded_bytes());
-    let name = format!("nightshift-{}", hex::encode(&hash[..8]));
-    Cgroups::detect(Path::new("/sys/fs/cgroup"), &own, &name)
+    format!("nightshift-{}", hex::encode(&hash[..8]))
+}
+
+fn cgroups(name: &str) -> Cgroups {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    Cgroups::detect(Path::new("/sys/fs/cgroup"), &own, name)
 }

@@ -1,6 +1,7 @@
 //! The hidden command `sandbox-init`: the first process inside.
 //!
-//! It starts the relays, sets the limits of processes, runs the command, buries orphans, and ends
+//! Its orders are arguments, or come through a door of the runner (`container/door.rs`) with everything that the
+//! command reads and writes. It starts the relays, sets the limits of processes, runs the command, buries orphans, and ends
 //! with the command; the kernel then ends everything else. Invariant: no process inside can read
 //! this one's memory or files (it is not dumpable), and the command inherits standard streams only.
 //! Deliberately absent: async, configuration files, anything that reads the working tree.
@@ -10,8 +11,9 @@
 )]
 
 use std::fs::{File, OpenOptions};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use nix::errno::Errno;
@@ -20,21 +22,35 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use super::container::door::{self, Received};
 use super::error::Part;
 use super::probe;
 use super::relay;
 use super::report::{self, Event};
+use super::seccomp;
 
 #[derive(Default)]
 struct Options {
     report: Option<i32>,
+    door: Option<PathBuf>,
     relays: Vec<(u16, PathBuf)>,
     file_bytes: Option<u64>,
     processes: Option<u64>,
     stdin: Option<PathBuf>,
     inherit_stdin: bool,
-    probe: bool,
+    probe: Option<u32>,
     command: Vec<String>,
+}
+
+/// What the command is given beside its words.
+#[derive(Default)]
+struct Given {
+    /// All its variables; otherwise our own.
+    env: Option<Vec<(String, String)>>,
+    /// Its streams; otherwise our own.
+    stdin: Option<OwnedFd>,
+    stdout: Option<OwnedFd>,
+    stderr: Option<OwnedFd>,
 }
 
 /// Runs the hidden command; its exit code is the step's command's.
@@ -46,8 +62,8 @@ pub fn main(args: impl Iterator<Item = String>) -> ExitCode {
             return ExitCode::from(125);
         }
     };
-    if options.probe {
-        return match probe::look() {
+    if let Some(user) = options.probe {
+        return match probe::look(user) {
             Ok(()) => ExitCode::SUCCESS,
             Err(wall) => {
                 report::complain(&wall);
@@ -55,14 +71,71 @@ pub fn main(args: impl Iterator<Item = String>) -> ExitCode {
             }
         };
     }
-    let mut report = match take_report(options.report) {
+    match options.door.clone() {
+        Some(door) => by_door(options, &door),
+        None => by_arguments(&options),
+    }
+}
+
+fn by_arguments(options: &Options) -> ExitCode {
+    let report = match take_report(options.report) {
         Ok(report) => report,
         Err(cause) => {
             report::complain(&format!("sandbox-init: no report: {cause}"));
             return ExitCode::from(125);
         }
     };
-    let (event, code) = match run(&options, &mut report) {
+    told(report, |report| run(options, Given::default(), report))
+}
+
+/// Nothing of the command exists before the runner has said through its door what it is, and nothing
+/// of it is left once the door is shut.
+fn by_door(mut options: Options, place: &Path) -> ExitCode {
+    let received = closed(&[])
+        .and_then(|()| prctl::set_dumpable(false).map_err(|e| e.to_string()))
+        .and_then(|()| door::receive(place));
+    let Received {
+        order,
+        report,
+        stdin,
+        stdout,
+        stderr,
+        line,
+    } = match received {
+        Ok(received) => received,
+        Err(cause) => {
+            report::complain(&format!("sandbox-init: {}: {cause}", place.display()));
+            return ExitCode::from(125);
+        }
+    };
+    options.relays = order.relays;
+    options.file_bytes = Some(order.file_bytes);
+    options.processes = order.processes;
+    options.command = order.command;
+    options.stdin = order.stdin;
+    let given = Given {
+        env: Some(order.env),
+        stdin,
+        stdout: Some(stdout),
+        stderr: Some(stderr),
+    };
+    let code = told(report, |report| {
+        // Also the thread that listens at the door is behind the filter.
+        seccomp::apply().map_err(|e| (Part::Seccomp, e))?;
+        line.watch().map_err(|e| (Part::Program, e.to_string()))?;
+        run(&options, given, report)
+    });
+    // The runner looks at the caps while the kernel still knows of them.
+    line.end();
+    code
+}
+
+/// Does it and tells the runner how it went.
+fn told(
+    mut report: File,
+    run: impl FnOnce(&mut File) -> Result<ExitStatus, (Part, String)>,
+) -> ExitCode {
+    let (event, code) = match run(&mut report) {
         Ok(status) => match (status.code(), status.signal()) {
             (Some(code), _) => (Event::Exited { code }, code),
             (None, signal) => {
@@ -78,10 +151,10 @@ pub fn main(args: impl Iterator<Item = String>) -> ExitCode {
     }
 }
 
-fn run(options: &Options, report: &mut File) -> Result<ExitStatus, (Part, String)> {
+fn run(options: &Options, given: Given, report: &mut File) -> Result<ExitStatus, (Part, String)> {
     if !prctl::get_no_new_privs().unwrap_or(false) {
         return Err((
-            Part::Bubblewrap,
+            Part::Namespaces,
             "no_new_privs is not set inside".to_owned(),
         ));
     }
@@ -91,15 +164,29 @@ fn run(options: &Options, report: &mut File) -> Result<ExitStatus, (Part, String
         .command
         .split_first()
         .ok_or_else(|| (Part::Command, "no command".to_owned()))?;
-    let stdin = match &options.stdin {
+    let stdin = match (given.stdin, &options.stdin) {
+        (Some(pipe), _) => pipe.into(),
         _ if options.inherit_stdin => Stdio::inherit(),
-        None => Stdio::null(),
-        Some(path) => File::open(path)
+        (None, None) => Stdio::null(),
+        (None, Some(path)) => File::open(path)
             .map_err(|e| (Part::Command, format!("{}: {e}", path.display())))?
             .into(),
     };
-    let child = Command::new(name).args(args).stdin(stdin).spawn();
+    let mut command = Command::new(name);
+    command.args(args).stdin(stdin);
+    if let Some(env) = given.env {
+        command.env_clear().envs(env);
+    }
+    if let Some(stdout) = given.stdout {
+        command.stdout(stdout);
+    }
+    if let Some(stderr) = given.stderr {
+        command.stderr(stderr);
+    }
+    let child = command.spawn();
     let child = child.map_err(|e| (Part::Command, format!("{name}: {e}")))?;
+    // Our copies of its streams would keep them open beyond its end.
+    drop(command);
     report::write(report, &Event::Started).map_err(|e| (Part::Program, e.to_string()))?;
     wait_for(child.id()).map_err(|e| (Part::Program, format!("waiting: {e}")))
 }
@@ -150,13 +237,18 @@ fn take_report(number: Option<i32>) -> Result<File, String> {
         .open(format!("/proc/self/fd/{number}"))
         .map_err(|e| e.to_string())?;
     prctl::set_dumpable(false).map_err(|e| e.to_string())?;
-    let own = std::os::fd::AsRawFd::as_raw_fd(&file);
+    closed(&[std::os::fd::AsRawFd::as_raw_fd(&file)])?;
+    Ok(file)
+}
+
+/// Closes every file beside the standard streams and these.
+fn closed(kept: &[i32]) -> Result<(), String> {
     let names: Vec<i32> = std::fs::read_dir("/proc/self/fd")
         .map_err(|e| e.to_string())?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();
     for fd in names {
-        if fd > 2 && fd != own {
+        if fd > 2 && !kept.contains(&fd) {
             // The directory's own descriptor is in the list and closed already.
             match nix::unistd::close(fd) {
                 Ok(()) | Err(Errno::EBADF) => {}
@@ -164,7 +256,7 @@ fn take_report(number: Option<i32>) -> Result<File, String> {
             }
         }
     }
-    Ok(file)
+    Ok(())
 }
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
@@ -183,7 +275,11 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
             "--stdin" => options.stdin = Some(PathBuf::from(value()?)),
             "--inherit-stdin" => options.inherit_stdin = true,
             "--probe" => {
-                options.probe = true;
+                options.probe = Some(number(&value()?)?);
+                return Ok(options);
+            }
+            "--door" => {
+                options.door = Some(PathBuf::from(value()?));
                 return Ok(options);
             }
             "--" => {

@@ -1,20 +1,19 @@
-//! Where untrusted code runs: bubblewrap with walls that never depend on a repository, a prompt or
-//! a model.
+//! Where untrusted code runs, with walls that never depend on a repository, a prompt or a model.
 //!
-//! Three processes in a row: the runner starts our own program as `sandbox-enter` ([`enter`]), which
-//! mounts the overlay in a namespace of its own and becomes bubblewrap, which starts our program
-//! again as `sandbox-init` ([`init`]) inside, which starts the command. Invariants: a missing part
-//! means that nothing runs; when a step's end is told, nothing of it is alive; no secret of the
-//! platform goes in; the network is the loopback. Deliberately absent: other engines, and any
-//! reading of the working tree from outside.
+//! Two engines make them, and the operator chooses: `bubblewrap`, a program of the system, and
+//! `container`, Docker or Podman by their socket. Inside, both begin with our own program as
+//! `sandbox-init` ([`init`]), which starts the command. Invariants: a missing part means that nothing
+//! runs; when a step's end is told, nothing of it is alive; no secret of the platform goes in; the
+//! network is the loopback. Deliberately absent: any reading of the working tree from outside.
 
+mod bubblewrap;
 mod cgroup;
-pub mod enter;
+mod container;
 mod error;
 mod etc;
 mod host;
 pub mod init;
-mod plan;
+mod layout;
 mod probe;
 mod relay;
 mod remove;
@@ -22,34 +21,30 @@ mod report;
 mod run_dir;
 mod running;
 mod seccomp;
-mod spawner;
 pub mod spec;
 mod watch;
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Component, Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Instant;
 
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::{Child, Command};
-
+pub use bubblewrap::enter;
 pub use error::{Part, SandboxError};
-pub use host::{HostConfig, SandboxHost, Support};
+pub use host::{Backend, HostConfig, SandboxHost, Support};
 pub use run_dir::RunDir;
 pub use running::{Killer, Running};
 pub use spec::{Bind, Cap, Exit, Limits, Relay, SandboxProgram, Spec, Stdin, Step, Tree};
 
-pub(crate) use plan::environment;
+pub(crate) use layout::environment;
 pub(crate) use remove::remove_tree;
 pub(crate) use report::complain;
+pub(crate) use run_dir::listen;
 pub(crate) use watch::free as free_bytes;
 
-use cgroup::Group;
-use running::Watched;
+use host::Engine;
 
 /// The sandbox of one run: one step at a time, each in fresh namespaces over the same tree.
 #[derive(Debug)]
@@ -58,6 +53,16 @@ pub struct Sandbox {
     spec: Spec,
     steps: AtomicU32,
     busy: Arc<AtomicBool>,
+}
+
+/// A step that is about to start.
+struct Begun {
+    /// Its number in the run.
+    number: u32,
+    /// The file that takes its report.
+    report: PathBuf,
+    /// The end of its time.
+    deadline: Instant,
 }
 
 impl Sandbox {
@@ -97,105 +102,16 @@ impl Sandbox {
 
     async fn start(&self, step: &Step, deadline: Instant) -> Result<Running, SandboxError> {
         let (number, report) = self.report()?;
-        let info = self.run_file(&format!("{number}.info"))?;
         self.mount_points()?;
-        let args = plan::arguments(
-            &self.spec,
-            step,
-            &self.host.config.read_only,
-            &self.host.config.data.join("etc"),
-        )?;
-        let group = self.group(number)?;
-        // A little above what the watcher allows, so that it can see the limit being passed.
-        let most = self.spec.limits.processes.saturating_add(32);
-        let processes = (!group.limits()).then_some(most);
-        let prefix = &self.host.config.program.prefix_args;
-        let plan = enter::Plan {
-            parent: i32::try_from(std::process::id()).unwrap_or(0),
-            report: report.clone(),
-            info: info.clone(),
-            cgroups: group.join_files(),
-            identity: self.host.identity,
-            run_dir: self.spec.run_dir.clone(),
-            lower: match &self.spec.tree {
-                Tree::Overlay { lower } => Some(lower.clone()),
-                Tree::Plain => None,
-            },
-            mounts: plan::below_control(&self.spec, &self.host.config.program.path),
-            bwrap: self.host.config.bwrap.clone(),
-            args,
-            command: plan::command(&self.spec, step, prefix, processes),
-        };
-        let entered = match report::encode_plan(&plan) {
-            Ok(bytes) => self.enter().await.map(|child| (bytes, child)),
-            Err(e) => Err(SandboxError::part(
-                Part::Bind,
-                format!("a path is not UTF-8: {e}"),
-            )),
-        };
-        let (bytes, mut child) = match entered {
-            Ok(entered) => entered,
-            Err(error) => {
-                group.remove();
-                return Err(error);
-            }
-        };
-        let stdin = child.stdin.take();
-        let watched = Watched {
-            child,
-            group,
+        let begun = Begun {
+            number,
             report,
-            info,
-            run_dir: self.spec.run_dir.clone(),
-            limits: self.spec.limits.clone(),
             deadline,
-            busy: Arc::clone(&self.busy),
-            spawner: Arc::clone(&self.host.spawner),
         };
-        let mut running = running::watch_over(watched, stdin);
-        if let Some(stdin) = &mut running.stdin {
-            // A process that ended before reading it says why in its report; the clock is armed.
-            stdin.write_all(&bytes).await.ok();
+        match &self.host.engine {
+            Engine::Bubblewrap(engine) => engine.start(self, step, begun).await,
+            Engine::Container(engine) => engine.start(self, step, begun),
         }
-        if step.stdin != Stdin::Pipe {
-            running.stdin = None;
-        }
-        Ok(running)
-    }
-
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place where sandboxes are started, with a cleared environment"
-    )]
-    async fn enter(&self) -> Result<Child, SandboxError> {
-        let program = &self.host.config.program;
-        let mut command = Command::new(&program.path);
-        command
-            .args(&program.prefix_args)
-            .arg("sandbox-enter")
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        let child = self.host.spawner.spawn(command).await;
-        child.map_err(|e| {
-            SandboxError::part(Part::Program, format!("{}: {e}", program.path.display()))
-        })
-    }
-
-    fn group(&self, number: u32) -> Result<Group, SandboxError> {
-        let run = self
-            .spec
-            .run_dir
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy();
-        self.host
-            .cgroups
-            .create(&format!("{run}-{number}"), &self.spec.limits)
-            .map_err(|e| SandboxError::part(Part::Cgroup, e))
     }
 
     /// The next free number of a step in this run, with its report file.

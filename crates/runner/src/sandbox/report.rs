@@ -5,12 +5,11 @@
 //! only, which no other process inside may look into. So an exit status cannot be forged.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::enter::Plan;
 use super::error::Part;
 
 /// Stands in the command for the number of the report's file descriptor.
@@ -48,37 +47,6 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<Event>> {
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok())
         .collect())
-}
-
-/// The plan as bytes for [`receive_plan`].
-pub(super) fn encode_plan(plan: &Plan) -> serde_json::Result<Vec<u8>> {
-    let json = serde_json::to_vec(plan)?;
-    let mut bytes = format!("{:08x}", json.len()).into_bytes();
-    bytes.extend(json);
-    Ok(bytes)
-}
-
-/// Reads exactly the plan from standard input and leaves what follows to the command.
-pub(super) fn receive_plan() -> io::Result<Plan> {
-    let mut input = Unbuffered;
-    let mut digits = [0; 8];
-    input.read_exact(&mut digits)?;
-    let length = std::str::from_utf8(&digits)
-        .ok()
-        .and_then(|digits| usize::from_str_radix(digits, 16).ok())
-        .filter(|length| *length <= 16 << 20)
-        .ok_or_else(|| io::Error::other("no length"))?;
-    let mut json = vec![0; length];
-    input.read_exact(&mut json)?;
-    Ok(serde_json::from_slice(&json)?)
-}
-
-struct Unbuffered;
-
-impl io::Read for Unbuffered {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(nix::unistd::read(io::stdin(), buffer)?)
-    }
 }
 
 /// A line on standard error, for the case that no report can be written.

@@ -15,8 +15,13 @@
 
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use tokio::net::UnixListener;
 
 use super::error::SandboxError;
 use super::remove::remove_tree;
@@ -171,6 +176,29 @@ pub(super) fn give(path: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
         Some((uid, gid)) => chown(path, Some(uid), Some(gid)),
         None => Ok(()),
     }
+}
+
+/// A socket that only the user of the sandboxes may connect to. It is bound by way of the directory's
+/// descriptor, because the path itself may be longer than a socket's address. One that an earlier
+/// process left is replaced.
+pub(crate) fn listen(
+    directory: &Path,
+    name: &str,
+    owner: Option<(u32, u32)>,
+) -> io::Result<UnixListener> {
+    let path = directory.join(name);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let open = nix::fcntl::open(directory, flags, Mode::empty())?;
+    let listener = UnixListener::bind(format!("/proc/self/fd/{}/{name}", open.as_raw_fd()))?;
+    fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+    if let Some((uid, gid)) = owner {
+        chown(&path, Some(uid), Some(gid))?;
+    }
+    Ok(listener)
 }
 
 #[cfg(test)]

@@ -1,31 +1,28 @@
 //! One step under way: its streams, its end, and the task that watches over it.
 //!
 //! Invariant: the outcome is told only after every process of the step is confirmed gone; a handle
-//! that is dropped kills. The first process inside is killed by its id on the host, and bubblewrap's
-//! own end is the confirmation: the kernel ends a process namespace before its first process can be
-//! waited for.
+//! that is dropped kills. Deliberately absent: how an engine starts, ends and confirms.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::watch;
 
-use super::cgroup::Group;
 use super::error::{Part, SandboxError};
 use super::report::{self, Event};
-use super::spawner::Spawner;
 use super::spec::{Cap, Exit, Limits};
 use super::watch::{DiskWatch, family, measure};
+use super::{Begun, Sandbox, bubblewrap, container};
 
 /// How often caps are looked at.
 const TICK: Duration = Duration::from_millis(100);
 /// From SIGKILL to the error that says what is still alive.
-const PATIENCE: Duration = Duration::from_secs(14);
+pub(super) const PATIENCE: Duration = Duration::from_secs(14);
 
 type Outcome = Result<Exit, SandboxError>;
 
@@ -39,8 +36,7 @@ pub struct Running {
     /// Its error output; `None` once taken.
     pub stderr: Option<ChildStderr>,
     killer: Killer,
-    /// Where bubblewrap tells the first process inside.
-    info: PathBuf,
+    first: First,
     outcome: watch::Receiver<Option<Outcome>>,
 }
 
@@ -71,8 +67,8 @@ impl Running {
 
     /// Asks the command, and nothing that it started, to stop: SIGINT. Says whether it was found.
     pub async fn interrupt(&self) -> bool {
-        let info = self.info.clone();
-        let command = tokio::task::spawn_blocking(move || command_of(&info)).await;
+        let first = self.first.clone();
+        let command = tokio::task::spawn_blocking(move || command_of(&first)).await;
         match command.ok().flatten() {
             Some(pid) => kill(Pid::from_raw(pid), Signal::SIGINT).is_ok(),
             None => false,
@@ -116,31 +112,105 @@ impl Killer {
     }
 }
 
+/// What a step reads and writes, on our side.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    pub(super) stdin: Option<ChildStdin>,
+    pub(super) stdout: Option<ChildStdout>,
+    pub(super) stderr: Option<ChildStderr>,
+}
+
+/// Where the host's id of the first process inside is learned.
+#[derive(Debug, Clone)]
+pub(super) enum First {
+    /// A file into which bubblewrap writes it.
+    Told(PathBuf),
+    /// Known once the process has spoken to us.
+    Known(Arc<OnceLock<i32>>),
+}
+
+/// What an engine holds of a step.
+#[derive(Debug)]
+pub(super) enum Life {
+    Bubblewrap(bubblewrap::Life),
+    Container(container::Life),
+}
+
+impl Life {
+    /// Returns when nothing of the step is alive, by an end that nobody outside caused. It may be
+    /// dropped and called again.
+    async fn ended(&mut self) {
+        match self {
+            Self::Bubblewrap(life) => life.ended().await,
+            Self::Container(life) => life.ended().await,
+        }
+    }
+
+    /// Kills everything, and returns when it is confirmed gone.
+    async fn end(&mut self) -> Result<(), SandboxError> {
+        match self {
+            Self::Bubblewrap(life) => life.end().await,
+            Self::Container(life) => life.end().await,
+        }
+    }
+
+    /// The cap that the kernel enforced, if any.
+    fn hit(&self) -> Option<Cap> {
+        match self {
+            Self::Bubblewrap(life) => life.group().hit(),
+            Self::Container(life) => life.hit(),
+        }
+    }
+
+    /// Where to look at memory and processes ourselves, where the kernel does not limit them.
+    fn unlimited(&self) -> Option<i32> {
+        match self {
+            Self::Bubblewrap(life) => (!life.group().limits()).then(|| life.first()).flatten(),
+            Self::Container(life) => life.unlimited(),
+        }
+    }
+
+    /// Puts away what is left when all processes are gone; what went wrong at the start, if
+    /// anything did.
+    async fn clear(&mut self) -> Option<SandboxError> {
+        match self {
+            Self::Bubblewrap(life) => {
+                life.clear().await;
+                None
+            }
+            Self::Container(life) => life.clear(),
+        }
+    }
+
+    fn part(&self) -> Part {
+        match self {
+            Self::Bubblewrap(_) => Part::Bubblewrap,
+            Self::Container(_) => Part::Engine,
+        }
+    }
+}
+
 /// What the watching task holds.
 pub(super) struct Watched {
-    pub(super) child: Child,
-    pub(super) group: Group,
-    pub(super) report: PathBuf,
-    pub(super) info: PathBuf,
-    pub(super) run_dir: PathBuf,
-    pub(super) limits: Limits,
-    pub(super) deadline: Instant,
+    life: Life,
+    report: PathBuf,
+    run_dir: PathBuf,
+    limits: Limits,
+    deadline: Instant,
     /// Cleared when the next step may start.
-    pub(super) busy: Arc<AtomicBool>,
-    /// The thread that started the child must live as long as the child.
-    pub(super) spawner: Arc<Spawner>,
+    busy: Arc<AtomicBool>,
 }
 
 /// Starts the watching task and hands out the step.
-pub(super) fn watch_over(mut watched: Watched, stdin: Option<ChildStdin>) -> Running {
+pub(super) fn watch_over(mut watched: Watched, streams: Streams, first: First) -> Running {
     let (kill_sender, kill_receiver) = watch::channel(None);
     let (outcome_sender, outcome) = watch::channel(None);
     let running = Running {
-        stdin,
-        stdout: watched.child.stdout.take(),
-        stderr: watched.child.stderr.take(),
+        stdin: streams.stdin,
+        stdout: streams.stdout,
+        stderr: streams.stderr,
         killer: Killer(kill_sender),
-        info: watched.info.clone(),
+        first,
         outcome,
     };
     tokio::spawn(async move {
@@ -149,13 +219,25 @@ pub(super) fn watch_over(mut watched: Watched, stdin: Option<ChildStdin>) -> Run
         if !matches!(outcome, Err(SandboxError::NotGone { .. })) {
             watched.busy.store(false, Ordering::Release);
         }
-        drop(watched.spawner);
+        drop(watched.life);
         outcome_sender.send_replace(Some(outcome));
     });
     running
 }
 
 impl Watched {
+    /// A step of this sandbox, about to be watched.
+    pub(super) fn new(life: Life, sandbox: &Sandbox, begun: Begun) -> Self {
+        Self {
+            life,
+            report: begun.report,
+            run_dir: sandbox.spec.run_dir.clone(),
+            limits: sandbox.spec.limits.clone(),
+            deadline: begun.deadline,
+            busy: Arc::clone(&sandbox.busy),
+        }
+    }
+
     async fn run(&mut self, mut kill: watch::Receiver<Option<Exit>>) -> Outcome {
         let mut disk = DiskWatch::new(&self.run_dir, &self.limits);
         let deadline = tokio::time::sleep_until(self.deadline.into());
@@ -165,7 +247,7 @@ impl Watched {
         let reason = loop {
             tokio::select! {
                 biased;
-                _ = self.child.wait() => break None,
+                () = self.life.ended() => break None,
                 _ = kill.changed() => break Some(kill.borrow().unwrap_or(Exit::Killed)),
                 () = &mut deadline => break Some(Exit::TimedOut),
                 _ = ticks.tick() => if let Some(cap) = self.look(&mut disk).await {
@@ -174,29 +256,21 @@ impl Watched {
             }
         };
         if reason.is_some() {
-            self.end().await?;
+            self.life.end().await?;
         }
-        let hit = self.group.hit();
-        let ended = self.group.alive();
-        if !ended.is_empty() {
-            // Bubblewrap was ended before its first process; the group knows its members.
-            self.group.kill();
-        }
-        let group = std::mem::take(&mut self.group);
-        let removed = tokio::task::spawn_blocking(move || group.remove()).await;
-        if !removed.unwrap_or(false) {
-            tracing::warn!(run_dir = %self.run_dir.display(), "a control group could not be removed yet");
-        }
-        match (reason, hit) {
-            (Some(reason), _) => Ok(reason),
-            (None, Some(cap)) => Ok(Exit::Capped(cap)),
-            (None, None) => self.told(),
+        let hit = self.life.hit();
+        let failed = self.life.clear().await;
+        match (reason, hit, failed) {
+            (Some(reason), ..) => Ok(reason),
+            (None, Some(cap), _) => Ok(Exit::Capped(cap)),
+            (None, None, Some(error)) => Err(error),
+            (None, None, None) => self.told(),
         }
     }
 
     /// One look at the caps.
-    async fn look(&self, disk: &mut DiskWatch) -> Option<Cap> {
-        if let Some(cap) = self.group.hit() {
+    async fn look(&mut self, disk: &mut DiskWatch) -> Option<Cap> {
+        if let Some(cap) = self.life.hit() {
             return Some(cap);
         }
         match disk.due(Instant::now()) {
@@ -212,8 +286,7 @@ impl Watched {
                 }
             }
         }
-        if !self.group.limits() {
-            let first = self.child.id().and_then(|id| i32::try_from(id).ok())?;
+        if let Some(first) = self.life.unlimited() {
             let family = tokio::task::spawn_blocking(move || family(first)).await;
             let (bytes, threads) = family.unwrap_or_default();
             if bytes > self.limits.memory_bytes {
@@ -224,65 +297,6 @@ impl Watched {
             }
         }
         None
-    }
-
-    /// SIGKILL to the first process inside, then to everything else we know of.
-    async fn end(&mut self) -> Result<(), SandboxError> {
-        let begin = Instant::now();
-        let first = self.first_process().await;
-        if let Some(first) = first {
-            send_kill(first);
-            if tokio::time::timeout(Duration::from_secs(5), self.child.wait())
-                .await
-                .is_ok()
-            {
-                return Ok(());
-            }
-        }
-        self.group.kill();
-        if let Some(own) = self.child.id().and_then(|id| i32::try_from(id).ok()) {
-            send_kill(own);
-        }
-        loop {
-            let own = self
-                .child
-                .try_wait()
-                .ok()
-                .flatten()
-                .is_none()
-                .then(|| self.child.id())
-                .flatten();
-            let mut alive = self.group.alive();
-            alive.extend(own.and_then(|id| i32::try_from(id).ok()));
-            alive.extend(first.filter(|pid| Path::new(&format!("/proc/{pid}")).exists()));
-            if alive.is_empty() {
-                return Ok(());
-            }
-            let after = begin.elapsed();
-            if after > PATIENCE {
-                return Err(SandboxError::NotGone { pids: alive, after });
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-
-    /// The host's id of the first process inside, once bubblewrap has told it. The process is a
-    /// child of ours or of bubblewrap, which is not waited for yet, so the id is not another's.
-    async fn first_process(&mut self) -> Option<i32> {
-        let end = Instant::now() + Duration::from_secs(1);
-        loop {
-            let told = std::fs::read(&self.info).ok();
-            let told =
-                told.and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
-            if let Some(pid) = told.and_then(|info| info["child-pid"].as_i64()) {
-                let pid = i32::try_from(pid).ok()?;
-                return (parent_of(pid) == self.child.id()).then_some(pid);
-            }
-            if Instant::now() > end || !matches!(self.child.try_wait(), Ok(None)) {
-                return None;
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
     }
 
     /// What the report says after an end that nobody outside caused.
@@ -297,7 +311,7 @@ impl Watched {
                 signal: Signal::SIGKILL as i32,
             }),
             None => Err(SandboxError::part(
-                Part::Bubblewrap,
+                self.life.part(),
                 "ended before the command started; its message is in the step's error output",
             )),
         }
@@ -306,23 +320,18 @@ impl Watched {
 
 /// The host's id of the command: the first child of the first process inside, which started it before
 /// anything else could become its child.
-fn command_of(info: &Path) -> Option<i32> {
-    let told: serde_json::Value = serde_json::from_slice(&std::fs::read(info).ok()?).ok()?;
-    let first = i32::try_from(told["child-pid"].as_i64()?).ok()?;
+fn command_of(first: &First) -> Option<i32> {
+    let first = match first {
+        First::Told(info) => told(info)?,
+        First::Known(pid) => *pid.get()?,
+    };
     let children = std::fs::read_to_string(format!("/proc/{first}/task/{first}/children")).ok()?;
     let command: i32 = children.split_whitespace().next()?.parse().ok()?;
     (command > 1).then_some(command)
 }
 
-fn send_kill(pid: i32) {
-    // Zero and below name groups. A process that is gone already is what we want.
-    if pid > 1 {
-        kill(Pid::from_raw(pid), Signal::SIGKILL).ok();
-    }
-}
-
-fn parent_of(pid: i32) -> Option<u32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(1)?.parse().ok()
+/// What bubblewrap has told of its first process.
+pub(super) fn told(info: &Path) -> Option<i32> {
+    let told: serde_json::Value = serde_json::from_slice(&std::fs::read(info).ok()?).ok()?;
+    i32::try_from(told["child-pid"].as_i64()?).ok()
 }

@@ -18,6 +18,21 @@ use seccompiler::{
 /// # Errors
 /// The architecture is not one that the filter knows.
 pub(super) fn programs() -> Result<Vec<Vec<u8>>, String> {
+    Ok(filters()?.iter().map(|program| bytes(program)).collect())
+}
+
+/// Puts the calling thread, and all that it starts, behind the filter.
+///
+/// # Errors
+/// The kernel has no filters, or the architecture is not one that the filter knows.
+pub(super) fn apply() -> Result<(), String> {
+    for program in filters()? {
+        seccompiler::apply_filter(&program).map_err(|e| e.to_string())?;
+    }
+    Ok(())
+}
+
+fn filters() -> Result<Vec<BpfProgram>, String> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|e| e.to_string())?;
     let mut programs = vec![
         compile(refused(), libc::EPERM, arch)?,
@@ -27,7 +42,7 @@ pub(super) fn programs() -> Result<Vec<Vec<u8>>, String> {
     if cfg!(target_arch = "x86_64") {
         programs.push(no_x32());
     }
-    Ok(programs.iter().map(|program| bytes(program)).collect())
+    Ok(programs)
 }
 
 /// Refused whatever the arguments.

@@ -54,7 +54,7 @@ pub async fn run(config: Config, clock: Clock, shutdown: CancellationToken) -> a
         .ok();
     let host = SandboxHost::open(HostConfig {
         program: config.program.clone(),
-        bwrap: config.bwrap.clone(),
+        backend: config.backend.clone(),
         data: config.data.clone(),
         read_only: config.read_only.clone(),
     })
@@ -65,6 +65,7 @@ pub async fn run(config: Config, clock: Clock, shutdown: CancellationToken) -> a
     crate::work::sweep(&config.data.join("spool")).context("removing old log spools")?;
     tracing::info!(
         data = %config.data.display(),
+        engine = host.support().engine,
         caps = host.support().caps,
         no_overlay = host.support().no_overlay,
         swept = host.support().swept,

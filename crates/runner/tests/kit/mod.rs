@@ -1,17 +1,19 @@
 //! What the sandbox tests share: a runner's machine in a temporary directory, and a way to run a
 //! shell script as a captured agent would.
 //!
-//! Invariant: the real bubblewrap; where it is missing the tests fail.
+//! Invariant: the real engines; where one is missing its tests fail.
 #![expect(dead_code, reason = "each test program uses its own part of the kit")]
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nightshift_runner::sandbox::{
-    Exit, HostConfig, Limits, RunDir, Running, Sandbox, SandboxError, SandboxHost, SandboxProgram,
-    Spec, Stdin, Step, Tree,
+    Backend, Exit, HostConfig, Limits, RunDir, Running, Sandbox, SandboxError, SandboxHost,
+    SandboxProgram, Spec, Stdin, Step, Tree,
 };
+use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
 
 /// A machine with one run.
@@ -30,13 +32,45 @@ pub(crate) struct Ran {
     pub(crate) err: String,
 }
 
+/// What makes the walls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum On {
+    Bubblewrap,
+    Container,
+}
+
+impl On {
+    pub(crate) fn backend(self) -> Backend {
+        match self {
+            Self::Bubblewrap => Backend::Bubblewrap {
+                program: PathBuf::from("/usr/bin/bwrap"),
+            },
+            Self::Container => Backend::Container {
+                socket: nightshift_testkit::containers::socket(),
+            },
+        }
+    }
+
+    /// Its word in the names of tests.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Bubblewrap => "bubblewrap",
+            Self::Container => "container",
+        }
+    }
+}
+
 pub(crate) fn config(dir: &std::path::Path) -> HostConfig {
+    config_on(On::Bubblewrap, dir)
+}
+
+pub(crate) fn config_on(on: On, dir: &std::path::Path) -> HostConfig {
     HostConfig {
         program: SandboxProgram {
             path: program(),
             prefix_args: Vec::new(),
         },
-        bwrap: PathBuf::from("/usr/bin/bwrap"),
+        backend: on.backend(),
         data: dir.join("data"),
         read_only: Vec::new(),
     }
@@ -73,6 +107,8 @@ pub(crate) fn again_as_an_ordinary_user(except: &str) {
         .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
         .arg(&copies[0])
         .args(["--skip", except])
+        // Whoever may open the socket of a container engine is root.
+        .args(["--skip", "container::"])
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .env("TMPDIR", dir.path())
@@ -95,8 +131,12 @@ pub(crate) fn again_as_an_ordinary_user(except: &str) {
 
 impl Machine {
     pub(crate) async fn new() -> Self {
+        Self::on(On::Bubblewrap).await
+    }
+
+    pub(crate) async fn on(on: On) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let host = SandboxHost::open(config(dir.path())).await;
+        let host = SandboxHost::open(config_on(on, dir.path())).await;
         let host = host.expect("a machine on which sandboxes work");
         let run = host.run_dir("run").expect("a run directory");
         Self::with(host, run, dir)
@@ -137,6 +177,82 @@ impl Machine {
     pub(crate) async fn sh(&self, script: &str) -> Ran {
         finish(self.sandbox().spawn(&step(script)).await.expect("a start")).await
     }
+}
+
+/// How many containers the engine has of the data directory in `dir`.
+pub(crate) async fn containers(on: On, dir: &std::path::Path) -> usize {
+    match on {
+        On::Bubblewrap => 0,
+        On::Container => list(on, dir).await.1.len(),
+    }
+}
+
+/// All that the engine tells about the one container of the data directory in `dir`, and what it
+/// printed as far as the engine knows.
+pub(crate) async fn known_of(on: On, dir: &std::path::Path) -> String {
+    use futures_util::StreamExt as _;
+    let (docker, found) = list(on, dir).await;
+    let id = found[0].id.clone().expect("an id");
+    let about = docker
+        .inspect_container(
+            &id,
+            None::<bollard::query_parameters::InspectContainerOptions>,
+        )
+        .await;
+    let options = bollard::query_parameters::LogsOptionsBuilder::new()
+        .stdout(true)
+        .stderr(true)
+        .build();
+    let printed: Vec<_> = docker.logs(&id, Some(options)).collect().await;
+    format!("{:?}\n{printed:?}", about.expect("an answer"))
+}
+
+/// Makes a container with the label of the data directory in `dir`, of a runner's own image.
+pub(crate) async fn container_that_never_starts(on: On, dir: &std::path::Path) {
+    let (docker, _) = list(on, dir).await;
+    let images = docker
+        .list_images(None::<bollard::query_parameters::ListImagesOptions>)
+        .await;
+    let images = images.expect("images");
+    let empty = |image: &&bollard::models::ImageSummary| {
+        let mut names = image.repo_tags.iter();
+        names.any(|name| name.starts_with("localhost/nightshift-empty-"))
+    };
+    let body = bollard::models::ContainerCreateBody {
+        image: Some(images.iter().find(empty).expect("it was made").id.clone()),
+        cmd: Some(vec!["/bin/true".to_owned()]),
+        labels: Some(HashMap::from([("nightshift.data".to_owned(), label(dir))])),
+        ..Default::default()
+    };
+    let options = None::<bollard::query_parameters::CreateContainerOptions>;
+    let made = docker.create_container(options, body).await;
+    made.expect("a container");
+}
+
+fn label(dir: &std::path::Path) -> String {
+    let data = dir.join("data").canonicalize().expect("a data directory");
+    let hash = Sha256::digest(data.as_os_str().as_encoded_bytes());
+    format!("nightshift-{}", hex::encode(&hash[..8]))
+}
+
+async fn list(
+    on: On,
+    dir: &std::path::Path,
+) -> (bollard::Docker, Vec<bollard::models::ContainerSummary>) {
+    let Backend::Container { socket } = on.backend() else {
+        panic!("only containers are listed");
+    };
+    let label = format!("nightshift.data={}", label(dir));
+    let socket = socket.to_str().expect("a path");
+    let docker = bollard::Docker::connect_with_unix(socket, 60, bollard::API_DEFAULT_VERSION);
+    let docker = docker.expect("an engine").negotiate_version().await;
+    let options = bollard::query_parameters::ListContainersOptionsBuilder::new()
+        .all(true)
+        .filters(&HashMap::from([("label", vec![label])]))
+        .build();
+    let docker = docker.expect("an engine");
+    let found = docker.list_containers(Some(options)).await;
+    (docker, found.expect("a list"))
 }
 
 pub(crate) fn step(script: &str) -> Step {

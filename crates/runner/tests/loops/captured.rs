@@ -7,10 +7,11 @@ use nightshift_domain::config::Harness;
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::transcript::Entry;
 use nightshift_runner::broker::{Dialect, EndpointSpec, KeySource, Price};
+use nightshift_runner::sandbox::Backend;
 use nightshift_testkit::Canaries;
 use nightshift_testkit::model::{Fault, ModelServer, Script, Step};
 
-use super::house::{House, NOW};
+use super::house::{House, NOW, bubblewrap};
 use super::server::RUNNER_TOKEN;
 
 const KEY: &str = "sk-real-CANARY-9917";
@@ -72,7 +73,12 @@ open('a.txt', 'w').write('two\n')
 "#;
 
 /// A run of a captured agent that is this program.
-async fn captured(program: &str, faults: Vec<Fault>, most: Option<u64>) -> (Complete, String) {
+async fn captured(
+    backend: Backend,
+    program: &str,
+    faults: Vec<Fault>,
+    most: Option<u64>,
+) -> (Complete, String) {
     let mut script = Script::new([Step::say("hello")]).key(KEY);
     script.faults = faults;
     let model = ModelServer::start(script).await;
@@ -80,6 +86,7 @@ async fn captured(program: &str, faults: Vec<Fault>, most: Option<u64>) -> (Comp
     let key = house.dir.path().join("key");
     std::fs::write(&key, KEY).unwrap();
     let mut config = house.config();
+    config.backend = backend;
     config.endpoints.default = vec![(Harness::Command, "house".to_owned())];
     config.endpoints.by_name.insert(
         "house".to_owned(),
@@ -132,9 +139,21 @@ fn failed(complete: &Complete) -> &Failure {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_finds_no_key_and_no_way_out_and_is_counted() {
+    looks_around(bubblewrap()).await;
+}
+
+/// Under the name by which tests of the other engine are found.
+mod container {
+    #[tokio::test(flavor = "multi_thread")]
+    async fn it_finds_no_key_and_no_way_out_and_is_counted() {
+        super::looks_around(super::super::house::container()).await;
+    }
+}
+
+async fn looks_around(backend: Backend) {
     let look = canaries().program();
     let program = format!("{LOOKS}\n{CALLS}\ncall()\n{look}");
-    let (complete, text) = captured(&program, Vec::new(), None).await;
+    let (complete, text) = captured(backend, &program, Vec::new(), None).await;
     assert!(
         matches!(complete.end, End::Authored { .. }),
         "{complete:?}\n{text}"
@@ -180,7 +199,7 @@ async fn it_is_parked_until_the_providers_reset() {
         ..Fault::default()
     };
     let program = format!("{CALLS}\nwhile True: call(); time.sleep(0.2)");
-    let (complete, text) = captured(&program, vec![limited], None).await;
+    let (complete, text) = captured(bubblewrap(), &program, vec![limited], None).await;
     let failure = failed(&complete);
     assert_eq!(failure.reason, Reason::RateLimited, "{text}");
     let at = failure.retry_at.expect("a time").duration_since(NOW);
@@ -192,7 +211,7 @@ async fn it_is_parked_until_the_providers_reset() {
 async fn it_spends_no_more_than_its_budget() {
     let program = format!("{CALLS}\nwhile True: call(); time.sleep(0.2)");
     let begun = std::time::Instant::now();
-    let (complete, text) = captured(&program, Vec::new(), Some(1)).await;
+    let (complete, text) = captured(bubblewrap(), &program, Vec::new(), Some(1)).await;
     assert_eq!(failed(&complete).reason, Reason::BudgetExhausted, "{text}");
     assert_eq!(text.matches("model 200").count(), 1, "{text}");
     assert!(begun.elapsed() < Duration::from_secs(60));

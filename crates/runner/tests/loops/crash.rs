@@ -9,10 +9,11 @@ use nix::unistd::Pid;
 use tokio_util::sync::CancellationToken;
 
 use super::end::{alive, gone, is_up, stubborn};
-use super::house::{House, NOW, config};
+use super::house::{House, NOW, config, container};
 
 const SERVER: &str = "NIGHTSHIFT_TEST_SERVER";
 const DATA: &str = "NIGHTSHIFT_TEST_DATA";
+const CONTAINER: &str = "NIGHTSHIFT_TEST_CONTAINER";
 const RUNNER: &str = "crash::the_runner_itself";
 
 /// The other process; on its own this test has nothing to do.
@@ -22,19 +23,23 @@ async fn the_runner_itself() {
     let (Ok(server), Ok(data)) = (std::env::var(SERVER), std::env::var(DATA)) else {
         return;
     };
-    let config = config(&server, data.as_ref());
+    let mut config = config(&server, data.as_ref());
+    if std::env::var_os(CONTAINER).is_some() {
+        config.backend = container();
+    }
     nightshift_runner::run(config, Arc::new(|| NOW), CancellationToken::new())
         .await
         .unwrap();
 }
 
 /// Killed when dropped.
-struct Runner(Child);
+pub(crate) struct Runner(Child);
 
 impl Runner {
     #[expect(clippy::disallowed_methods, reason = "a test that starts itself")]
-    fn start(house: &House) -> Self {
+    pub(crate) fn start(house: &House, engine: Option<&str>) -> Self {
         let child = Command::new(std::env::current_exe().unwrap())
+            .envs(engine.map(|engine| (CONTAINER, engine)))
             .args(["--exact", RUNNER, "--nocapture"])
             .env(SERVER, &house.server.address)
             .env(DATA, house.dir.path().join("data"))
@@ -45,7 +50,7 @@ impl Runner {
         Self(child)
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(i32::try_from(self.0.id()).unwrap()), signal).unwrap();
     }
 
@@ -79,7 +84,7 @@ impl Drop for Runner {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_runner_leaves_no_process_and_the_next_one_goes_on() {
     let house = &mut House::empty(&[("a.txt", "one\n")]).await;
-    let runner = Runner::start(house);
+    let runner = Runner::start(house, None);
     let mut order = house.author(&stubborn("7107"));
     let run = house.give(&order);
     is_up(house, run, "7107").await;
@@ -88,7 +93,7 @@ async fn a_killed_runner_leaves_no_process_and_the_next_one_goes_on() {
     gone("10007107", Duration::from_secs(15)).await;
     // What the server had acknowledged it still has; the job's next run is another one.
     house.server.take_away(run);
-    let runner = Runner::start(house);
+    let runner = Runner::start(house, None);
     let next = house.author("```sh\necho two >a.txt\n```\n");
     order.run = next.run;
     order.epoch = 2;
@@ -107,7 +112,7 @@ async fn a_killed_runner_leaves_no_process_and_the_next_one_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_runner_that_slept_through_its_lease_says_nothing_of_the_run() {
     let house = &mut House::empty(&[("a.txt", "one\n")]).await;
-    let runner = Runner::start(house);
+    let runner = Runner::start(house, None);
     let order = house.author(&stubborn("7108"));
     let run = house.give(&order);
     is_up(house, run, "7108").await;

@@ -18,7 +18,7 @@ use nightshift_domain::trust::Trust;
 use nightshift_runner::broker::BrokerProgram;
 use nightshift_runner::config::{Config, Endpoints, OperatorNetwork, Timing};
 use nightshift_runner::harness::Programs;
-use nightshift_runner::sandbox::SandboxProgram;
+use nightshift_runner::sandbox::{Backend, SandboxProgram};
 use nightshift_runner::secret::Secret;
 use nightshift_testkit::git::{FileChange, FileContent, Mode, NewCommit, Person};
 use tempfile::TempDir;
@@ -53,6 +53,20 @@ pub(crate) fn timing() -> Timing {
     }
 }
 
+/// The engine of most tests.
+pub(crate) fn bubblewrap() -> Backend {
+    Backend::Bubblewrap {
+        program: "/usr/bin/bwrap".into(),
+    }
+}
+
+/// The other one; where it is missing the test fails.
+pub(crate) fn container() -> Backend {
+    Backend::Container {
+        socket: nightshift_testkit::containers::socket(),
+    }
+}
+
 /// The configuration of a runner for the server at this address.
 pub(crate) fn config(server: &str, data: &Path) -> Config {
     Config {
@@ -70,7 +84,7 @@ pub(crate) fn config(server: &str, data: &Path) -> Config {
             path: env!("CARGO_BIN_EXE_nightshift-sandbox").into(),
             args: vec!["broker".to_owned()],
         },
-        bwrap: "/usr/bin/bwrap".into(),
+        backend: bubblewrap(),
         git: "git".into(),
         read_only: Vec::new(),
         programs: Programs::default(),

@@ -1,12 +1,13 @@
 //! The runner's loop as a whole: a real runner, real sandboxes and real git against a server that
 //! speaks the runner protocol from memory.
 //!
-//! Invariant: the real bubblewrap; where it is missing the tests fail.
+//! Invariant: the real engines; where one is missing its tests fail.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod acp;
 mod author;
 mod captured;
+mod container;
 mod crash;
 mod end;
 mod host;

@@ -5,12 +5,14 @@
 //! specification can add visible paths and variables, never remove a wall. Deliberately absent:
 //! `/sys`, `/run`, `/var`, the host's home.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::error::SandboxError;
-use super::spec::{self, Bind, Spec, Stdin, Step, Tree};
+use crate::sandbox::error::SandboxError;
+use crate::sandbox::layout::{TOP, environment, place};
+use crate::sandbox::report;
+use crate::sandbox::spec::{self, Bind, Spec, Stdin, Step, Tree};
 
 /// One argument of bubblewrap.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,29 +45,9 @@ const WALLS: &[&str] = &[
     "--clearenv",
 ];
 
-/// Top-level names that are links into `/usr` on merged systems and directories elsewhere.
-const TOP: &[&str] = &["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
-
-/// Where nothing may be put: what is the system's, the tree's or the platform's own.
-const TAKEN: &[&str] = &[
-    "/usr",
-    "/bin",
-    "/sbin",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/libx32",
-    "/etc",
-    "/proc",
-    "/dev",
-    "/sys",
-    "/tmp",
-    "/workspace",
-];
-
 /// The arguments before the command, without those that carry file descriptors.
 ///
-/// `etc` is what [`super::etc`] composed. What lies below [`spec::CONTROL`] is mounted before, by
+/// `etc` is what [`crate::sandbox::etc`] composed. What lies below [`spec::CONTROL`] is mounted before, by
 /// [`below_control`].
 pub(super) fn arguments(
     spec: &Spec,
@@ -131,7 +113,7 @@ pub(super) fn command(
 ) -> Vec<String> {
     let mut words = vec![spec::PROGRAM.to_owned()];
     words.extend_from_slice(prefix);
-    words.extend(["sandbox-init", "--report", super::report::PLACEHOLDER].map(str::to_owned));
+    words.extend(["sandbox-init", "--report", report::PLACEHOLDER].map(str::to_owned));
     for relay in &spec.relays {
         words.push("--relay".to_owned());
         words.push(format!("{}={}/{}", relay.port, spec::SOCKETS, relay.socket));
@@ -183,74 +165,5 @@ impl Plan {
             }
         }
         self.bind("--ro-bind", etc, "/etc");
-    }
-}
-
-/// All variables of a command that is given these.
-pub(crate) fn environment(given: &[(String, String)]) -> Vec<(String, String)> {
-    let mut all: Vec<(String, String)> = [
-        (
-            "PATH",
-            "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
-        ),
-        ("HOME", spec::HOME),
-        ("USER", "agent"),
-        ("LANG", "C.UTF-8"),
-        ("TMPDIR", "/tmp"),
-    ]
-    .into_iter()
-    .filter(|(name, _)| given.iter().all(|(other, _)| other != name))
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .collect();
-    all.extend(given.iter().cloned());
-    all
-}
-
-/// Checks that `target` is a plain absolute path where nothing else lives.
-fn place(target: &Path) -> Result<&str, SandboxError> {
-    let refused = || SandboxError::Place(target.to_owned());
-    let text = target.to_str().ok_or_else(refused)?;
-    let plain = text.starts_with('/')
-        && text.len() > 1
-        && target
-            .components()
-            .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
-    let taken = TAKEN
-        .iter()
-        .chain(&[spec::CONTROL])
-        .any(|own| target.starts_with(own))
-        || Path::new(spec::HOME).starts_with(target);
-    if plain && !taken {
-        Ok(text)
-    } else {
-        Err(refused())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_never_covers_the_system_or_the_platform() {
-        for bad in [
-            "/",
-            "/usr/bin",
-            "/etc/passwd",
-            "/proc",
-            "/workspace/x",
-            "/nightshift/bin",
-            "/home",
-            "/home/agent",
-            "relative",
-            "/opt/../etc",
-            "/dev/null",
-            "/tmp/x",
-        ] {
-            assert!(place(Path::new(bad)).is_err(), "{bad} was accepted");
-        }
-        for good in ["/opt/node", "/home/agent/.claude", "/srv/.tools"] {
-            assert!(place(Path::new(good)).is_ok(), "{good} was refused");
-        }
     }
 }

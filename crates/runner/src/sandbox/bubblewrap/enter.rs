@@ -23,11 +23,12 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, execve, setgroups, setresgid, setresuid};
 use serde::{Deserialize, Serialize};
 
-use super::error::Part;
 use super::plan::Arg;
-use super::report::{self, Event};
-use super::seccomp;
-use super::spec::Bind;
+use super::wire;
+use crate::sandbox::error::Part;
+use crate::sandbox::report::{self, Event};
+use crate::sandbox::seccomp;
+use crate::sandbox::spec::Bind;
 
 /// The plan, sent as eight hexadecimal digits of length and JSON.
 #[derive(Debug, Serialize, Deserialize)]
@@ -64,7 +65,7 @@ type Failed = (Part, String);
 
 /// Runs the hidden command; returns only when it failed.
 pub fn main(_args: impl Iterator<Item = String>) -> ExitCode {
-    let plan = match report::receive_plan() {
+    let plan = match wire::receive_plan() {
         Ok(plan) => plan,
         Err(cause) => {
             report::complain(&format!(

@@ -1,0 +1,198 @@
+//! What the engine is asked: who it is, one container, and what a dead runner left.
+//!
+//! Invariant: every answer that is not good becomes an error with the engine's own words; a container
+//! whose start fails is removed.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use bollard::errors::Error;
+use bollard::models::ContainerCreateBody;
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
+    RemoveContainerOptionsBuilder, StartContainerOptions,
+};
+use bollard::{API_DEFAULT_VERSION, Docker};
+use rustix::process::Pid;
+use tokio::time::{sleep, timeout};
+
+use super::Live;
+use super::door::{Door, Packet};
+use super::plan::LABEL;
+use super::process::Process;
+use crate::sandbox::error::{Part, SandboxError};
+
+/// How long one answer may take, in seconds.
+const ANSWER: u64 = 60;
+/// From the start of a container to the first word of its first process.
+const WORD: Duration = Duration::from_secs(30);
+
+/// Who the engine is.
+pub(super) struct Found {
+    /// For people.
+    pub(super) about: String,
+    pub(super) podman: bool,
+    /// Whether it limits memory and processes.
+    pub(super) limits: bool,
+}
+
+/// Connects, and settles on a version of the interface.
+pub(super) async fn connect(socket: &Path) -> Result<Docker, SandboxError> {
+    let shown = socket.display();
+    let failed = |cause: &dyn std::fmt::Display| {
+        SandboxError::part(Part::Engine, format!("{shown}: {cause}"))
+    };
+    // The library's own error does not say whether it is missing, closed or shut to us.
+    std::os::unix::net::UnixStream::connect(socket).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => failed(&"there is no socket"),
+        io::ErrorKind::PermissionDenied => failed(&"this user may not open it"),
+        io::ErrorKind::ConnectionRefused => failed(&"nobody listens there"),
+        _ => failed(&error),
+    })?;
+    let path = socket.to_str().ok_or_else(|| failed(&"not UTF-8"))?;
+    let docker = Docker::connect_with_unix(path, ANSWER, API_DEFAULT_VERSION);
+    let docker = docker.map_err(|e| failed(&e))?;
+    docker.negotiate_version().await.map_err(|e| failed(&e))
+}
+
+/// Asks the engine who it is, and refuses one that cannot keep the walls.
+pub(super) async fn look(docker: &Docker, socket: &Path) -> Result<Found, SandboxError> {
+    let shown = socket.display();
+    let failed = |e: Error| SandboxError::part(Part::Engine, format!("{shown}: {e}"));
+    let version = docker.version().await.map_err(failed)?;
+    let info = docker.info().await.map_err(failed)?;
+    let components = version.components.unwrap_or_default();
+    let podman = components.iter().any(|part| part.name.contains("Podman"));
+    let name = if podman { "Podman" } else { "Docker" };
+    let number = version.version.unwrap_or_default();
+    let options = info.security_options.unwrap_or_default();
+    if options.iter().any(|option| option.contains("rootless")) {
+        return Err(SandboxError::part(
+            Part::Engine,
+            format!(
+                "{shown}: {name} runs without root there, and such an engine cannot give a container the runner's own user"
+            ),
+        ));
+    }
+    let limits = info.memory_limit == Some(true) && info.pids_limit == Some(true);
+    Ok(Found {
+        about: format!("{name} {number} at {shown}"),
+        podman,
+        limits,
+    })
+}
+
+/// Brings a container up and hands its first process the order.
+pub(super) async fn start(
+    docker: Docker,
+    name: String,
+    body: ContainerCreateBody,
+    door: Door,
+    user: u32,
+    packet: Packet,
+) -> Result<Live, SandboxError> {
+    let options = CreateContainerOptionsBuilder::new().name(&name).build();
+    let made = docker.create_container(Some(options), body).await;
+    made.map_err(|e| SandboxError::part(Part::Engine, format!("making a container: {e}")))?;
+    let started = enter(&docker, &name, door, user, packet).await;
+    if started.is_err() {
+        remove(&docker, &name).await;
+    }
+    started
+}
+
+async fn enter(
+    docker: &Docker,
+    name: &str,
+    door: Door,
+    user: u32,
+    packet: Packet,
+) -> Result<Live, SandboxError> {
+    let failed = |cause: &dyn std::fmt::Display| {
+        SandboxError::part(Part::Engine, format!("starting a container: {cause}"))
+    };
+    let started = docker.start_container(name, None::<StartContainerOptions>);
+    started.await.map_err(|e| failed(&e))?;
+    let found = docker.inspect_container(name, None::<InspectContainerOptions>);
+    let state = match found.await {
+        Ok(found) => found.state.unwrap_or_default(),
+        Err(error) => return Err(failed(&ended(&error))),
+    };
+    let number = state.pid.and_then(|pid| i32::try_from(pid).ok());
+    let Some(pid) = number.and_then(Pid::from_raw) else {
+        let code = state.exit_code.unwrap_or_default();
+        let said = state.error.unwrap_or_default();
+        return Err(failed(&format!(
+            "its first process ended with {code} before it spoke to the runner: {said}"
+        )));
+    };
+    let process = Process::open(pid).map_err(|e| failed(&format!("its first process: {e}")))?;
+    let line = tokio::select! {
+        biased;
+        line = door.first() => line.map_err(|e| failed(&e))?,
+        () = process.gone() => return Err(failed(&"its first process ended before it spoke to the runner")),
+        () = sleep(WORD) => return Err(failed(&format!("no word of its first process within {} s", WORD.as_secs()))),
+    };
+    let peer = line.peer_cred().map_err(|e| failed(&e))?;
+    let pid = pid.as_raw_nonzero().get();
+    if peer.pid() != Some(pid) || peer.uid() != user {
+        return Err(failed(&format!(
+            "another process than its first one ({pid}) came to its door ({peer:?}); the engine must run on the runner's own machine"
+        )));
+    }
+    drop(door);
+    let mut line = line;
+    packet.send(&mut line).await.map_err(|e| failed(&e))?;
+    Ok(Live {
+        pid,
+        process,
+        line: Some(line),
+    })
+}
+
+/// A container that removes itself is not found any more.
+fn ended(error: &Error) -> String {
+    match error {
+        Error::DockerResponseServerError {
+            status_code: 404, ..
+        } => "its first process ended before it spoke to the runner".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Removes a container, whatever it does.
+async fn remove(docker: &Docker, name: &str) {
+    let options = RemoveContainerOptionsBuilder::new().force(true).build();
+    let removed = docker.remove_container(name, Some(options));
+    match timeout(Duration::from_secs(10), removed).await {
+        Ok(Ok(())) => {}
+        // It removes itself, too.
+        Ok(Err(Error::DockerResponseServerError {
+            status_code: 404 | 409,
+            ..
+        })) => {}
+        Ok(Err(error)) => tracing::warn!(name, %error, "a container stays until the next start"),
+        Err(_elapsed) => tracing::warn!(name, "a container stays until the next start"),
+    }
+}
+
+/// Removes every container of this label; returns how many there were.
+pub(super) async fn sweep(docker: &Docker, label: &str) -> Result<usize, SandboxError> {
+    let ours = HashMap::from([("label", vec![format!("{LABEL}={label}")])]);
+    let options = ListContainersOptionsBuilder::new()
+        .all(true)
+        .filters(&ours)
+        .build();
+    let found = docker.list_containers(Some(options)).await;
+    let found = found.map_err(|e| {
+        SandboxError::part(Part::Engine, format!("looking for old containers: {e}"))
+    })?;
+    for container in &found {
+        if let Some(id) = &container.id {
+            remove(docker, id).await;
+        }
+    }
+    Ok(found.len())
+}
