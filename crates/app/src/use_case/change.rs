@@ -3,12 +3,12 @@
 
 use nightshift_domain::access::Action;
 use nightshift_domain::git_name::ObjectId;
-use nightshift_domain::id::{IssueId, Number};
+use nightshift_domain::id::Number;
 use nightshift_git::{DiffOptions, GitPath, Patch};
 use nightshift_store::review::LineComment;
 use nightshift_store::review_draft::DraftComment;
 use nightshift_store::run::Run;
-use nightshift_store::{acceptance, issue, pull, pull_head, review_draft, run, viewed_file};
+use nightshift_store::{acceptance, issue, pull_head, review_draft, run, viewed_file};
 use uuid::Uuid;
 
 use super::collide::Collisions;

@@ -9,7 +9,7 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nightshift_store::project_list;
 use nightshift_testkit::World;
@@ -19,6 +19,8 @@ use crate::percentile::{millis, percentiles};
 use crate::visitor::Visitor;
 
 const ROUNDS: usize = 40;
+/// Between two first looks.
+const REST: Duration = Duration::from_millis(500);
 const CGIT: &str = "/usr/lib/cgit/cgit.cgi";
 
 pub(crate) async fn rows(world: &World) -> Vec<String> {
@@ -65,6 +67,8 @@ pub(crate) async fn rows(world: &World) -> Vec<String> {
     for number in FRESH {
         let path = format!("/p/{PROJECT}/{number}/change");
         first.push(visitor.get(&path, "identity").await.1);
+        // What goes on behind the page ends before somebody looks at the next.
+        tokio::time::sleep(REST).await;
     }
     let ((ours, _), (first, _), (diff, _), (cgit, _)) = (
         percentiles(&mut ours),

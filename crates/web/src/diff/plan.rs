@@ -23,9 +23,9 @@ pub(crate) struct Budget {
 impl Default for Budget {
     fn default() -> Self {
         Self {
-            rows: 1_500,
+            rows: 1_000,
             file_rows: 1_000,
-            coloured_rows: 1_500,
+            coloured_rows: 1_000,
         }
     }
 }
