@@ -14,7 +14,9 @@
 
 mod account;
 mod answer;
+mod asked;
 mod bodies;
+mod door;
 mod forward;
 mod hello;
 mod keeper;

@@ -22,12 +22,14 @@ use hyper::http::request::Parts;
 use hyper::http::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use nightshift_domain::traffic::ModelUse;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::account::{Credential, Endpoint, Key, Lease};
 use super::answer::{Body, full, passed_on, whole};
+use super::asked::{Asked, UNREADABLE, with_usage};
 use super::bodies::{Full, Held, Shelf};
+use super::door::{CREDENTIAL_PARAMETERS, CREDENTIALS, presents};
 use super::forward::{Counts, explain, target};
 use super::login::Missing;
 use super::price::{self, Price};
@@ -37,18 +39,10 @@ use super::rule::{self, Refusal, Rule};
 use super::usage::{Dialect, Meter, Used};
 use super::wire::{Budget, Event, Traffic};
 
-/// How callers present credentials; replaced by the real one.
-const CREDENTIALS: &[&str] = &["authorization", "x-api-key", "x-goog-api-key", "api-key"];
-/// The same, in a query.
-const CREDENTIAL_PARAMETERS: &[&str] = &["key", "api_key", "api-key", "access_token", "token"];
 /// The largest request.
 const REQUEST: usize = 64 << 20;
 /// How long a request may take to come.
 const READ: Duration = Duration::from_secs(60);
-/// The largest request that is read as a tree of values.
-const READABLE: usize = 4 << 20;
-const UNREADABLE: &str = "a request of more than 4 MiB with `stream_options` cannot be counted: leave them \
-     out, the usage is asked for anyway";
 /// An error answer is looked through for keys up to this size and cut after it.
 const ERROR_BODY: usize = 256 << 10;
 /// How long a call may wait here for its provider.
@@ -111,14 +105,6 @@ impl From<Missing> for Unsent {
     fn from(missing: Missing) -> Self {
         Self::Credential(missing)
     }
-}
-
-/// What of a request decides how it is treated.
-#[derive(Default, serde::Deserialize)]
-#[serde(default)]
-struct Asked {
-    model: String,
-    stream: bool,
 }
 
 /// Answers one request from inside.
@@ -629,220 +615,5 @@ impl No {
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
         response
-    }
-}
-
-/// What may be asked of a provider: what generates text, and what it costs nothing to know.
-pub(super) fn rules(dialect: Dialect) -> Vec<Rule> {
-    let root = dialect.as_str();
-    let mut rules = Vec::new();
-    let mut add =
-        |method: Method, path: &str| rules.push(Rule::new(method, format!("/{root}{path}")));
-    match dialect {
-        Dialect::Anthropic => {
-            for call in ["messages", "messages/count_tokens"] {
-                add(Method::POST, &format!("/v1/{call}"));
-            }
-        }
-        Dialect::OpenAi => {
-            let calls = [
-                "responses",
-                "responses/compact",
-                "chat/completions",
-                "completions",
-                "embeddings",
-            ];
-            for call in calls {
-                add(Method::POST, &format!("/{call}"));
-                add(Method::POST, &format!("/v1/{call}"));
-                // Azure's older interface, which names a deployment.
-                add(Method::POST, &format!("/openai/deployments/*/{call}"));
-            }
-            add(Method::GET, "/models");
-            add(Method::GET, "/models/*");
-        }
-        Dialect::Gemini => {
-            for version in ["v1", "v1beta"] {
-                for call in [
-                    "generateContent",
-                    "streamGenerateContent",
-                    "countTokens",
-                    "embedContent",
-                ] {
-                    add(Method::POST, &format!("/{version}/models/*:{call}"));
-                }
-            }
-            add(Method::GET, "/v1beta/models");
-            add(Method::GET, "/v1beta/models/*");
-        }
-    }
-    if dialect != Dialect::Gemini {
-        add(Method::GET, "/v1/models");
-        add(Method::GET, "/v1/models/*");
-    }
-    rules
-}
-
-/// Whether one of the credentials that the request presents is the token.
-fn presents(request: &Request<Incoming>, token: &str) -> bool {
-    let in_headers = CREDENTIALS
-        .iter()
-        .flat_map(|name| request.headers().get_all(*name));
-    let in_headers = in_headers.filter_map(|value| {
-        let text = value.to_str().ok()?;
-        let bearer = text
-            .get(..7)
-            .is_some_and(|start| start.eq_ignore_ascii_case("bearer "));
-        Some(if bearer { &text[7..] } else { text })
-    });
-    let query = request.uri().query().unwrap_or_default();
-    let in_query = query.split('&').filter_map(|pair| {
-        let (name, value) = pair.split_once('=')?;
-        CREDENTIAL_PARAMETERS.contains(&name).then_some(value)
-    });
-    in_headers.chain(in_query).any(|given| same(given, token))
-}
-
-/// Compares in a time that depends on the lengths alone.
-fn same(given: &str, token: &str) -> bool {
-    let pairs = given.bytes().zip(token.bytes());
-    given.len() == token.len() && pairs.fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
-}
-
-/// Asks for what a stream of Chat Completions says of its usage only when asked; none where the request is
-/// too large to be read for what it says of that itself.
-fn with_usage(path: &str, asked: &Asked, body: Bytes) -> Option<Bytes> {
-    if !asked.stream || !path.ends_with("/chat/completions") {
-        return Some(body);
-    }
-    let name = b"\"stream_options\"";
-    if !body.windows(name.len()).any(|part| part == name) {
-        // The last of a name counts, however an earlier one is spelled; and a tree of values would take
-        // many times the room of the text.
-        let end = body.iter().rposition(|byte| *byte == b'}')?;
-        let mut with = BytesMut::with_capacity(body.len() + 64);
-        with.extend_from_slice(&body[..end]);
-        with.extend_from_slice(br#","stream_options":{"include_usage":true}}"#);
-        return Some(with.freeze());
-    }
-    if body.len() > READABLE {
-        return None;
-    }
-    let Ok(Value::Object(mut request)) = serde_json::from_slice(&body) else {
-        return Some(body);
-    };
-    let told = request.get("stream_options");
-    if told.is_some_and(|options| options["include_usage"] == json!(true)) {
-        return Some(body);
-    }
-    let mut options = match request.remove("stream_options") {
-        Some(Value::Object(options)) => options,
-        Some(_) | None => serde_json::Map::new(),
-    };
-    options.insert("include_usage".to_owned(), json!(true));
-    request.insert("stream_options".to_owned(), Value::Object(options));
-    Some(Bytes::from(Value::Object(request).to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_provider_generates_and_stores_nothing() {
-        let allows = |dialect, method: Method, path: &str| {
-            let uri = path.parse().expect("a path");
-            rule::check(&rules(dialect), &method, &uri, Some("127.0.0.1:7071")).is_ok()
-        };
-        use Dialect::{Anthropic, Gemini, OpenAi};
-        for (dialect, path) in [
-            (Anthropic, "/anthropic/v1/messages?beta=true"),
-            (OpenAi, "/openai/v1/responses"),
-            (OpenAi, "/openai/chat/completions"),
-            (
-                OpenAi,
-                "/openai/openai/deployments/gpt/chat/completions?api-version=1",
-            ),
-            (
-                Gemini,
-                "/gemini/v1beta/models/g:streamGenerateContent?alt=sse",
-            ),
-        ] {
-            assert!(allows(dialect, Method::POST, path), "{path}");
-        }
-        for (dialect, method, path) in [
-            (Anthropic, Method::POST, "/anthropic/v1/files"),
-            (Anthropic, Method::POST, "/v1/messages"),
-            (Anthropic, Method::POST, "/openai/v1/messages"),
-            (Anthropic, Method::GET, "/anthropic/v1/organizations/keys"),
-            (OpenAi, Method::POST, "/openai/v1/files"),
-            (OpenAi, Method::GET, "/openai/v1/responses/r1"),
-            (OpenAi, Method::DELETE, "/openai/v1/models/x"),
-            (OpenAi, Method::POST, "/openai/v1/../v1/files"),
-            (Gemini, Method::POST, "/gemini/upload/v1beta/files"),
-            (
-                Gemini,
-                Method::POST,
-                "/gemini/v1beta/models/a/b:generateContent",
-            ),
-        ] {
-            assert!(!allows(dialect, method, path), "{path}");
-        }
-    }
-
-    #[test]
-    fn a_stream_is_asked_for_its_usage() {
-        let made = |path: &str, body: &str| {
-            let bytes = Bytes::from(body.to_owned());
-            let asked = serde_json::from_slice(&bytes).unwrap_or_default();
-            let bytes = with_usage(path, &asked, bytes).expect("it can be read");
-            serde_json::from_slice::<Value>(&bytes).unwrap_or(Value::Null)
-        };
-        let chat = "/v1/chat/completions";
-        assert_eq!(
-            made(
-                chat,
-                r#"{"model":"m","stream":true,"stream_options":{"x":1}}"#
-            ),
-            json!({"model": "m", "stream": true, "stream_options": {"x": 1, "include_usage": true}})
-        );
-        assert_eq!(
-            made(
-                chat,
-                r#"{"stream":true,"stream_options":{"include_usage":false}}"#
-            )["stream_options"]["include_usage"],
-            json!(true)
-        );
-        for body in [r#"{"stream":false}"#, r#"{"model":"m"}"#] {
-            assert_eq!(made(chat, body).to_string(), body);
-        }
-        let other = r#"{"stream":true}"#;
-        assert_eq!(made("/v1/responses", other).to_string(), other);
-        assert_eq!(
-            made(chat, "{\"stream\":true,\"model\":\"}\"}\n"),
-            json!({"model": "}", "stream": true, "stream_options": {"include_usage": true}})
-        );
-        // However it is spelled: the last one counts.
-        assert_eq!(
-            made(
-                chat,
-                r#"{"stream":true,"stream\u005foptions":{"include_usage":false}}"#
-            )["stream_options"]["include_usage"],
-            json!(true)
-        );
-        let large = format!(
-            r#"{{"stream":true,"stream_options":{{}},"x":"{}"}}"#,
-            "y".repeat(READABLE)
-        );
-        let asked = serde_json::from_str(&large).expect("a request");
-        assert_eq!(with_usage(chat, &asked, Bytes::from(large)), None);
-    }
-
-    #[test]
-    fn tokens_are_compared_whole() {
-        assert!(same("abc", "abc"));
-        assert!(
-            !same("abd", "abc") && !same("ab", "abc") && !same("abcd", "abc") && !same("", "abc")
-        );
     }
 }

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use super::account::Endpoint;
 use super::bodies::{self, Shelf};
+use super::door;
 use super::forward::{self, Counts, Upstream};
 use super::model::{self, Clock, Models, Route};
 use super::network::{self, Network};
@@ -117,10 +118,7 @@ impl Room {
                 let models = Arc::new(Models {
                     run,
                     client: house.client.clone(),
-                    rules: routes
-                        .iter()
-                        .flat_map(|r| model::rules(r.dialect))
-                        .collect(),
+                    rules: routes.iter().flat_map(|r| door::rules(r.dialect)).collect(),
                     ledger: std::sync::Mutex::new(ledger.collect()),
                     routes,
                     budget: way.budget,

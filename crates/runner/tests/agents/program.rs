@@ -98,7 +98,7 @@ impl Tried {
         let path = program.path.display();
         if self.program == "gemini" {
             let node = program.interpreter.as_ref().expect("a Node.js");
-            let settings = r#"{"security":{"auth":{"selectedType":"gemini-api-key"}},"privacy":{"usageStatisticsEnabled":false}}"#;
+            let settings = r#"{"security":{"auth":{"selectedType":"gemini-api-key"},"folderTrust":{"enabled":false}},"privacy":{"usageStatisticsEnabled":false}}"#;
             return format!(
                 "mkdir -p ~/.gemini && echo '{settings}' >~/.gemini/settings.json && \
                  GOOGLE_GEMINI_BASE_URL=$NIGHTSHIFT_MODEL_URL GEMINI_API_KEY=$NIGHTSHIFT_MODEL_KEY \
