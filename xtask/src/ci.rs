@@ -15,6 +15,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::program::Line;
+use crate::scratch::Scratch;
 use crate::{generate, tidy};
 
 /// How much is done.
@@ -113,10 +114,18 @@ pub fn run(root: &Path, extent: Extent) -> Result<()> {
     step("documents", || DOCUMENTS.run(root))?;
     let mut summary = None;
     step("tests", || {
-        summary = TESTS.run_and_keep(root, is_summary)?;
+        let scratch = Scratch::new(root);
+        let mut env = TESTS.env.to_vec();
+        env.extend(
+            scratch
+                .as_ref()
+                .and_then(|folder| Some(("TMPDIR", folder.path().to_str()?))),
+        );
+        let tests = Line { env: &env, ..TESTS };
+        summary = tests.run_and_keep(root, is_summary)?;
         ensure!(
             summary.as_deref().is_some_and(ran_tests),
-            "{TESTS}\nran no test"
+            "{tests}\nran no test"
         );
         Ok(())
     })?;

@@ -13,4 +13,5 @@ pub mod ci;
 pub mod generate;
 pub mod program;
 pub mod rust;
+pub mod scratch;
 pub mod tidy;
