@@ -151,7 +151,7 @@ pub(crate) fn said(words: &Words, sentence: &Sentence) -> Markup {
 /// A text in which what stands between backquotes is code; one that is without its other stays.
 pub(crate) fn marked(text: &str) -> Markup {
     let parts: Vec<&str> = text.split('`').collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return html! { (text) };
     }
     html! {

@@ -185,11 +185,11 @@ fn a_change_of_ten_thousand_lines_is_small_on_the_first_screen() {
     let open = shapes
         .iter()
         .filter(|shape| matches!(shape, Shape::Open { .. }));
-    assert_eq!(open.count(), 15);
+    assert_eq!(open.count(), 10);
     let page: usize = files
         .iter()
         .zip(&shapes)
         .map(|(file, shape)| render(file, |o| o.shape = *shape).len())
         .sum();
-    assert!(page < 600_000, "the page has {page} bytes");
+    assert!(page < 400_000, "the page has {page} bytes");
 }
