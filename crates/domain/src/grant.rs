@@ -1,9 +1,10 @@
 //! Hosts that a run could not reach: which of them a person is asked about, and what was decided.
 //!
 //! Invariants: a person's word for one issue reaches its author runs and never a proof, which leans on
-//! the project's list alone; nobody is asked about what no answer could open (addresses that are refused anyway), nor
-//! about what agent programs and their tools call by themselves; and nobody is asked again about what
-//! was denied. Deliberately absent: who may decide (see [`crate::access`]), and the walls themselves.
+//! the project's list alone; nobody is asked about what no answer could open (addresses that are
+//! refused anyway), nor about what agent programs and their tools call by themselves; and nobody is
+//! asked again about what was denied. Deliberately absent: who may decide (see [`crate::access`]), and
+//! the walls themselves.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -2,9 +2,10 @@
 //! and then the work goes on.
 //!
 //! Invariants: a grant for an issue is given to its author runs and to nothing else, so no proof ever
-//! leans on it: what a proof misses is a question of its own, which the project's list alone answers; one for the project is a commit to its settings, by somebody who may make it; every
-//! decision is in the audit log with who made it. The work goes on by itself once nothing is open:
-//! a question is answered, a failure is tried again. Deliberately absent: the walls (the broker's).
+//! leans on it: what a proof misses is a question of its own, which the project's list alone answers;
+//! one for the project is a commit to its settings, by somebody who may make it; every decision is in
+//! the audit log with who made it. The work goes on by itself once nothing is open: a question is
+//! answered, a failure is tried again. Deliberately absent: the walls (the broker's).
 
 use jiff::Timestamp;
 use nightshift_domain::access::Action;

@@ -2,7 +2,8 @@
 //!
 //! Version 2 where a group below or beside the runner's own may be made, else version 1 where its
 //! controllers are writable, else none (then `watch` and resource limits act alone).
-//! Invariant: groups are made below one named `nightshift-<hash of the data directory>`; what is there when a runner starts is nobody's, because the data directory is locked.
+//! Invariant: groups are made below one named `nightshift-<hash of the data directory>`; what is there
+//! when a runner starts is nobody's, because the data directory is locked.
 
 use std::fs;
 use std::io;

@@ -1,8 +1,9 @@
 //! What the runner's machine offers for sandboxes, found out once at the start by running one.
 //!
 //! Invariant: a [`SandboxHost`] exists only when a real sandbox came up and every wall was seen from
-//! inside, whatever makes them; one runner process owns a data directory. Deliberately absent: weaker walls. Two things
-//! may be missing: the overlay, which costs speed, and control groups, whose limits are then watched.
+//! inside, whatever makes them; one runner process owns a data directory. Deliberately absent: weaker
+//! walls. Two things may be missing: the overlay, which costs speed, and control groups, whose limits
+//! are then watched.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;

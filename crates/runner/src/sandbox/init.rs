@@ -1,10 +1,11 @@
 //! The hidden command `sandbox-init`: the first process inside.
 //!
-//! Its orders are arguments, or come through a door of the runner (`container/door.rs`) with everything that the
-//! command reads and writes. It starts the relays, sets the limits of processes, runs the command, buries orphans, and ends
-//! with the command; the kernel then ends everything else. Invariant: no process inside can read
-//! this one's memory or files (it is not dumpable), and the command inherits standard streams only.
-//! Deliberately absent: async, configuration files, anything that reads the working tree.
+//! Its orders are arguments, or come through a door of the runner (`container/door.rs`) with everything
+//! that the command reads and writes. It starts the relays, sets the limits of processes, runs the
+//! command, buries orphans, and ends with the command; the kernel then ends everything else. Invariant:
+//! no process inside can read this one's memory or files (it is not dumpable), and the command inherits
+//! standard streams only. Deliberately absent: async, configuration files, anything that reads the
+//! working tree.
 #![expect(
     clippy::disallowed_methods,
     reason = "the command runs in the environment that the plan made; this is where it is started"

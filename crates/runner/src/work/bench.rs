@@ -2,8 +2,8 @@
 //!
 //! Invariants: the deadline and the levers are armed before anything is fetched; a proof gets neither
 //! a token nor a way to the server or a model, and of the network what the project's list names (its
-//! proxy is there where that is nothing, too, so that what it missed is known); what is dropped here is gone from the disk. Deliberately absent:
-//! what is done on the bench.
+//! proxy is there where that is nothing, too, so that what it missed is known); what is dropped here is
+//! gone from the disk. Deliberately absent: what is done on the bench.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
