@@ -91,7 +91,10 @@ fn failed(failure: &Failure) -> Sentence {
     // These say what to do themselves.
     let says_so = matches!(
         failure.reason,
-        Reason::BudgetExhausted | Reason::AcceptanceGreen | Reason::AcceptanceBroken
+        Reason::BudgetExhausted
+            | Reason::AcceptanceGreen
+            | Reason::AcceptanceBroken
+            | Reason::SecretMissing
     );
     if says_so {
         said(&STANDS, failure.detail.lines().next().unwrap_or_default())
@@ -224,15 +227,23 @@ mod tests {
 
     #[test]
     fn a_failure_says_what_to_do() {
-        let mut failed = issue(Phase::Ready);
-        failed.failed = Some(Failure {
-            reason: Reason::SetupFailed,
-            detail: "`npm ci` exited with 1".to_owned(),
-            retry_at: None,
-        });
+        let said = |reason, detail: &str| {
+            let mut failed = issue(Phase::Ready);
+            failed.failed = Some(Failure {
+                reason,
+                detail: detail.to_owned(),
+                retry_at: None,
+            });
+            said(&facts(&failed)).expect("a reason")
+        };
         assert_eq!(
-            said(&facts(&failed)).as_deref(),
-            Some("setup-failed: `npm ci` exited with 1: retry, edit, or close")
+            said(Reason::SetupFailed, "`npm ci` exited with 1"),
+            "setup-failed: `npm ci` exited with 1: retry, edit, or close"
+        );
+        // This one says it itself, and goes on by itself.
+        assert_eq!(
+            said(Reason::SecretMissing, "A has no value: set it"),
+            "secret-missing: A has no value: set it"
         );
     }
 }

@@ -203,7 +203,7 @@ fn detail(ink: Ink<'_>, card: &DeskCard) -> Markup {
             blockquote { (markdown::render(question)) }
         }
         @if let Some(failure) = &card.issue.state.failed {
-            p.notice.bad { b { (words.say(&failure.reason.name())) } ": " (failure.detail) }
+            p.notice.bad { b { (words.say(&failure.reason.name())) } ": " (parts::marked(&failure.detail)) }
         }
         @if let Some(verdict) = &card.verdict {
             div.proof {

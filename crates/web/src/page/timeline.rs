@@ -170,7 +170,7 @@ fn run(words: &Words, run: &Run) -> Markup {
             @if let Some(cost) = cost { " · " (parts::money(i64::try_from(cost).unwrap_or(i64::MAX))) }
         }
         @if let RunState::Failed { failure } = &run.state {
-            p.bad { (words.say(&failure.reason.name())) ": " (failure.detail) }
+            p.bad { (words.say(&failure.reason.name())) ": " (parts::marked(&failure.detail)) }
         }
         @if let (RunState::Running, Some(progress)) = (&run.state, &run.progress) { p.quiet { (progress) } }
     }
