@@ -3,6 +3,7 @@
 //! A trial merge of two commits gives the same for ever, so what was tried once is not tried again
 //! while it is remembered. Deliberately absent: which changes are tried against which.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -21,8 +22,22 @@ pub(crate) type Paths = Arc<[String]>;
 /// What was tried so far.
 pub(crate) struct Collided {
     known: Mutex<LruCache<(ObjectId, ObjectId), Paths>>,
-    /// Held by whoever tries, so that those who come meanwhile find what it brought.
+    /// Held by whoever tries: trial merges are made for one commit after the other.
     turn: tokio::sync::Mutex<()>,
+    /// The commits for which somebody tries or waits to try.
+    trying: Mutex<HashSet<ObjectId>>,
+}
+
+/// The right to try for a commit, which one has at a time.
+pub(crate) struct Trying<'a> {
+    of: &'a Collided,
+    ours: ObjectId,
+}
+
+impl Drop for Trying<'_> {
+    fn drop(&mut self) {
+        self.of.tried_for().remove(&self.ours);
+    }
 }
 
 impl Default for Collided {
@@ -30,6 +45,7 @@ impl Default for Collided {
         Self {
             known: Mutex::new(LruCache::new(MOST)),
             turn: tokio::sync::Mutex::default(),
+            trying: Mutex::default(),
         }
     }
 }
@@ -40,6 +56,19 @@ impl Collided {
         let mut known = self.lock();
         let of = |other: &ObjectId| known.get(&(ours.clone(), other.clone())).cloned();
         others.iter().map(of).collect()
+    }
+
+    /// The right to try for this commit; none while another has it. So however often somebody looks at a
+    /// change, it is tried once at a time.
+    pub(crate) fn begin(&self, ours: &ObjectId) -> Option<Trying<'_>> {
+        self.tried_for().insert(ours.clone()).then(|| Trying {
+            of: self,
+            ours: ours.clone(),
+        })
+    }
+
+    fn tried_for(&self) -> MutexGuard<'_, HashSet<ObjectId>> {
+        self.trying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The paths at which each of `others` collides with `ours`.
@@ -77,5 +106,22 @@ impl Collided {
     fn lock(&self) -> MutexGuard<'_, LruCache<(ObjectId, ObjectId), Paths>> {
         // Entries are whole after any panic.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_tries_for_a_commit() {
+        let collided = Collided::default();
+        let (one, other) = ("1".repeat(40), "2".repeat(40));
+        let (one, other) = (one.parse().expect("an id"), other.parse().expect("an id"));
+        let right = collided.begin(&one).expect("nobody tries");
+        assert!(collided.begin(&one).is_none(), "somebody tries");
+        assert!(collided.begin(&other).is_some(), "another commit");
+        drop(right);
+        assert!(collided.begin(&one).is_some(), "nobody tries any more");
     }
 }

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{IssueId, Number};
+use nightshift_store::pull::Pull;
 use nightshift_store::{issue, pull};
 
 use super::pull::PullLine;
+use crate::collided::Paths;
 use crate::{App, Error};
 
 /// How many other open changes are tried against one.
@@ -57,22 +59,12 @@ impl App {
             .collect();
         others.retain(|other| open.contains_key(&other.issue));
         let heads: Vec<ObjectId> = others.iter().map(|other| other.head.clone()).collect();
-        let (app, repository) = (self.clone(), self.repository(own.project)?);
-        let (ours, theirs) = (own.head.clone(), heads.clone());
-        // Whoever does not wait for it leaves it to who comes next.
-        let trying = tokio::spawn(async move {
-            let tried = app.0.collided.try_each(&repository, &ours, &theirs).await;
-            if let Err(error) = &tried {
-                tracing::warn!(%error, "open changes could not be tried against each other");
-            }
-            tried
-        });
-        let waited = tokio::time::timeout(PATIENCE, trying).await;
-        let (tried, trying) = match waited {
-            Ok(Ok(tried)) => (tried?.into_iter().map(Some).collect(), false),
-            Ok(Err(broken)) => return Err(Error::internal(broken)),
-            Err(_elapsed) => (self.0.collided.known(&own.head, &heads), true),
-        };
+        let mut tried = self.0.collided.known(&own.head, &heads);
+        let mut trying = tried.iter().any(Option::is_none);
+        if trying && let Some(brought) = self.try_collisions(own, heads).await? {
+            tried = brought.into_iter().map(Some).collect();
+            trying = false;
+        }
         let collide = others.iter().zip(tried).filter_map(|(other, at)| {
             let paths = at.filter(|at| !at.is_empty())?.to_vec();
             Some(Collision {
@@ -85,5 +77,33 @@ impl App {
             found: collide.collect(),
             trying,
         })
+    }
+
+    /// Tries a change against these heads; none where that takes longer than somebody waits, or is under
+    /// way already.
+    async fn try_collisions(
+        &self,
+        own: &Pull,
+        theirs: Vec<ObjectId>,
+    ) -> Result<Option<Vec<Paths>>, Error> {
+        let (app, repository) = (self.clone(), self.repository(own.project)?);
+        let ours = own.head.clone();
+        // Whoever does not wait for it leaves it to who comes next.
+        let trying = tokio::spawn(async move {
+            let collided = &app.0.collided;
+            let Some(_right) = collided.begin(&ours) else {
+                return Ok(None);
+            };
+            let tried = collided.try_each(&repository, &ours, &theirs).await;
+            if let Err(error) = &tried {
+                tracing::warn!(%error, "open changes could not be tried against each other");
+            }
+            tried.map(Some)
+        });
+        match tokio::time::timeout(PATIENCE, trying).await {
+            Ok(Ok(tried)) => tried,
+            Ok(Err(broken)) => Err(Error::internal(broken)),
+            Err(_elapsed) => Ok(None),
+        }
     }
 }

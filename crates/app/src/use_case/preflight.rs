@@ -7,7 +7,7 @@ use nightshift_domain::id::{IssueId, Number};
 use nightshift_domain::preflight::{self as rule, Blocker, Facts, Finding, Runner, Touched};
 use nightshift_store::issue::Issue;
 use nightshift_store::project::Project;
-use nightshift_store::{Tx, block, issue, pull, pull_head, runner};
+use nightshift_store::{Tx, block, issue, pull, runner};
 
 use super::account::alive;
 use super::issue::NewIssue;
@@ -166,11 +166,8 @@ impl App {
             if about.number == Some(pull.number) || waits || !rows.iter().any(is_open) {
                 continue;
             }
-            let heads = pull_head::head_list(tx, pull.issue).await?;
-            if let Some(head) = heads.into_iter().find(|head| head.head == pull.head) {
-                numbers.push(pull.number);
-                pairs.push((head.base, head.head));
-            }
+            numbers.push(pull.number);
+            pairs.push((pull.base, pull.head));
         }
         let touched = match self.repository(found.id)?.touched(&pairs).await {
             Ok(touched) => touched,
