@@ -178,16 +178,39 @@ impl Repository {
     }
 }
 
-/// Records of `--raw`, then those of `--numstat`, all of `-z`.
-fn parse_diff(bytes: &[u8]) -> Result<Vec<FileDiff>, GitError> {
-    let mut fields = bytes
-        .split(|b| *b == 0)
-        .filter(|f| !f.is_empty())
-        .peekable();
+/// The records of `--raw -z` at the begin of an output, without counts, and where they end.
+pub(crate) fn parse_records(bytes: &[u8]) -> Result<(Vec<FileDiff>, usize), GitError> {
+    let mut fields = Fields { bytes, at: 0 };
     let mut files = Vec::new();
-    while let Some(facts) = fields.next_if(|field| field.starts_with(b":")) {
+    while bytes.get(fields.at) == Some(&b':') {
+        // INVARIANT: there is a byte, so there is a field.
+        let facts = fields.next().unwrap_or_default();
         files.push(parse_raw(facts, &mut fields)?);
     }
+    Ok((files, fields.at))
+}
+
+/// Texts that a zero byte ends.
+struct Fields<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
+        let end = rest.iter().position(|b| *b == 0).unwrap_or(rest.len());
+        self.at += end + 1;
+        Some(&rest[..end])
+    }
+}
+
+/// Records of `--raw`, then those of `--numstat`, all of `-z`.
+fn parse_diff(bytes: &[u8]) -> Result<Vec<FileDiff>, GitError> {
+    let (mut files, end) = parse_records(bytes)?;
+    let mut fields = Fields { bytes, at: end }.filter(|field| !field.is_empty());
     let mut places = HashMap::new();
     for (place, file) in files.iter().enumerate() {
         places.insert(file.path().clone(), place);

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use nightshift_domain::git_name::ObjectId;
 
-use crate::diff::{DiffOptions, FileDiff, Status};
+use crate::diff::{DiffOptions, FileDiff, Status, parse_records};
 use crate::error::GitError;
 use crate::refs::odd;
 use crate::repository::Repository;
@@ -85,24 +85,41 @@ impl Repository {
         limit: u64,
     ) -> Result<Patch, GitError> {
         let context = format!("--unified={}", options.context);
-        let call = self.diff_call(old, new, options, &["-p", &context]);
-        let (diff, said) = tokio::try_join!(
-            self.diff(old, new, options),
-            call.output_limit(limit).run_cut()
-        )?;
-        let (output, cut) = said;
+        // One process compares once; how many lines changed is counted in what it prints.
+        let call = self.diff_call(old, new, options, &["-z", "--raw", "-p", &context]);
+        let (output, cut) = call.output_limit(limit).run_cut().await?;
         let text = Bytes::from(output.stdout);
-        let mut parser = Parser { text, at: 0 };
+        let is_cut = cut.is_some();
+        let (listed, end) = match parse_records(&text) {
+            // The limit came before the last record.
+            Ok((_, end)) if is_cut && end >= text.len() => (Vec::new(), end),
+            Err(_) if is_cut => (Vec::new(), text.len()),
+            listed => listed?,
+        };
+        // A zero byte stands between the records and the patch.
+        let at = end + usize::from(text.get(end) == Some(&0));
+        let mut parser = Parser { text, at };
         let mut files = Vec::new();
-        let mut truncated = false;
-        for file in diff.files {
+        let mut truncated = is_cut && listed.is_empty();
+        for mut file in listed {
             let hunks = if truncated {
                 None
             } else {
-                parser.file(&file, cut.is_some())?
+                parser.file(&mut file, is_cut)?
             };
             truncated |= hunks.is_none();
             files.push(FilePatch { file, hunks });
+        }
+        if truncated {
+            // Those that miss their lines are counted by git.
+            let mut read = files.into_iter();
+            let counted = self.diff(old, new, options).await?.files.into_iter();
+            files = counted
+                .map(|file| FilePatch {
+                    file,
+                    hunks: read.next().and_then(|read| read.hunks),
+                })
+                .collect();
         }
         Ok(Patch { files, truncated })
     }
@@ -127,8 +144,17 @@ struct Parser {
 }
 
 impl Parser {
-    /// The hunks of the next file, `None` when the text was cut inside of it.
-    fn file(&mut self, file: &FileDiff, cut: bool) -> Result<Option<Vec<Hunk>>, GitError> {
+    /// The hunks of the next file, `None` when the text was cut inside of it. Tells the file how many
+    /// lines they change, and whether git takes it for binary.
+    fn file(&mut self, file: &mut FileDiff, cut: bool) -> Result<Option<Vec<Hunk>>, GitError> {
+        let hunks = self.hunks(file, cut)?;
+        let lines = || hunks.iter().flatten().flat_map(|hunk| &hunk.lines);
+        let count = |kind| lines().filter(|line| line.kind == kind).count() as u64;
+        (file.additions, file.deletions) = (count(LineKind::Added), count(LineKind::Deleted));
+        Ok(hunks)
+    }
+
+    fn hunks(&mut self, file: &mut FileDiff, cut: bool) -> Result<Option<Vec<Hunk>>, GitError> {
         // A type change is printed as a deletion and an addition.
         let sections = if file.status == Status::TypeChanged {
             2
@@ -157,6 +183,8 @@ impl Parser {
                     break;
                 }
                 self.next();
+                // No line of a hunk comes here: they are counted.
+                file.binary |= line.starts_with(b"Binary files ");
                 if line.starts_with(b"@@ ") {
                     match self.hunk(&line) {
                         Some(hunk) => hunks.push(hunk),

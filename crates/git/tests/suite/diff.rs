@@ -203,6 +203,39 @@ async fn ignored_changes_leave_the_files_in_step() {
 }
 
 #[tokio::test]
+async fn a_patch_counts_its_lines_as_git_does() {
+    let world = World::new().await;
+    let (old, new) = two(&world).await;
+    let default = DiffOptions::default();
+    for options in [
+        DiffOptions {
+            renames: false,
+            ..default.clone()
+        },
+        DiffOptions {
+            ignore_whitespace: true,
+            ..default.clone()
+        },
+        DiffOptions {
+            ignore_cr_at_eol: true,
+            ..default.clone()
+        },
+        DiffOptions {
+            context: 0,
+            ..default
+        },
+    ] {
+        let diff = world.repo.diff(&old, &new, &options).await.expect("a diff");
+        for limit in [100, 700, 1 << 20] {
+            let patch = world.repo.patch(&old, &new, &options, limit).await;
+            let files = patch.expect("a patch").files.into_iter();
+            let files: Vec<_> = files.map(|file| file.file).collect();
+            assert_eq!(files, diff.files, "{options:?} {limit}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_patch_over_the_limit_says_what_is_missing() {
     let world = World::new().await;
     let (old, new) = two(&world).await;
