@@ -11,7 +11,7 @@ use crate::column::id_list;
 use crate::engine::Tx;
 use crate::error::Error;
 use crate::issue::{Issue, Row, columns};
-use crate::statement::{sql, values};
+use crate::statement::{Statement, sql, values};
 
 sql! { "block";
     CLEAR = both("DELETE FROM blocks WHERE issue_id = $1");
@@ -21,7 +21,8 @@ sql! { "block";
     // Ids come as a JSON list of hexadecimal digits; the engines read it differently.
     OPEN_BEHIND = sqlite("SELECT b.blocker_id, i.number FROM blocks b JOIN issues i ON i.id = b.issue_id WHERE b.blocker_id IN (SELECT unhex(value) FROM json_each($1)) AND i.phase NOT IN ('done', 'closed') ORDER BY b.blocker_id, i.number"),
         postgres("SELECT b.blocker_id, i.number FROM blocks b JOIN issues i ON i.id = b.issue_id WHERE b.blocker_id IN (SELECT CAST(given.value AS UUID) FROM jsonb_array_elements_text(CAST($1 AS JSONB)) AS given (value)) AND i.phase NOT IN ('done', 'closed') ORDER BY b.blocker_id, i.number");
-    // Ids come as a JSON list of hexadecimal digits; the engines read it differently.
+    OPEN_BEFORE = sqlite("SELECT b.issue_id, i.number FROM blocks b JOIN issues i ON i.id = b.blocker_id WHERE b.issue_id IN (SELECT unhex(value) FROM json_each($1)) AND i.phase NOT IN ('done', 'closed') ORDER BY b.issue_id, i.created_at, i.id"),
+        postgres("SELECT b.issue_id, i.number FROM blocks b JOIN issues i ON i.id = b.blocker_id WHERE b.issue_id IN (SELECT CAST(given.value AS UUID) FROM jsonb_array_elements_text(CAST($1 AS JSONB)) AS given (value)) AND i.phase NOT IN ('done', 'closed') ORDER BY b.issue_id, i.created_at, i.id");
     WOULD_CYCLE = sqlite("WITH RECURSIVE ahead (id) AS (SELECT unhex(value) FROM json_each($2) UNION SELECT b.blocker_id FROM blocks b JOIN ahead ON b.issue_id = ahead.id) SELECT COUNT(*) FROM ahead WHERE id = $1"),
         postgres("WITH RECURSIVE ahead (id) AS (SELECT CAST(value AS UUID) FROM jsonb_array_elements_text(CAST($2 AS JSONB)) AS given (value) UNION SELECT b.blocker_id FROM blocks b JOIN ahead ON b.issue_id = ahead.id) SELECT COUNT(*) FROM ahead WHERE id = $1");
 }
@@ -53,12 +54,27 @@ pub async fn blocks_open_behind(
     tx: &mut Tx,
     issues: &[IssueId],
 ) -> Result<Vec<(IssueId, Number)>, Error> {
+    numbers(tx, &OPEN_BEHIND, issues).await
+}
+
+/// What each of these issues waits for and has not ended: the issue behind, and the number of the one
+/// in front of it, oldest first.
+pub async fn blocks_open_before(
+    tx: &mut Tx,
+    issues: &[IssueId],
+) -> Result<Vec<(IssueId, Number)>, Error> {
+    numbers(tx, &OPEN_BEFORE, issues).await
+}
+
+async fn numbers(
+    tx: &mut Tx,
+    statement: &'static Statement,
+    issues: &[IssueId],
+) -> Result<Vec<(IssueId, Number)>, Error> {
     let list = id_list(issues.iter().map(|id| id.0));
-    let rows: Vec<(Uuid, i64)> = tx.all(&OPEN_BEHIND, values![list]).await?;
-    Ok(rows
-        .into_iter()
-        .map(|(front, number)| (IssueId(front), number))
-        .collect())
+    let rows: Vec<(Uuid, i64)> = tx.all(statement, values![list]).await?;
+    let read = |(issue, number)| (IssueId(issue), number);
+    Ok(rows.into_iter().map(read).collect())
 }
 
 /// Whether `issue` would wait for itself if `blockers` stood before it.

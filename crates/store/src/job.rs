@@ -10,7 +10,7 @@ use nightshift_domain::job::{self, Kind, Phase};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use crate::column::{Columns, not_earlier, word_list};
+use crate::column::{Columns, id_list, not_earlier, word_list};
 use crate::engine::Tx;
 use crate::error::Error;
 use crate::statement::{Value, sql, values};
@@ -66,6 +66,9 @@ sql! { "job";
         postgres(concat!("SELECT ", columns!(), " FROM jobs WHERE phase = 'queued' AND kind = 'tryout' AND not_before <= $1 AND (created_at, id) > ($2, $3) ORDER BY created_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"));
     LIST_OF_ISSUE = both(concat!("SELECT ", columns!(), " FROM jobs WHERE issue_id = $1 ORDER BY created_at, id"));
     LIST_LIVE_OF_ISSUE = both(concat!("SELECT ", columns!(), " FROM jobs WHERE issue_id = $1 AND phase IN ('queued', 'leased') ORDER BY created_at, id"));
+    // Ids come as a JSON list of hexadecimal digits; the engines read it differently.
+    LIST_LIVE_OF_ISSUES = sqlite(concat!("SELECT ", columns!(), " FROM jobs WHERE issue_id IN (SELECT unhex(value) FROM json_each($1)) AND phase IN ('queued', 'leased') ORDER BY created_at, id")),
+        postgres(concat!("SELECT ", columns!(), " FROM jobs WHERE issue_id IN (SELECT CAST(value AS UUID) FROM jsonb_array_elements_text(CAST($1 AS JSONB)) AS given (value)) AND phase IN ('queued', 'leased') ORDER BY created_at, id"));
     LIST_EXPIRED = both("SELECT id FROM jobs WHERE phase = 'leased' AND lease_until <= $1 ORDER BY lease_until, id LIMIT $2");
     LIST_LIVE = both(concat!("SELECT ", columns!(), " FROM jobs WHERE phase IN ('queued', 'leased') ORDER BY priority, created_at, id LIMIT $1"));
     COUNT_BY_PHASE = both("SELECT phase, COUNT(*) FROM jobs GROUP BY phase ORDER BY phase");
@@ -239,6 +242,13 @@ pub async fn job_list_of_issue(tx: &mut Tx, issue: IssueId) -> Result<Vec<Job>, 
 pub async fn job_list_live_of_issue(tx: &mut Tx, issue: IssueId) -> Result<Vec<Job>, Error> {
     let rows: Vec<Row> = tx.all(&LIST_LIVE_OF_ISSUE, values![issue]).await?;
     rows.into_iter().map(Row::read).collect()
+}
+
+/// The queued and leased jobs of these issues, oldest first; rows that cannot be read are left out.
+pub async fn job_list_live_of_issues(tx: &mut Tx, issues: &[IssueId]) -> Result<Vec<Job>, Error> {
+    let list = id_list(issues.iter().map(|id| id.0));
+    let rows: Vec<Row> = tx.all(&LIST_LIVE_OF_ISSUES, values![list]).await?;
+    Ok(COLUMNS.readable(rows, |row| row.id, Row::read))
 }
 
 /// Jobs whose lease has run out, longest first.

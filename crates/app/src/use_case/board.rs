@@ -215,50 +215,33 @@ impl App {
             (Stand::Done, done, count("done")),
         ];
         let alive = self.runners_alive(tx).await?;
-        let mut columns = Vec::new();
-        for (stand, mut rows, count) in places {
+        let cut = |(stand, mut rows, count): (_, Vec<Issue>, _)| {
             let more = rows.len() > CARDS;
             rows.truncate(CARDS);
-            let mut cards = Vec::new();
-            for row in rows {
-                let Some(home) = shown.iter().find(|project| project.id == row.project) else {
-                    continue;
-                };
-                cards.push(self.board_card(tx, home, row, alive, queues).await?);
-            }
-            columns.push(BoardColumn {
-                stand,
-                more,
-                count,
-                cards,
-            });
-        }
-        Ok(columns)
-    }
-
-    /// A card; what lands has its reason from the queue, which was read as a whole already.
-    async fn board_card(
-        &self,
-        tx: &mut Tx,
-        home: &Project,
-        row: Issue,
-        alive: usize,
-        queues: &[BoardQueue],
-    ) -> Result<IssueLine, Error> {
-        if row.state.phase == Phase::Landing {
-            let waiting = queues
-                .iter()
-                .filter(|queue| queue.project == home.name)
-                .flat_map(|queue| &queue.lines)
-                .find(|line| line.entry.issue == row.id)
-                .and_then(|line| line.waiting.clone());
-            return Ok(IssueLine {
-                issue: row,
-                project: home.name.clone(),
-                waiting,
-            });
-        }
-        self.issue_line(tx, home, row, alive).await
+            (stand, rows, count, more)
+        };
+        let places = places.map(cut);
+        // What lands has its reason from the queues, which were read as a whole already.
+        let rows = places
+            .iter()
+            .flat_map(|(_, rows, _, _)| rows)
+            .filter(|row| row.state.phase != Phase::Landing);
+        let known = self.surroundings(tx, rows, alive).await?;
+        let now = self.now();
+        let card = |row: Issue| {
+            let home = shown.iter().find(|project| project.id == row.project)?;
+            Some(match row.state.phase {
+                Phase::Landing => landing_card(home, row, queues),
+                _ => known.line(home, row, now),
+            })
+        };
+        let column = |(stand, rows, count, more): (_, Vec<Issue>, _, _)| BoardColumn {
+            stand,
+            cards: rows.into_iter().filter_map(card).collect(),
+            more,
+            count,
+        };
+        Ok(places.into_iter().map(column).collect())
     }
 
     /// The newest issues in a phase, those that did not fail and those that did.
@@ -347,6 +330,21 @@ impl App {
             agents: found.config.agents,
             people: members.into_iter().map(|(person, _)| person.name).collect(),
         })
+    }
+}
+
+/// A card of what lands, with the reason that the queue gives.
+fn landing_card(home: &Project, row: Issue, queues: &[BoardQueue]) -> IssueLine {
+    let waiting = queues
+        .iter()
+        .filter(|queue| queue.project == home.name)
+        .flat_map(|queue| &queue.lines)
+        .find(|line| line.entry.issue == row.id)
+        .and_then(|line| line.waiting.clone());
+    IssueLine {
+        issue: row,
+        project: home.name.clone(),
+        waiting,
     }
 }
 

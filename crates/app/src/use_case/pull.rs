@@ -130,16 +130,21 @@ impl App {
             .project_for(&mut tx, caller, name, Action::ProjectRead)
             .await?;
         let alive = self.runners_alive(&mut tx).await?;
+        let pulls = pull::pull_list(&mut tx, Some(found.id), after, limit).await?;
+        let ids: Vec<IssueId> = pulls.iter().map(|known| known.issue).collect();
+        let mut rows = issue::issue_list_of(&mut tx, &ids).await?;
+        let surroundings = self.surroundings(&mut tx, &rows, alive).await?;
         let mut lines = Vec::new();
-        for known in pull::pull_list(&mut tx, Some(found.id), after, limit).await? {
-            let Some(row) = issue::issue_get(&mut tx, known.issue).await? else {
+        for known in pulls {
+            let Some(at) = rows.iter().position(|row| row.id == known.issue) else {
                 continue;
             };
+            let row = rows.swap_remove(at);
             let colour = verdict::verdict_of(&mut tx, row.id, &known.head)
                 .await?
                 .map(|verdict| verdict.colour);
             lines.push(PullLine {
-                line: self.issue_line(&mut tx, &found, row, alive).await?,
+                line: surroundings.line(&found, row, self.now()),
                 pull: known,
                 colour,
             });

@@ -67,6 +67,17 @@ pub(crate) async fn job_round_trip(w: World) {
         job_list_live_of_issue(&mut tx, issue.id).await.unwrap(),
         std::slice::from_ref(&queued)
     );
+    let nobody = nightshift_domain::id::IssueId(w.id());
+    assert_eq!(
+        job_list_live_of_issues(&mut tx, &[nobody, issue.id])
+            .await
+            .unwrap(),
+        std::slice::from_ref(&queued)
+    );
+    assert_eq!(
+        job_list_live_of_issues(&mut tx, &[nobody]).await.unwrap(),
+        []
+    );
     assert_eq!(job_list_live(&mut tx, 9).await.unwrap(), [queued]);
     assert_eq!(
         job_count_by_phase(&mut tx).await.unwrap(),

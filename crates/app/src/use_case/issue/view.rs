@@ -1,5 +1,7 @@
 //! What a person sees of issues, with the reason why each waits.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use nightshift_domain::access::Action;
 use nightshift_domain::id::{IssueId, Number, ProjectId};
@@ -9,7 +11,9 @@ use nightshift_domain::sentence::Sentence;
 use nightshift_domain::{merge, waiting};
 use nightshift_store::Tx;
 use nightshift_store::issue::{Issue, IssueFilter};
+use nightshift_store::job::Job;
 use nightshift_store::project::Project;
+use nightshift_store::queue::QueueEntry;
 use nightshift_store::{
     acceptance as sealed, block, host_ask, issue, job as jobs, message, pull, queue, runner, split,
     user,
@@ -128,11 +132,10 @@ impl App {
             ..filter
         };
         let alive = self.runners_alive(&mut tx).await?;
-        let mut lines = Vec::new();
-        for row in issue::issue_list(&mut tx, &filter, after, limit).await? {
-            lines.push(self.issue_line(&mut tx, &found, row, alive).await?);
-        }
-        Ok(lines)
+        let rows = issue::issue_list(&mut tx, &filter, after, limit).await?;
+        let known = self.surroundings(&mut tx, &rows, alive).await?;
+        let line = |row| known.line(&found, row, self.now());
+        Ok(rows.into_iter().map(line).collect())
     }
 
     pub(crate) async fn runners_alive(&self, tx: &mut Tx) -> Result<usize, Error> {
@@ -149,58 +152,99 @@ impl App {
         row: Issue,
         runners_alive: usize,
     ) -> Result<IssueLine, Error> {
-        let blockers: Vec<Number> = match row.state.phase {
-            Phase::Ready | Phase::Draft => block::blockers(tx, row.id)
-                .await?
-                .iter()
-                .filter(|blocker| !blocker.state.phase.is_final())
-                .map(|blocker| blocker.number)
-                .collect(),
-            Phase::Working
-            | Phase::NeedsInput { .. }
-            | Phase::InReview
-            | Phase::Landing
-            | Phase::Done { .. }
-            | Phase::Closed { .. } => Vec::new(),
+        let known = self.surroundings(tx, [&row], runners_alive).await?;
+        Ok(known.line(found, row, self.now()))
+    }
+
+    /// What is known about these issues beside themselves, however many they are in as many questions.
+    pub(crate) async fn surroundings(
+        &self,
+        tx: &mut Tx,
+        rows: impl IntoIterator<Item = &Issue>,
+        runners_alive: usize,
+    ) -> Result<Surroundings, Error> {
+        let rows: Vec<&Issue> = rows.into_iter().collect();
+        let of = |wanted: fn(&Phase) -> bool| -> Vec<IssueId> {
+            let fitting = rows.iter().filter(|row| wanted(&row.state.phase));
+            fitting.map(|row| row.id).collect()
         };
-        let live = jobs::job_list_live_of_issue(tx, row.id).await?;
-        let queue = self.queue_reason(tx, found.id, &row).await?;
+        let blocked = of(|phase| matches!(phase, Phase::Ready));
+        let moving = of(|phase| matches!(phase, Phase::Ready | Phase::Working | Phase::Landing));
+        let mut landing: Vec<ProjectId> = rows
+            .iter()
+            .filter(|row| row.state.phase == Phase::Landing)
+            .map(|row| row.project)
+            .collect();
+        landing.sort_unstable();
+        landing.dedup();
+        let mut known = Surroundings {
+            runners_alive,
+            blockers: HashMap::new(),
+            jobs: HashMap::new(),
+            queues: Vec::new(),
+        };
+        if !blocked.is_empty() {
+            for (behind, number) in block::blocks_open_before(tx, &blocked).await? {
+                known.blockers.entry(behind).or_default().push(number);
+            }
+        }
+        if !moving.is_empty() {
+            for job in jobs::job_list_live_of_issues(tx, &moving).await? {
+                known.jobs.entry(job.issue).or_default().push(job);
+            }
+        }
+        for project in landing {
+            known.queues.extend(queue::queue_list(tx, project).await?);
+        }
+        Ok(known)
+    }
+}
+
+/// What is known about issues beside themselves.
+pub(crate) struct Surroundings {
+    runners_alive: usize,
+    /// Issues in front that have not ended.
+    blockers: HashMap<IssueId, Vec<Number>>,
+    /// Queued and leased, oldest first.
+    jobs: HashMap<IssueId, Vec<Job>>,
+    /// The merge queues of projects in which something lands, one after the other.
+    queues: Vec<QueueEntry>,
+}
+
+impl Surroundings {
+    /// One of these issues with the reason it waits.
+    pub(crate) fn line(&self, found: &Project, row: Issue, now: Timestamp) -> IssueLine {
+        let live = self.jobs.get(&row.id).map_or(&[][..], Vec::as_slice);
         let facts = waiting::Facts {
             issue: &row.state,
-            blockers: &blockers,
+            blockers: self.blockers.get(&row.id).map_or(&[], Vec::as_slice),
             job: live
                 .iter()
                 .find(|job| job.kind != Kind::Tryout)
                 .or(live.first())
                 .map(|job| (job.kind, &job.state.phase)),
-            runners_alive,
-            queue,
+            runners_alive: self.runners_alive,
+            queue: self.behind(&row),
             agent_known: found.config.agent(&row.agent).is_some(),
         };
-        let waiting = waiting::reason(&facts, self.now());
-        Ok(IssueLine {
+        let waiting = waiting::reason(&facts, now);
+        IssueLine {
             issue: row,
             project: found.name.clone(),
             waiting,
-        })
+        }
     }
 
-    /// Why an approved change does not land, as the queue's own planner says.
-    async fn queue_reason(
-        &self,
-        tx: &mut Tx,
-        project: ProjectId,
-        row: &Issue,
-    ) -> Result<Option<Sentence>, Error> {
+    /// What an approved change lands behind.
+    fn behind(&self, row: &Issue) -> Option<Sentence> {
         if row.state.phase != Phase::Landing {
-            return Ok(None);
+            return None;
         }
-        let entries = queue::queue_list(tx, project).await?;
-        let ahead = entries
+        self.queues
             .iter()
+            .filter(|entry| entry.project == row.project)
             .take_while(|entry| entry.issue != row.id)
             .last()
-            .map(|entry| merge::behind(entry.number));
-        Ok(ahead)
+            .map(|entry| merge::behind(entry.number))
     }
 }
