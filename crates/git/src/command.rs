@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::unistd::{AccessFlags, Pid, access};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
@@ -126,7 +126,11 @@ impl Git {
     /// Uses the program as `settings` say; nothing is started yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self(Arc::new(settings))
+        let program = found(&settings.program, &settings.path);
+        Self(Arc::new(Settings {
+            program,
+            ..settings
+        }))
     }
 
     /// Asks the program for its version and refuses one that is too old.
@@ -167,6 +171,20 @@ impl Git {
             time: self.0.limits.command,
         }
     }
+}
+
+/// The program in the folders of `path`, if it is a bare name that is there. A program that has to be
+/// looked up in another `PATH` than our own is started by copying this process's page tables, which
+/// takes milliseconds and more the larger the process is; one that is named whole is not.
+fn found(program: &Path, path: &OsStr) -> PathBuf {
+    if program.components().count() > 1 {
+        return program.to_owned();
+    }
+    std::env::split_paths(path)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(program))
+        .find(|place| place.is_file() && access(place, AccessFlags::X_OK).is_ok())
+        .unwrap_or_else(|| program.to_owned())
 }
 
 /// One call of git, being put together.
@@ -466,4 +484,19 @@ pub(crate) async fn read_tail(pipe: Option<&mut (impl AsyncRead + Unpin)>) -> Ve
         }
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_name_is_looked_up_once() {
+        let at = |program: &str, path: &str| found(Path::new(program), OsStr::new(path));
+        assert_eq!(at("sh", "/nonexistent:/bin:/usr/bin"), Path::new("/bin/sh"));
+        assert_eq!(at("sh", "bin:"), Path::new("sh"), "not in this folder");
+        assert_eq!(at("no such", "/bin"), Path::new("no such"));
+        assert_eq!(at("/opt/git", "/bin"), Path::new("/opt/git"));
+        assert_eq!(at("tmp", "/"), Path::new("tmp"), "a folder is no program");
+    }
 }
