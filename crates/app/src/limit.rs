@@ -3,7 +3,8 @@
 //! The idea: a flood waits for itself. What is tried without proof (a password, a link, a token, a
 //! search) is counted by where it comes from; tries at one account are counted together, but those
 //! of a browser that has been in before are counted apart, so nobody can lock a person out by
-//! trying at their name. Whoever has a valid session or token is never turned away for what others
+//! trying at their name. What makes the server look through much is done one at a time for a caller,
+//! so that one who asks for much has one processor at most. Whoever has a valid session or token is never turned away for what others
 //! do. Invariant: memory is bounded; beyond so many callers at one time, new ones share one count.
 //! Deliberately absent: HTTP.
 
@@ -19,6 +20,7 @@ use governor::nanos::Nanos;
 use governor::state::keyed::HashMapStateStore;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{Clock, Error};
 
@@ -28,6 +30,8 @@ const MOST: usize = 20_000;
 const CROWD: u32 = 10;
 /// The shortest pause between two sweeps, in milliseconds.
 const SWEEP: i64 = 1_000;
+/// Turns that are told apart: callers who share one wait for each other.
+const TURNS: usize = 1_024;
 
 /// Every limit of the server.
 pub struct Limits {
@@ -39,6 +43,8 @@ pub struct Limits {
     pub guess: Limiter,
     /// Searches of one caller.
     pub search: Limiter,
+    /// Searches of one caller at one time.
+    pub searching: Turns,
     /// Passwords tried at one account by browsers that were never in.
     pub(crate) account: Limiter,
     /// Passwords tried by one browser that was, or set by one person.
@@ -55,6 +61,7 @@ impl Limits {
             provider: limit(60, 2_000),
             guess: limit(600, 100),
             search: limit(60, 200),
+            searching: Turns::default(),
             account: limit(20, 10_000),
             device: limit(10, 5_000),
             strangers: limit(30, 200),
@@ -70,6 +77,29 @@ pub struct Limiter {
     crowd: RateLimiter<NotKeyed, InMemoryState, Time, NoOpMiddleware<Nanos>>,
     most: usize,
     swept: AtomicI64,
+}
+
+/// One at a time for each caller; the others of the same caller stand in line.
+pub struct Turns {
+    seed: RandomState,
+    lines: Vec<Mutex<()>>,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            seed: RandomState::new(),
+            lines: std::iter::repeat_with(Mutex::default).take(TURNS).collect(),
+        }
+    }
+}
+
+impl Turns {
+    /// Waits for this caller's turn, which lasts until what is returned is dropped.
+    pub async fn wait(&self, who: impl Hash) -> MutexGuard<'_, ()> {
+        let hash = usize::try_from(self.seed.hash_one(who) % TURNS as u64).unwrap_or_default();
+        self.lines[hash].lock().await
+    }
 }
 
 /// The server's clock, as the library reads one.
@@ -192,6 +222,18 @@ mod tests {
         assert_eq!(taken(&limiter, "a", 10), 1);
         hands.0.fetch_add(60_000, Ordering::SeqCst);
         assert_eq!(taken(&limiter, "a", 10), 3);
+    }
+
+    #[tokio::test]
+    async fn a_caller_has_one_turn_and_others_have_theirs() {
+        use futures_util::FutureExt as _;
+        let turns = Turns::default();
+        let mine = turns.wait("a").await;
+        assert!(turns.wait("a").now_or_never().is_none(), "it is taken");
+        let others = (0..20).filter(|n| turns.wait(n).now_or_never().is_some());
+        assert!(others.count() > 10, "nobody waits for somebody else");
+        drop(mine);
+        assert!(turns.wait("a").now_or_never().is_some());
     }
 
     #[test]

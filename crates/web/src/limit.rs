@@ -7,12 +7,14 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use nightshift_app::{App, Proxies};
 
 use crate::error::Failure;
+use crate::page::visit::{COOKIE, cookie};
+use crate::token;
 
 /// The address a request comes from, as it is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,24 +32,32 @@ pub(crate) async fn limit(State(app): State<App>, mut request: Request, next: Ne
         &app.settings().trusted_proxies,
     ));
     request.extensions_mut().insert(address);
-    if searches(&request) {
-        let shown = [header::AUTHORIZATION, header::COOKIE];
-        let held = shown.iter().find_map(|name| request.headers().get(name));
-        let taken = match held {
-            Some(held) => app.limits().search.take(held.as_bytes()),
-            None => app.limits().search.take(address),
-        };
-        if let Err(error) = taken {
-            return Failure(error).into_response();
+    let turn = match searches(&request) {
+        true => {
+            let who = searcher(request.headers(), address);
+            if let Err(error) = app.limits().search.take(&who) {
+                return Failure(error).into_response();
+            }
+            Some(app.limits().searching.wait(&who).await)
         }
-    }
+        false => None,
+    };
     let answer = next.run(request).await;
+    drop(turn);
     if answer.status() == StatusCode::UNAUTHORIZED
         && let Err(error) = app.limits().guess.take(address)
     {
         return Failure(error).into_response();
     }
     answer
+}
+
+/// Who searches: the token or the session alone, so that nobody is somebody else by what they send
+/// beside it; else the address.
+fn searcher(headers: &HeaderMap, address: Address) -> (Option<String>, Option<Address>) {
+    let held = token::secret(headers).or_else(|| cookie(headers, COOKIE));
+    let unknown = held.is_none().then_some(address);
+    (held, unknown)
 }
 
 /// Whether a request makes the server look through much.
@@ -197,6 +207,26 @@ mod tests {
         ] {
             assert_eq!(origin_of(peer, &headers), expected, "{peer} {headers:?}");
         }
+    }
+
+    #[test]
+    fn whoever_searches_is_the_same_with_other_cookies_and_other_words() {
+        let of = |headers: &[(&'static str, &str)]| {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.append(*name, value.parse().expect("a value"));
+            }
+            searcher(&map, Address(IpAddr::V4(Ipv4Addr::LOCALHOST)))
+        };
+        let session = of(&[("cookie", "nightshift_session=s")]);
+        assert_eq!(session, of(&[("cookie", "a=1; nightshift_session=s; b=2")]));
+        assert_ne!(session, of(&[("cookie", "nightshift_session=t")]));
+        let token = of(&[("authorization", "Bearer t")]);
+        assert_eq!(
+            token,
+            of(&[("authorization", "bearer  t"), ("cookie", "a=1")])
+        );
+        assert_eq!(of(&[("cookie", "a=1")]), of(&[("authorization", "odd")]));
     }
 
     #[test]

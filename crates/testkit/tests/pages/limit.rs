@@ -146,6 +146,12 @@ async fn guesses_are_turned_away_and_valid_tokens_never() {
         done += usize::from(ask(search, alice.token()).await.status == 200);
     }
     assert!((60..=75).contains(&done), "{done}");
+    // However it is put, and whatever is sent beside it.
+    let other = browser
+        .request("GET", search)
+        .header("authorization", format!("bearer   {}", alice.token()))
+        .header("cookie", "theme=dark");
+    assert_eq!(browser.send(other).await.status, 429);
     assert_eq!(ask(search, bob.token()).await.status, 404);
     let list = "/api/v1/projects/tally/issues?text=";
     assert_eq!(ask(list, alice.token()).await.status, 200);
