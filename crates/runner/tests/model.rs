@@ -19,6 +19,7 @@ use nightshift_runner::broker::{
     RouteWay, Settings, Ways,
 };
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 const KEYS: [&str; 2] = ["sk-first-CANARY-1", "sk-second-CANARY-2"];
 
@@ -110,7 +111,7 @@ async fn play(State(state): State<Arc<Mutex<Played>>>, request: Request) -> Resp
 struct Setting {
     machine: Machine,
     room: Room,
-    told: Arc<Mutex<Vec<Event>>>,
+    told: watch::Receiver<Vec<Event>>,
     provider: Provider,
     _broker: Broker,
 }
@@ -174,9 +175,9 @@ impl Setting {
             }),
             ..Ways::default()
         };
-        let told: Arc<Mutex<Vec<Event>>> = Arc::default();
-        let heard = Arc::clone(&told);
-        let lever = Box::new(move |event| heard.lock().expect("a lock").push(event));
+        let (heard, told) = watch::channel(Vec::new());
+        let lever =
+            Box::new(move |event| heard.send_modify(|told: &mut Vec<Event>| told.push(event)));
         let room = broker.open(&machine.host, &machine.run, ways, lever).await;
         let room = room.expect("a room");
         machine.spec.relays = room.relays();
@@ -210,7 +211,15 @@ impl Setting {
     }
 
     fn told(&self) -> Vec<Event> {
-        self.told.lock().expect("a lock").clone()
+        self.told.borrow().clone()
+    }
+
+    /// What was told once there is something: it comes from another process.
+    async fn told_at_last(&self) -> Vec<Event> {
+        let mut told = self.told.clone();
+        let some = told.wait_for(|told| !told.is_empty());
+        let some = tokio::time::timeout(Duration::from_secs(30), some).await;
+        some.expect("in time").expect("a room").clone()
     }
 }
 
@@ -262,7 +271,7 @@ print(call(M, 'Bearer ' + A, header='Authorization')[0], call('/openai/v1/respon
     assert_eq!(seen.len(), 3, "{seen:?}");
     assert!(seen.iter().all(|(_, key, _)| key == KEYS[0]), "{seen:?}");
     assert!(!format!("{seen:?}").contains("nsr-"), "{seen:?}");
-    let told = setting.told();
+    let told = setting.told_at_last().await;
     assert!(
         matches!(told[..], [Event::Refused { .. }]),
         "said once: {told:?}"
@@ -336,7 +345,7 @@ async fn a_login_is_refreshed_outside_and_its_end_is_told() {
     assert!(ran.out.starts_with("(401,"), "{ran:?}");
     assert!(ran.out.contains("log in again"), "{ran:?}");
     assert!(!format!("{ran:?}").contains("CANARY"), "{ran:?}");
-    let told = setting.told();
+    let told = setting.told_at_last().await;
     assert!(
         matches!(&told[..], [Event::Login { why }] if why.contains("log in again") && !why.contains("CANARY")),
         "{told:?}"
@@ -463,7 +472,7 @@ status, text = call('/openai/v1/responses', O); print(status, json.loads(text)['
         spent: 1060,
         most: 531,
     };
-    assert_eq!(setting.told().first(), Some(&spent));
+    assert_eq!(setting.told_at_last().await.first(), Some(&spent));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -494,7 +503,7 @@ async fn a_limited_account_is_left_out_and_the_run_parks_when_all_are() {
     assert_eq!(keys.len(), 4, "{keys:?}");
     assert_ne!(keys[0], keys[1]);
     assert_eq!(keys[1..], [keys[1]; 3], "the limited one is left out");
-    let told = setting.told();
+    let told = setting.told_at_last().await;
     assert!(
         matches!(told[0], Event::Limited { wait_s, .. } if (500..=602).contains(&wait_s)),
         "until the first reset: {told:?}"
@@ -525,7 +534,7 @@ async fn a_short_wait_is_waited_here() {
     // Without a time the program is told as it was said, but for the key.
     assert_eq!(ran.out, "200\n(529, '{\"why\":\"***\"}')\n429\n", "{ran:?}");
     assert!(matches!(
-        setting.told()[..],
+        setting.told_at_last().await[..],
         [Event::Limited { wait_s: 301, .. }]
     ));
 }
