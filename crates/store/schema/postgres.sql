@@ -140,7 +140,7 @@
     CREATE INDEX issues_phase_id ON public.issues USING btree (phase, id)
     CREATE UNIQUE INDEX issues_pkey ON public.issues USING btree (id)
     CREATE UNIQUE INDEX issues_project_id_number_key ON public.issues USING btree (project_id, number)
-    CREATE INDEX issues_project_phase ON public.issues USING btree (project_id, phase, created_at, id)
+    CREATE INDEX issues_project_phase ON public.issues USING btree (project_id, phase, created_at, id) INCLUDE (agent, title_folded)
 -- jobs
     id uuid NOT NULL
     project_id uuid NOT NULL

@@ -125,7 +125,7 @@ CREATE INDEX issues_phase_created ON issues (phase, created_at, id);
 
 CREATE INDEX issues_phase_id ON issues (phase, id);
 
-CREATE INDEX issues_project_phase ON issues (project_id, phase, created_at, id);
+CREATE INDEX issues_project_phase ON issues (project_id, phase, created_at, id, agent, title_folded);
 
 CREATE TABLE jobs (
     id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
