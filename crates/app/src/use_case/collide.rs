@@ -17,8 +17,9 @@ use crate::{App, Error};
 
 /// How many other open changes are tried against one.
 const MOST_TRIED: i64 = 20;
-/// How long somebody who looks at a change waits for the trial merges.
-const PATIENCE: Duration = Duration::from_millis(15);
+/// How long somebody who looks at a change waits for the trial merges: about as long as the diff takes
+/// beside them.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// Other open changes that do not merge with this one.
 #[derive(Debug, Clone, Default)]

@@ -24,7 +24,7 @@ use crate::diff::{self, Budget, Layout, Options, Seen, Time};
 
 /// How long a page waits for colours that are not kept yet: the first screen has some, the rest is
 /// there a moment later.
-const FOR_COLOURS: Duration = Duration::from_millis(10);
+const FOR_COLOURS: Duration = Duration::from_millis(5);
 /// How long a page waits for colours and marks together.
 const FOR_MARKS: Duration = Duration::from_millis(40);
 
