@@ -44,7 +44,8 @@ struct Model {
     standing: Standing,
 }
 
-/// A world with so many issues, and so many of them with a change that waits for a decision.
+/// A world with so many issues, and so many of them with a change that waits for a decision. With a
+/// thousand, each list of a page is full already, so that what grows is what lies behind it.
 pub(crate) async fn world(issues: i64, open: i64) -> World {
     let world = World::new().await;
     world.project(PROJECT).await;
@@ -75,7 +76,7 @@ pub(crate) async fn world(issues: i64, open: i64) -> World {
     for from in (FRESH.end() + 1..=issues).step_by(usize::try_from(BATCH).expect("a step")) {
         let mut tx = world.db().write().await.expect("a transaction");
         for number in from..(from + BATCH).min(issues + 1) {
-            model.copy(&mut tx, number, every).await;
+            model.copy(&mut tx, number, issues - number, every).await;
         }
         tx.commit().await.expect("filed");
     }
@@ -140,14 +141,14 @@ impl Model {
         }
     }
 
-    /// Another issue, later by a minute each; every so many waits for a decision.
-    async fn copy(&self, tx: &mut Tx, number: i64, every: i64) {
-        let later = SignedDuration::from_mins(number);
+    /// Another issue, older by as many minutes; every so many waits for a decision.
+    async fn copy(&self, tx: &mut Tx, number: i64, older: i64, every: i64) {
+        let age = SignedDuration::from_mins(older);
         let id = IssueId(new());
         let phase = match number % every {
             0 => Phase::InReview,
-            1 if number % 100 == 1 => Phase::Ready,
-            2 if number % 100 == 2 => Phase::Draft,
+            1 if number % 10 == 1 => Phase::Ready,
+            2 if number % 10 == 2 => Phase::Draft,
             _ => Phase::Done {
                 commit: self.pull.head.clone(),
             },
@@ -162,8 +163,8 @@ impl Model {
                 phase: phase.clone(),
                 ..self.issue.state.clone()
             },
-            created_at: self.issue.created_at + later,
-            updated_at: self.issue.updated_at + later,
+            created_at: self.issue.created_at - age,
+            updated_at: self.issue.updated_at - age,
             ..self.issue.clone()
         };
         issue_insert(tx, &issue).await.expect("an issue");

@@ -16,28 +16,34 @@ mod page;
 mod percentile;
 mod visitor;
 
-use nightshift_testkit::World;
-
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     // As a server has it.
     std::thread::spawn(nightshift_web::colour_later);
+    let words = std::env::args().skip(1);
+    let words: Vec<String> = words.filter(|word| !word.starts_with("--")).collect();
+    let wanted = |part: &str| words.is_empty() || words.iter().any(|word| word == part);
     runtime.block_on(async {
         let few = fill::world(1_000, 200).await;
-        let many = fill::world(100_000, 20_000).await;
-        for row in page::rows(&few, &many).await {
+        let mut rows = Vec::new();
+        if wanted("page") {
+            let many = fill::world(100_000, 20_000).await;
+            rows.extend(page::rows(&few, &many, &words).await);
+        }
+        if wanted("view") {
+            rows.push(page::first_view().await);
+        }
+        if wanted("change") {
+            rows.extend(change::rows(&few).await);
+        }
+        if wanted("flood") {
+            rows.extend(flood::rows(&few).await);
+        }
+        if wanted("live") {
+            rows.extend(live::rows(&few).await);
+        }
+        for row in rows {
             println!("{row}");
         }
-        println!("{}", page::first_view().await);
-        for row in change::rows(&few).await {
-            println!("{row}");
-        }
-        for row in flood::rows(&few).await {
-            println!("{row}");
-        }
-        for row in live::rows(&few).await {
-            println!("{row}");
-        }
-        drop::<(World, World)>((few, many));
     });
 }
