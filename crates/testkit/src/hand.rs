@@ -54,6 +54,7 @@ impl Hand {
             slots: 4,
             version: "test".to_owned(),
             harnesses: None,
+            images: false,
             wait_s: 0,
         };
         let answer = self
