@@ -308,6 +308,8 @@ pub struct RunnerLine {
     pub slots: i64,
     /// Its version.
     pub version: String,
+    /// Whether its sandboxes can have an image that a project names.
+    pub images: bool,
     /// Whether it was heard of within the last lease.
     pub alive: bool,
     /// When it was last heard of.

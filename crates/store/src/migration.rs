@@ -94,6 +94,12 @@ pub(crate) const ALL: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0012_guidelines.sql"),
         postgres: include_str!("../migrations/postgres/0012_guidelines.sql"),
     },
+    Migration {
+        version: 13,
+        name: "images",
+        sqlite: include_str!("../migrations/sqlite/0013_images.sql"),
+        postgres: include_str!("../migrations/postgres/0013_images.sql"),
+    },
 ];
 
 /// The one table that exists before the first migration.

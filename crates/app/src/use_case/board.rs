@@ -10,6 +10,7 @@ use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::ProjectId;
 use nightshift_domain::issue::Phase;
 use nightshift_domain::view::Filter;
+use nightshift_domain::waiting::Runners;
 use nightshift_store::issue::{Issue, IssueFilter};
 use nightshift_store::project::Project;
 use nightshift_store::user::User;
@@ -242,7 +243,7 @@ impl App {
         tx: &mut Tx,
         home: &Project,
         row: Issue,
-        alive: usize,
+        alive: Runners,
         queues: &[BoardQueue],
     ) -> Result<IssueLine, Error> {
         if row.state.phase == Phase::Landing {

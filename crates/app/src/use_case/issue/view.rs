@@ -5,8 +5,9 @@ use nightshift_domain::access::Action;
 use nightshift_domain::id::{IssueId, Number, ProjectId};
 use nightshift_domain::issue::Phase;
 use nightshift_domain::job::Kind;
+use nightshift_domain::merge;
 use nightshift_domain::sentence::Sentence;
-use nightshift_domain::{merge, waiting};
+use nightshift_domain::waiting::{self, Runners};
 use nightshift_store::Tx;
 use nightshift_store::issue::{Issue, IssueFilter};
 use nightshift_store::project::Project;
@@ -135,10 +136,14 @@ impl App {
         Ok(lines)
     }
 
-    pub(crate) async fn runners_alive(&self, tx: &mut Tx) -> Result<usize, Error> {
+    pub(crate) async fn runners_alive(&self, tx: &mut Tx) -> Result<Runners, Error> {
         let now = self.now();
-        let known = runner::runner_list(tx).await?;
-        Ok(known.iter().filter(|runner| alive(runner, now)).count())
+        let mut known = runner::runner_list(tx).await?;
+        known.retain(|runner| alive(runner, now));
+        Ok(Runners {
+            all: known.len(),
+            with_images: known.iter().filter(|runner| runner.images).count(),
+        })
     }
 
     /// An issue with the reason it waits.
@@ -147,7 +152,7 @@ impl App {
         tx: &mut Tx,
         found: &Project,
         row: Issue,
-        runners_alive: usize,
+        runners: Runners,
     ) -> Result<IssueLine, Error> {
         let blockers: Vec<Number> = match row.state.phase {
             Phase::Ready | Phase::Draft => block::blockers(tx, row.id)
@@ -173,7 +178,8 @@ impl App {
                 .find(|job| job.kind != Kind::Tryout)
                 .or(live.first())
                 .map(|job| (job.kind, &job.state.phase)),
-            runners_alive,
+            runners,
+            image: found.config.environment.image.is_some(),
             queue,
             agent_known: found.config.agent(&row.agent).is_some(),
         };
