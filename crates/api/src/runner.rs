@@ -32,6 +32,9 @@ pub struct ClaimRequest {
     /// Harnesses whose programs and endpoints it has; absent where a runner does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub harnesses: Option<Vec<String>>,
+    /// Whether its sandboxes can have an image that a project names.
+    #[serde(default)]
+    pub images: bool,
     /// How long to wait for work, in seconds; at most 30.
     pub wait_s: u64,
 }
@@ -305,6 +308,8 @@ pub struct RunnerLine {
     pub slots: i64,
     /// Its version.
     pub version: String,
+    /// Whether its sandboxes can have an image that a project names.
+    pub images: bool,
     /// Whether it was heard of within the last lease.
     pub alive: bool,
     /// When it was last heard of.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::{self, Budget};
 use crate::check::Check;
 use crate::host::{Allowed, AllowedError};
+use crate::image::Image;
 
 use secret::{FileSecret, Secret};
 
@@ -54,9 +55,15 @@ pub struct Config {
 /// Set-up of the environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
+    /// The image of a container whose system runs see; none is the runner's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Image>,
+    /// The command line that adds to the image, run once by `sh -c` as root inside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install: Option<String>,
     /// The command line that prepares a tree, run by `sh -c` in its root.
     pub setup: Option<String>,
-    /// Its limit, in seconds.
+    /// The limit of either, in seconds.
     pub setup_timeout_s: u64,
     /// Files whose content is the key of the set-up cache.
     pub cache: Vec<String>,
@@ -253,6 +260,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             environment: Environment {
+                image: None,
+                install: None,
                 setup: None,
                 setup_timeout_s: DEFAULT_TIMEOUT_S,
                 cache: Vec::new(),
@@ -381,6 +390,8 @@ struct File {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct FileEnvironment {
+    image: Option<toml::Spanned<String>>,
+    install: Option<toml::Spanned<String>>,
     setup: Option<String>,
     timeout: Option<Span>,
     #[serde(default)]
@@ -580,6 +591,26 @@ impl File {
                 allow.push(allowed);
             }
         }
+        let image = match &self.environment.image {
+            Some(given) => {
+                let image: Result<Image, _> = given.get_ref().parse();
+                let said = |error| {
+                    let text = given.get_ref();
+                    let message = format!(
+                        "environment.image: {text:?} is no name of an image: {error}; write \"registry.example.com/team/base:1\""
+                    );
+                    fail(given.span(), message)
+                };
+                Some(image.map_err(said)?)
+            }
+            None => None,
+        };
+        let install = self.environment.install;
+        let install = install.filter(|install| !install.get_ref().trim().is_empty());
+        if let (None, Some(install)) = (&image, &install) {
+            let message = "environment.install adds to an image, and none is named: give `image`, or use `setup`, which needs none";
+            return Err(fail(install.span(), message.to_owned()));
+        }
         let checks: Vec<String> = seen.into_iter().collect();
         let mut secrets = Vec::new();
         for secret in self.secret {
@@ -588,6 +619,8 @@ impl File {
         }
         Ok(Config {
             environment: Environment {
+                image,
+                install: install.map(toml::Spanned::into_inner),
                 setup: self
                     .environment
                     .setup
@@ -672,6 +705,8 @@ mod tests {
         let config = Config::parse(
             r#"
 [environment]
+image = "registry.example.com/team/node:22"
+install = "apt-get install -y postgresql-client"
 setup = "npm ci"
 cache = ["package-lock.json"]
 [[check]]
@@ -699,6 +734,9 @@ issue_minutes = 90
 "#,
         )
         .expect("a good file");
+        let image = config.environment.image.as_ref().map(Image::as_str);
+        assert_eq!(image, Some("registry.example.com/team/node:22"));
+        assert!(config.environment.install.is_some());
         assert_eq!(config.checks[0].timeout_s, 120);
         assert_eq!(config.agent("claude").map(|a| a.timeout_s), Some(7_200));
         assert_eq!(config.agent("script").map(|a| a.timeout_s), Some(300));
@@ -761,6 +799,16 @@ issue_minutes = 90
             ("[network]\nallow = [\"*\"]", 2, "at least two parts"),
             ("[network]\nallow = \"a.example\"", 2, ""),
             ("[merge\nmethod = 1", 1, ""),
+            (
+                "[environment]\nimage = \"Team/Base\"",
+                2,
+                "is no name of an image",
+            ),
+            (
+                "[environment]\nsetup = \"a\"\ninstall = \"b\"",
+                3,
+                "give `image`",
+            ),
             ("[budget]\nissue = -1.5", 2, "is no budget in US dollars"),
             ("[budget]\nissue_minutes = 0", 2, "is no budget in minutes"),
         ];

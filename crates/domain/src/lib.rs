@@ -21,6 +21,7 @@ pub mod guideline;
 pub mod health;
 pub mod host;
 pub mod id;
+pub mod image;
 pub mod issue;
 pub mod job;
 pub mod mask;

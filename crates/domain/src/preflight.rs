@@ -6,6 +6,7 @@
 //! and what only the work itself can show.
 
 mod files;
+pub(crate) mod runners;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,6 @@ use crate::check::Acceptance;
 use crate::config::{Agent, Harness};
 use crate::failure::Failure;
 use crate::id::Number;
-use crate::job::Kind;
 use crate::sentence::{Place, Sentence, Template, templates, text};
 use crate::tryout::Tried;
 
@@ -53,6 +53,8 @@ pub struct Facts<'a> {
     pub blockers: &'a [Blocker],
     /// Whether the issue would wait for itself.
     pub cycle: bool,
+    /// The image that the settings name.
+    pub image: Option<&'a str>,
     /// The runners that are alive.
     pub runners: &'a [Runner],
     /// Why its budget starts nothing, if it is spent.
@@ -88,6 +90,8 @@ pub struct Runner {
     pub kinds: Option<Vec<String>>,
     /// Harnesses that it has, if it says so.
     pub harnesses: Option<Vec<String>>,
+    /// Whether its sandboxes can have an image that a project names.
+    pub images: bool,
 }
 
 /// How bad it is.
@@ -165,6 +169,8 @@ codes! {
     NoRunner = "no-runner",
     /// No runner has the agent's harness.
     NoHarness = "no-harness",
+    /// No runner can have the image that the project names.
+    NoImages = "no-images",
     /// Nothing would prove the result.
     NoProof = "no-proof",
     /// The sealed tests were not tried.
@@ -193,15 +199,6 @@ templates! {
     SETTINGS = "found.settings": "the project's settings";
     SETTINGS_CAUSE = "found.settings-cause": "{error}; the last good file is in force";
     SETTINGS_NEXT = "found.settings-next": "mend the file, or know that what is new in it does not count";
-    RUNNERS = "found.runners": "runners";
-    RUNNERS_CAUSE = "found.runners-cause": "none is alive";
-    RUNNERS_NEXT = "found.runners-next": "start one with `nightshift runner`";
-    JOBS = "found.jobs": "jobs of the kind {kinds}";
-    JOBS_CAUSE = "found.jobs-cause": "no runner that is alive takes them";
-    JOBS_NEXT = "found.jobs-next": "start a runner that does: `nightshift runner --kind {kinds}`";
-    HARNESS = "found.harness": "the harness {harness} of the agent {agent}";
-    HARNESS_CAUSE = "found.harness-cause": "no runner that is alive has its program and its model endpoint";
-    HARNESS_NEXT = "found.harness-next": "install the program and set the endpoint in a runner's settings, or choose another agent";
     AGENT = "found.agent": "the agent {agent}";
     AGENT_CAUSE = "found.agent-cause": "it is not defined in .nightshift/config.toml";
     AGENT_NEXT = "found.agent-next": "choose one of {agents}, or define it";
@@ -252,7 +249,7 @@ pub fn plan(facts: &Facts<'_>) -> Vec<Finding> {
     base(facts, &mut found);
     let agent = facts.agents.iter().find(|agent| agent.name == facts.agent);
     match agent {
-        Some(agent) => runners(facts, agent, &mut found),
+        Some(agent) => runners::look(facts, agent, &mut found),
         None => {
             let names = facts.agents.iter().map(|agent| agent.name.as_str());
             let names: Vec<&str> = names.collect();
@@ -340,52 +337,6 @@ fn base(facts: &Facts<'_>, found: &mut Vec<Finding>) {
             &SETTINGS,
             SETTINGS_CAUSE.with([("error", text(error))]),
             SETTINGS_NEXT.plain(),
-        ));
-    }
-}
-
-fn runners(facts: &Facts<'_>, agent: &Agent, found: &mut Vec<Finding>) {
-    if facts.runners.is_empty() {
-        found.push(stops(
-            Code::NoRunner,
-            RUNNERS.plain(),
-            &RUNNERS_CAUSE,
-            RUNNERS_NEXT.plain(),
-        ));
-        return;
-    }
-    let takes = |runner: &Runner, kind: Kind| {
-        let kinds = runner.kinds.as_ref();
-        kinds.is_none_or(|kinds| kinds.iter().any(|own| own == kind.as_str()))
-    };
-    let mut needed = vec![Kind::Author, Kind::Verify];
-    if facts.acceptance.is_some() {
-        needed.push(Kind::Tryout);
-    }
-    let missing: Vec<&str> = needed
-        .into_iter()
-        .filter(|kind| !facts.runners.iter().any(|runner| takes(runner, *kind)))
-        .map(Kind::as_str)
-        .collect();
-    if !missing.is_empty() {
-        found.push(stops(
-            Code::NoRunner,
-            JOBS.with([("kinds", text(missing.join(", ")))]),
-            &JOBS_CAUSE,
-            JOBS_NEXT.with([("kinds", text(missing.join(" --kind ")))]),
-        ));
-    }
-    let harness = agent.harness.as_str();
-    let has = |runner: &Runner| {
-        let own = runner.harnesses.as_ref();
-        takes(runner, Kind::Author) && own.is_none_or(|own| own.iter().any(|one| one == harness))
-    };
-    if !facts.runners.iter().any(has) {
-        found.push(stops(
-            Code::NoHarness,
-            HARNESS.with([("harness", text(harness)), ("agent", quoted(&agent.name))]),
-            &HARNESS_CAUSE,
-            HARNESS_NEXT.plain(),
         ));
     }
 }

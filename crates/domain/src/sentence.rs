@@ -115,6 +115,7 @@ pub fn all() -> impl Iterator<Item = &'static Template> {
         crate::failure::TEMPLATES,
         crate::merge::TEMPLATES,
         crate::preflight::TEMPLATES,
+        crate::preflight::runners::TEMPLATES,
         crate::tryout::TEMPLATES,
         crate::waiting::TEMPLATES,
     ]

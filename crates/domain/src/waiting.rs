@@ -21,11 +21,22 @@ pub struct Facts<'a> {
     /// Its live job, if any.
     pub job: Option<(job::Kind, &'a job::Phase)>,
     /// Runners heard of within the last lease.
-    pub runners_alive: usize,
+    pub runners: Runners,
+    /// Whether the project names an image.
+    pub image: bool,
     /// What the merge queue says about it.
     pub queue: Option<Sentence>,
     /// Whether the agent it names is defined.
     pub agent_known: bool,
+}
+
+/// How many runners are alive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Runners {
+    /// All of them.
+    pub all: usize,
+    /// Those whose sandboxes can have an image.
+    pub with_images: usize,
 }
 
 templates! {
@@ -43,6 +54,7 @@ templates! {
     POSTPONED = "waiting.postponed": "postponed";
     NO_RUNNER = "waiting.no-runner": "the {kind} job waits and no runner is alive: start one with `nightshift runner`";
     RUNNER = "waiting.runner": "the {kind} job waits for a free runner";
+    NO_IMAGES = "waiting.no-images": "the {kind} job waits for a runner with containers, since the project names an image: set `engine = \"container\"` in a runner's runner.toml";
     TRIED_FIRST = "waiting.tried-first": "its sealed tests are tried first: {then}";
 }
 
@@ -60,7 +72,7 @@ pub fn reason(facts: &Facts<'_>, now: Timestamp) -> Option<Sentence> {
         Phase::Landing => facts.queue.clone().or_else(|| {
             facts
                 .job
-                .and_then(|(kind, phase)| job_reason(facts, kind, phase, now))
+                .and_then(|(kind, phase)| job(facts.runners, facts.image, kind, phase, now))
         }),
         Phase::Ready | Phase::Working => ready_reason(facts, now),
     }
@@ -78,7 +90,7 @@ fn ready_reason(facts: &Facts<'_>, now: Timestamp) -> Option<Sentence> {
         return Some(NO_AGENT.plain());
     }
     match facts.job {
-        Some((kind, phase)) => job_reason(facts, kind, phase, now),
+        Some((kind, phase)) => job(facts.runners, facts.image, kind, phase, now),
         None => Some(SOON.plain()),
     }
 }
@@ -103,8 +115,11 @@ fn failed(failure: &Failure) -> Sentence {
     }
 }
 
-fn job_reason(
-    facts: &Facts<'_>,
+/// Why a job does not run, or `None` while it does; `image` where its project names one.
+#[must_use]
+pub fn job(
+    runners: Runners,
+    image: bool,
     kind: job::Kind,
     phase: &job::Phase,
     now: Timestamp,
@@ -117,9 +132,10 @@ fn job_reason(
                 let why = why.unwrap_or_else(|| POSTPONED.plain());
                 return Some(PARKED.with([("until", text(until)), ("why", why.into())]));
             }
-            let template = match facts.runners_alive {
-                0 => &NO_RUNNER,
-                _ => &RUNNER,
+            let template = match runners {
+                Runners { all: 0, .. } => &NO_RUNNER,
+                Runners { with_images: 0, .. } if image => &NO_IMAGES,
+                Runners { .. } => &RUNNER,
             };
             let waits = template.with([("kind", text(kind.as_str()))]);
             Some(match kind {
@@ -156,7 +172,11 @@ mod tests {
             issue,
             blockers: &[],
             job: None,
-            runners_alive: 1,
+            runners: Runners {
+                all: 1,
+                with_images: 0,
+            },
+            image: false,
             queue: None,
             agent_known: true,
         }
@@ -200,10 +220,39 @@ mod tests {
             (
                 Facts {
                     job: Some((job::Kind::Author, &queued)),
-                    runners_alive: 0,
+                    runners: Runners::default(),
+                    image: true,
                     ..facts(&ready)
                 },
                 "the author job waits and no runner is alive: start one with `nightshift runner`",
+            ),
+            (
+                Facts {
+                    job: Some((job::Kind::Author, &queued)),
+                    image: true,
+                    ..facts(&ready)
+                },
+                "the author job waits for a runner with containers, since the project names an image: set `engine = \"container\"` in a runner's runner.toml",
+            ),
+            (
+                Facts {
+                    job: Some((job::Kind::Tryout, &queued)),
+                    image: true,
+                    ..facts(&ready)
+                },
+                "its sealed tests are tried first: the tryout job waits for a runner with containers, since the project names an image: set `engine = \"container\"` in a runner's runner.toml",
+            ),
+            (
+                Facts {
+                    job: Some((job::Kind::Author, &queued)),
+                    image: true,
+                    runners: Runners {
+                        all: 2,
+                        with_images: 1,
+                    },
+                    ..facts(&ready)
+                },
+                "the author job waits for a free runner",
             ),
             (
                 Facts {

@@ -125,6 +125,7 @@ impl World {
             version: String::new(),
             kinds: None,
             harnesses: None,
+            images: false,
             draining: false,
             last_seen_at: now(),
             created_at: now(),
@@ -189,7 +190,7 @@ impl World {
         let begin = Instant::now();
         for _ in 0..EACH {
             let mut tx = self.db.write().await.unwrap();
-            let next = job_claim_next(&mut tx, &[Kind::Author], now())
+            let next = job_claim_next(&mut tx, &[Kind::Author], false, now())
                 .await
                 .unwrap();
             let mut job = next.unwrap();

@@ -159,6 +159,7 @@
     version bigint NOT NULL
     created_at bigint NOT NULL
     updated_at bigint NOT NULL
+    image bigint NOT NULL DEFAULT 0
     CHECK (((starts >= 0) AND (starts <= epoch)))
     CHECK (((phase = 'queued'::text) = (not_before IS NOT NULL)))
     CHECK (((phase = 'leased'::text) = (lease_until IS NOT NULL)))
@@ -166,6 +167,7 @@
     CHECK (((phase = 'leased'::text) = (run_id IS NOT NULL)))
     CHECK ((((state)::jsonb ->> 'phase'::text) = phase))
     CHECK ((epoch >= 0))
+    CHECK ((image = ANY (ARRAY[(0)::bigint, (1)::bigint])))
     FOREIGN KEY (issue_id) REFERENCES issues(id)
     CHECK ((kind = ANY (ARRAY['author'::text, 'verify'::text, 'trial'::text, 'tryout'::text])))
     CHECK ((phase = ANY (ARRAY['queued'::text, 'leased'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text, 'dead'::text])))
@@ -180,9 +182,9 @@
     CREATE INDEX jobs_live ON public.jobs USING btree (priority, created_at, id) WHERE (phase = ANY (ARRAY['queued'::text, 'leased'::text]))
     CREATE INDEX jobs_phase ON public.jobs USING btree (phase)
     CREATE UNIQUE INDEX jobs_pkey ON public.jobs USING btree (id)
-    CREATE INDEX jobs_queued ON public.jobs USING btree (priority, created_at, id, not_before, kind) WHERE (phase = 'queued'::text)
+    CREATE INDEX jobs_queued ON public.jobs USING btree (image, priority, created_at, id, not_before, kind) WHERE (phase = 'queued'::text)
     CREATE UNIQUE INDEX jobs_run ON public.jobs USING btree (run_id) WHERE (run_id IS NOT NULL)
-    CREATE INDEX jobs_urgent ON public.jobs USING btree (created_at, id, not_before) WHERE ((phase = 'queued'::text) AND (kind = 'tryout'::text))
+    CREATE INDEX jobs_urgent ON public.jobs USING btree (image, created_at, id, not_before) WHERE ((phase = 'queued'::text) AND (kind = 'tryout'::text))
 -- members
     project_id uuid NOT NULL
     user_id uuid NOT NULL
@@ -262,7 +264,9 @@
     config_error text
     next_number bigint NOT NULL DEFAULT 1
     created_at bigint NOT NULL
+    image bigint NOT NULL DEFAULT 0
     CHECK ((length(config_commit) = 40))
+    CHECK ((image = ANY (ARRAY[(0)::bigint, (1)::bigint])))
     CHECK ((name <> ''::text))
     UNIQUE (name)
     CHECK ((next_number >= 1))
@@ -397,7 +401,9 @@
     created_at bigint NOT NULL
     kinds text
     harnesses text
+    images bigint NOT NULL DEFAULT 0
     CHECK ((draining = ANY (ARRAY[(0)::bigint, (1)::bigint])))
+    CHECK ((images = ANY (ARRAY[(0)::bigint, (1)::bigint])))
     CHECK ((name <> ''::text))
     UNIQUE (name)
     PRIMARY KEY (id)

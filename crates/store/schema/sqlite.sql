@@ -145,7 +145,7 @@ CREATE TABLE jobs (
     priority INTEGER NOT NULL CHECK (priority BETWEEN 0 AND 3),
     version INTEGER NOT NULL CHECK (version >= 1),
     created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL, kind TEXT NOT NULL DEFAULT 'author' CHECK (kind IN ('author', 'verify', 'trial', 'tryout')),
+    updated_at INTEGER NOT NULL, kind TEXT NOT NULL DEFAULT 'author' CHECK (kind IN ('author', 'verify', 'trial', 'tryout')), image INTEGER NOT NULL DEFAULT 0 CHECK (image IN (0, 1)),
     CHECK ((phase = 'queued') = (not_before IS NOT NULL)),
     CHECK ((phase = 'leased') = (lease_until IS NOT NULL)),
     CHECK ((phase = 'leased') = (runner_id IS NOT NULL)),
@@ -161,11 +161,11 @@ CREATE INDEX jobs_live ON jobs (priority, created_at, id) WHERE phase IN ('queue
 
 CREATE INDEX jobs_phase ON jobs (phase);
 
-CREATE INDEX jobs_queued ON jobs (priority, created_at, id, not_before, kind) WHERE phase = 'queued';
+CREATE INDEX jobs_queued ON jobs (image, priority, created_at, id, not_before, kind) WHERE phase = 'queued';
 
 CREATE UNIQUE INDEX jobs_run ON jobs (run_id) WHERE run_id IS NOT NULL;
 
-CREATE INDEX jobs_urgent ON jobs (created_at, id, not_before) WHERE phase = 'queued' AND kind = 'tryout';
+CREATE INDEX jobs_urgent ON jobs (image, created_at, id, not_before) WHERE phase = 'queued' AND kind = 'tryout';
 
 CREATE TABLE members (
     project_id BLOB NOT NULL REFERENCES projects (id),
@@ -235,7 +235,7 @@ CREATE TABLE projects (
     config_error TEXT,
     next_number INTEGER NOT NULL DEFAULT 1 CHECK (next_number >= 1),
     created_at INTEGER NOT NULL
-) STRICT;
+, image INTEGER NOT NULL DEFAULT 0 CHECK (image IN (0, 1))) STRICT;
 
 CREATE TABLE proposals (
     id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
@@ -328,7 +328,7 @@ CREATE TABLE runners (
     draining INTEGER NOT NULL CHECK (draining IN (0, 1)),
     last_seen_at INTEGER NOT NULL,
     created_at INTEGER NOT NULL
-, kinds TEXT, harnesses TEXT) STRICT;
+, kinds TEXT, harnesses TEXT, images INTEGER NOT NULL DEFAULT 0 CHECK (images IN (0, 1))) STRICT;
 
 CREATE TABLE runs (
     id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),

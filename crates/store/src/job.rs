@@ -2,6 +2,10 @@
 //!
 //! The columns `phase`, `not_before`, `lease_until`, `runner_id` and `run_id` repeat what `state`
 //! says, so that indexes and CHECK constraints can use it. One transaction at a time holds a job.
+//!
+//! `image` is a note, made when a claim that cannot have images comes upon a job whose project names
+//! one: such claims then pass it over without reading it. What counts is the project, which each of
+//! them looks at; a job that is saved, and those of a project that names none any more, lose it.
 //! Deliberately absent: the state machine; a claim is pick, `Event::Claim`, save, by the caller.
 
 use jiff::Timestamp;
@@ -13,6 +17,7 @@ use uuid::Uuid;
 use crate::column::{Columns, id_list, not_earlier, word_list};
 use crate::engine::Tx;
 use crate::error::Error;
+use crate::project;
 use crate::statement::{Value, sql, values};
 
 /// A unit of queued work.
@@ -54,16 +59,22 @@ sql! { "job";
     // SQLite's one writer is the lock. NO KEY: the run that refers to the job stays insertable.
     LOCK = sqlite(concat!("SELECT ", columns!(), " FROM jobs WHERE id = $1")),
         postgres(concat!("SELECT ", columns!(), " FROM jobs WHERE id = $1 FOR NO KEY UPDATE"));
-    SAVE = both("UPDATE jobs SET phase = $3, state = $4, epoch = $5, starts = $6, payload = $7, priority = $8, updated_at = $9, not_before = $10, lease_until = $11, runner_id = $12, run_id = $13, version = version + 1 WHERE id = $1 AND version = $2");
-    // PostgreSQL passes over what another claim holds; on SQLite there is no other. $3 to $5 is the
-    // last job that could not be read, so that it does not stand in the way.
-    CLAIM_NEXT = sqlite(concat!("SELECT ", columns!(), " FROM jobs WHERE phase = 'queued' AND not_before <= $1 AND kind IN (SELECT value FROM json_each($2)) AND (priority, created_at, id) > ($3, $4, $5) ORDER BY priority, created_at, id LIMIT 1")),
-        postgres(concat!("SELECT ", columns!(), " FROM jobs WHERE phase = 'queued' AND not_before <= $1 AND kind IN (SELECT jsonb_array_elements_text(CAST($2 AS JSONB))) AND (priority, created_at, id) > ($3, $4, $5) ORDER BY priority, created_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"));
-    // The same for what is urgent, in the few rows of its own index. $2 and $3 is the last job that
-    // could not be read. INDEXED BY: without that index SQLite refuses the statement, so that it
+    SAVE = both("UPDATE jobs SET phase = $3, state = $4, epoch = $5, starts = $6, payload = $7, priority = $8, updated_at = $9, not_before = $10, lease_until = $11, runner_id = $12, run_id = $13, image = 0, version = version + 1 WHERE id = $1 AND version = $2");
+    // PostgreSQL passes over what another claim holds; on SQLite there is no other. Only what stands
+    // between two places. INDEXED BY: without that index SQLite refuses the statement, so that it
     // cannot become slow unseen.
-    CLAIM_URGENT = sqlite(concat!("SELECT ", columns!(), " FROM jobs INDEXED BY jobs_urgent WHERE phase = 'queued' AND kind = 'tryout' AND not_before <= $1 AND (created_at, id) > ($2, $3) ORDER BY created_at, id LIMIT 1")),
-        postgres(concat!("SELECT ", columns!(), " FROM jobs WHERE phase = 'queued' AND kind = 'tryout' AND not_before <= $1 AND (created_at, id) > ($2, $3) ORDER BY created_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"));
+    CLAIM_NEXT = sqlite(concat!("SELECT ", columns!(), " FROM jobs INDEXED BY jobs_queued WHERE phase = 'queued' AND image = $2 AND not_before <= $1 AND (priority, created_at, id) > ($3, $4, $5) AND (priority, created_at, id) < ($6, $7, $8) AND kind IN (SELECT value FROM json_each($9)) ORDER BY priority, created_at, id LIMIT 1")),
+        postgres(concat!("SELECT ", columns!(), " FROM jobs WHERE phase = 'queued' AND image = $2 AND not_before <= $1 AND (priority, created_at, id) > ($3, $4, $5) AND (priority, created_at, id) < ($6, $7, $8) AND kind IN (SELECT jsonb_array_elements_text(CAST($9 AS JSONB))) ORDER BY priority, created_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"));
+    // The same for what is urgent, in the few rows of its own index.
+    CLAIM_URGENT = sqlite(concat!("SELECT ", columns!(), " FROM jobs INDEXED BY jobs_urgent WHERE phase = 'queued' AND kind = 'tryout' AND image = $2 AND not_before <= $1 AND (created_at, id) > ($3, $4) AND (created_at, id) < ($5, $6) ORDER BY created_at, id LIMIT 1")),
+        postgres(concat!("SELECT ", columns!(), " FROM jobs WHERE phase = 'queued' AND kind = 'tryout' AND image = $2 AND not_before <= $1 AND (created_at, id) > ($3, $4) AND (created_at, id) < ($5, $6) ORDER BY created_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED"));
+    // Of the next thousand places those of one project. PostgreSQL leaves out what another
+    // transaction holds: that one takes the note away, or takes the job.
+    NOTE_NEXT = sqlite("UPDATE jobs SET image = 1 WHERE project_id = $1 AND id IN (SELECT id FROM jobs INDEXED BY jobs_queued WHERE phase = 'queued' AND image = 0 AND (priority, created_at, id) >= ($2, $3, $4) ORDER BY priority, created_at, id LIMIT 1000)"),
+        postgres("UPDATE jobs SET image = 1 WHERE id IN (SELECT id FROM jobs WHERE project_id = $1 AND id IN (SELECT id FROM jobs WHERE phase = 'queued' AND image = 0 AND (priority, created_at, id) >= ($2, $3, $4) ORDER BY priority, created_at, id LIMIT 1000) FOR NO KEY UPDATE SKIP LOCKED)");
+    NOTE_URGENT = sqlite("UPDATE jobs SET image = 1 WHERE project_id = $1 AND id IN (SELECT id FROM jobs INDEXED BY jobs_urgent WHERE phase = 'queued' AND kind = 'tryout' AND image = 0 AND (created_at, id) >= ($2, $3) ORDER BY created_at, id LIMIT 1000)"),
+        postgres("UPDATE jobs SET image = 1 WHERE id IN (SELECT id FROM jobs WHERE project_id = $1 AND id IN (SELECT id FROM jobs WHERE phase = 'queued' AND kind = 'tryout' AND image = 0 AND (created_at, id) >= ($2, $3) ORDER BY created_at, id LIMIT 1000) FOR NO KEY UPDATE SKIP LOCKED)");
+    FORGET_IMAGE = both("UPDATE jobs SET image = 0 WHERE phase = 'queued' AND image = 1 AND project_id = $1");
     LIST_OF_ISSUE = both(concat!("SELECT ", columns!(), " FROM jobs WHERE issue_id = $1 ORDER BY created_at, id"));
     LIST_LIVE_OF_ISSUE = both(concat!("SELECT ", columns!(), " FROM jobs WHERE issue_id = $1 AND phase IN ('queued', 'leased') ORDER BY created_at, id"));
     // Ids come as a JSON list of hexadecimal digits; the engines read it differently. INDEXED BY: SQLite
@@ -194,43 +205,117 @@ pub async fn job_save(tx: &mut Tx, job: &Job, now: Timestamp) -> Result<(), Erro
     Err(Error::Stale { what: COLUMNS.0 })
 }
 
-/// Picks and locks the next due job of these kinds: most urgent first, then oldest. The caller
-/// claims and saves it in the same transaction. A job that cannot be read is logged and passed over.
+/// Picks and locks the next due job of these kinds: most urgent first, then oldest; without
+/// `images` none of a project that names one. The caller claims and saves it in the same
+/// transaction. A job that cannot be read is logged and passed over.
 pub async fn job_claim_next(
     tx: &mut Tx,
     kinds: &[Kind],
+    images: bool,
     now: Timestamp,
 ) -> Result<Option<Job>, Error> {
     let kinds = word_list(kinds.iter().map(|kind| kind.as_str()));
-    let mut after = (i64::MIN, i64::MIN, Uuid::nil());
-    loop {
-        let values = values![now, &kinds, after.0, after.1, after.2];
-        let Some(row) = tx.one::<Row>(&CLAIM_NEXT, values).await? else {
-            return Ok(None);
-        };
-        after = (row.priority, row.created_at, row.id);
-        match row.read() {
-            Ok(job) => return Ok(Some(job)),
-            Err(error) => COLUMNS.skipped(after.2, &error),
-        }
-    }
+    claim(tx, &Queue::Next { kinds }, images, now).await
 }
 
 /// Picks and locks the next due job that a person waits for at the keyboard, oldest first; as
 /// [`job_claim_next`].
-pub async fn job_claim_urgent(tx: &mut Tx, now: Timestamp) -> Result<Option<Job>, Error> {
-    let mut after = (i64::MIN, Uuid::nil());
-    loop {
-        let values = values![now, after.0, after.1];
-        let Some(row) = tx.one::<Row>(&CLAIM_URGENT, values).await? else {
-            return Ok(None);
-        };
-        after = (row.created_at, row.id);
-        match row.read() {
-            Ok(job) => return Ok(Some(job)),
-            Err(error) => COLUMNS.skipped(after.1, &error),
+pub async fn job_claim_urgent(
+    tx: &mut Tx,
+    images: bool,
+    now: Timestamp,
+) -> Result<Option<Job>, Error> {
+    claim(tx, &Queue::Urgent, images, now).await
+}
+
+/// A view of the queued jobs in an order of its own.
+enum Queue {
+    Next { kinds: String },
+    Urgent,
+}
+
+/// Priority, time and id: where a job stands in a queue. The urgent one goes without priority.
+type Place = (i64, i64, Uuid);
+
+const FIRST: Place = (i64::MIN, i64::MIN, Uuid::nil());
+const LAST: Place = (i64::MAX, i64::MAX, Uuid::max());
+
+impl Queue {
+    fn values(&self, place: Place) -> Vec<Value> {
+        match self {
+            Self::Next { .. } => values![place.0, place.1, place.2],
+            Self::Urgent => values![place.1, place.2],
         }
     }
+
+    /// The first that is due between two places, noted with an image or not.
+    async fn first(
+        &self,
+        tx: &mut Tx,
+        noted: bool,
+        (after, before): (Place, Place),
+        now: Timestamp,
+    ) -> Result<Option<Row>, Error> {
+        let mut values = values![now, noted];
+        values.extend(self.values(after));
+        values.extend(self.values(before));
+        match self {
+            Self::Next { kinds } => {
+                values.extend(values![kinds]);
+                tx.one(&CLAIM_NEXT, values).await
+            }
+            Self::Urgent => tx.one(&CLAIM_URGENT, values).await,
+        }
+    }
+
+    /// Notes that the jobs of a project from this place on have an image.
+    async fn note(&self, tx: &mut Tx, project: Uuid, from: Place) -> Result<(), Error> {
+        let statement = match self {
+            Self::Next { .. } => &NOTE_NEXT,
+            Self::Urgent => &NOTE_URGENT,
+        };
+        let mut values = values![project];
+        values.extend(self.values(from));
+        tx.run(statement, values).await.map(|_| ())
+    }
+}
+
+async fn claim(
+    tx: &mut Tx,
+    queue: &Queue,
+    images: bool,
+    now: Timestamp,
+) -> Result<Option<Job>, Error> {
+    let (mut found, mut before) = (None, LAST);
+    for noted in [false, true] {
+        let mut after = FIRST;
+        while let Some(row) = queue.first(tx, noted, (after, before), now).await? {
+            let project = row.project_id;
+            after = (row.priority, row.created_at, row.id);
+            match row.read() {
+                Err(error) => COLUMNS.skipped(after.2, &error),
+                Ok(_) if !images && project::has_image(tx, project).await? => {
+                    // Where somebody else has the project just now, a later claim makes the note.
+                    if project::lock_image(tx, project).await? {
+                        queue.note(tx, project, after).await?;
+                    }
+                }
+                Ok(job) => {
+                    (found, before) = (Some(job), after);
+                    break;
+                }
+            }
+        }
+        if !images {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Takes the notes of an image away, since the project names none any more.
+pub(crate) async fn forget_image(tx: &mut Tx, project: ProjectId) -> Result<(), Error> {
+    tx.run(&FORGET_IMAGE, values![project]).await.map(|_| ())
 }
 
 /// All jobs of an issue, oldest first.

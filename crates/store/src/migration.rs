@@ -96,9 +96,15 @@ pub(crate) const ALL: &[Migration] = &[
     },
     Migration {
         version: 13,
+        name: "images",
+        sqlite: include_str!("../migrations/sqlite/0013_images.sql"),
+        postgres: include_str!("../migrations/postgres/0013_images.sql"),
+    },
+    Migration {
+        version: 14,
         name: "filter",
-        sqlite: include_str!("../migrations/sqlite/0013_filter.sql"),
-        postgres: include_str!("../migrations/postgres/0013_filter.sql"),
+        sqlite: include_str!("../migrations/sqlite/0014_filter.sql"),
+        postgres: include_str!("../migrations/postgres/0014_filter.sql"),
     },
 ];
 

@@ -1,7 +1,7 @@
 //! Table `projects`: a repository with its settings, and the counter of its issue numbers.
 //!
 //! Numbers have neither gaps (a rolled-back number is given again) nor doubles. `config` is the
-//! last good one. Deliberately absent: how a configuration is read.
+//! last good one, and `image` repeats whether it names an image, for claims. Deliberately absent: how a configuration is read.
 
 use jiff::Timestamp;
 use nightshift_domain::config::{Config, ConfigError};
@@ -43,12 +43,18 @@ macro_rules! columns {
 }
 
 sql! { "project";
-    INSERT = both(concat!("INSERT INTO projects (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7)"));
+    INSERT = both(concat!("INSERT INTO projects (", columns!(), ", image) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"));
     GET = both(concat!("SELECT ", columns!(), " FROM projects WHERE id = $1"));
     BY_NAME = both(concat!("SELECT ", columns!(), " FROM projects WHERE name = $1"));
     LIST = both(concat!("SELECT ", columns!(), " FROM projects ORDER BY name"));
     LIST_OF_USER = both(concat!("SELECT ", columns!(), " FROM projects WHERE id IN (SELECT project_id FROM members WHERE user_id = $1) ORDER BY name"));
-    SET_CONFIG = both("UPDATE projects SET config = $2, config_error = $3, config_commit = $4 WHERE id = $1");
+    SET_CONFIG = both("UPDATE projects SET config = $2, config_error = $3, config_commit = $4, image = $5 WHERE id = $1");
+    DROP_IMAGE = both("UPDATE projects SET image = 0 WHERE id = $1 AND image = 1");
+    HAS_IMAGE = both("SELECT image FROM projects WHERE id = $1");
+    // SQLite's one writer is the lock. Whoever holds a job must not wait for a project here, since
+    // others take them the other way round.
+    LOCK_IMAGE = sqlite("SELECT image FROM projects WHERE id = $1 AND image = 1"),
+        postgres("SELECT image FROM projects WHERE id = $1 AND image = 1 FOR NO KEY UPDATE SKIP LOCKED");
     NEXT_NUMBER = both("UPDATE projects SET next_number = next_number + 1 WHERE id = $1 RETURNING next_number - 1");
     // SQLite's one writer is the lock. NO KEY: rows that refer to the project stay insertable.
     LOCK = sqlite("SELECT 1 WHERE EXISTS (SELECT 1 FROM projects WHERE id = $1)"),
@@ -89,7 +95,8 @@ pub async fn project_insert(tx: &mut Tx, project: &Project) -> Result<(), Error>
         COLUMNS.to_json(&project.config)?,
         project.config_commit.as_ref(),
         COLUMNS.to_json_option(project.config_error.as_ref())?,
-        project.created_at
+        project.created_at,
+        project.config.environment.image.is_some()
     ];
     tx.run(&INSERT, values).await.map(|_| ())
 }
@@ -127,13 +134,30 @@ pub async fn project_set_config(
     error: Option<&ConfigError>,
     commit: Option<&ObjectId>,
 ) -> Result<(), Error> {
+    let image = config.environment.image.is_some();
     let values = values![
         id,
         COLUMNS.to_json(config)?,
         COLUMNS.to_json_option(error)?,
-        commit
+        commit,
+        image
     ];
+    if !image && tx.run(&DROP_IMAGE, values![id]).await? > 0 {
+        crate::job::forget_image(tx, id).await?;
+    }
     tx.must_run(&SET_CONFIG, values).await
+}
+
+/// Whether its settings name an image.
+pub(crate) async fn has_image(tx: &mut Tx, id: Uuid) -> Result<bool, Error> {
+    Ok(tx.number(&HAS_IMAGE, values![id]).await? != 0)
+}
+
+/// Whether its settings name an image and go on to do so until the transaction ends. Also `false`
+/// where somebody else holds the project just now.
+pub(crate) async fn lock_image(tx: &mut Tx, id: Uuid) -> Result<bool, Error> {
+    let found: Option<(i64,)> = tx.one(&LOCK_IMAGE, values![id]).await?;
+    Ok(found.is_some())
 }
 
 /// Takes the next number of an issue; concurrent takers wait for each other.

@@ -27,6 +27,8 @@ pub struct Runner {
     pub kinds: Option<Vec<String>>,
     /// Harnesses whose programs it has, if it says so.
     pub harnesses: Option<Vec<String>>,
+    /// Whether its sandboxes can have an image that a project names.
+    pub images: bool,
     /// Whether it takes no more work.
     pub draining: bool,
     /// When it last called.
@@ -39,16 +41,16 @@ const COLUMNS: Columns = Columns("runner");
 
 macro_rules! columns {
     () => {
-        "id, name, slots, version, kinds, harnesses, draining, last_seen_at, created_at"
+        "id, name, slots, version, kinds, harnesses, images, draining, last_seen_at, created_at"
     };
 }
 
 sql! { "runner";
-    INSERT = both(concat!("INSERT INTO runners (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"));
+    INSERT = both(concat!("INSERT INTO runners (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"));
     GET = both(concat!("SELECT ", columns!(), " FROM runners WHERE id = $1"));
     BY_NAME = both(concat!("SELECT ", columns!(), " FROM runners WHERE name = $1"));
     LIST = both(concat!("SELECT ", columns!(), " FROM runners ORDER BY name"));
-    SEEN = both("UPDATE runners SET slots = $2, version = $3, kinds = $4, harnesses = $5, draining = $6, last_seen_at = $7 WHERE id = $1");
+    SEEN = both("UPDATE runners SET slots = $2, version = $3, kinds = $4, harnesses = $5, images = $6, draining = $7, last_seen_at = $8 WHERE id = $1");
 }
 
 #[derive(FromRow)]
@@ -59,6 +61,7 @@ struct Row {
     version: String,
     kinds: Option<String>,
     harnesses: Option<String>,
+    images: i64,
     draining: i64,
     last_seen_at: i64,
     created_at: i64,
@@ -73,6 +76,7 @@ impl Row {
             version: self.version,
             kinds: COLUMNS.json_option("kinds", self.kinds.as_deref())?,
             harnesses: COLUMNS.json_option("harnesses", self.harnesses.as_deref())?,
+            images: self.images != 0,
             draining: self.draining != 0,
             last_seen_at: COLUMNS.time("last_seen_at", self.last_seen_at)?,
             created_at: COLUMNS.time("created_at", self.created_at)?,
@@ -89,6 +93,7 @@ pub async fn runner_insert(tx: &mut Tx, runner: &Runner) -> Result<(), Error> {
         &runner.version,
         COLUMNS.to_json_option(runner.kinds.as_ref())?,
         COLUMNS.to_json_option(runner.harnesses.as_ref())?,
+        runner.images,
         runner.draining,
         runner.last_seen_at,
         runner.created_at
@@ -119,6 +124,8 @@ pub struct Seen<'a> {
     pub kinds: Option<&'a [String]>,
     /// Harnesses whose programs it has, if it says so.
     pub harnesses: Option<&'a [String]>,
+    /// Whether its sandboxes can have an image that a project names.
+    pub images: bool,
     /// Whether it takes no more work.
     pub draining: bool,
 }
@@ -136,6 +143,7 @@ pub async fn runner_seen(
         seen.version,
         COLUMNS.to_json_option(seen.kinds.as_ref())?,
         COLUMNS.to_json_option(seen.harnesses.as_ref())?,
+        seen.images,
         seen.draining,
         at
     ];

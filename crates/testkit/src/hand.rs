@@ -24,6 +24,7 @@ use crate::person::http;
 pub struct Hand {
     client: Client,
     url: String,
+    images: bool,
 }
 
 impl Hand {
@@ -33,6 +34,16 @@ impl Hand {
         Self {
             client: Client::new(http(), url, Some(token.to_owned())),
             url: url.to_owned(),
+            images: false,
+        }
+    }
+
+    /// One whose sandboxes can have images.
+    #[must_use]
+    pub fn with_images(self) -> Self {
+        Self {
+            images: true,
+            ..self
         }
     }
 
@@ -54,6 +65,7 @@ impl Hand {
             slots: 4,
             version: "test".to_owned(),
             harnesses: None,
+            images: self.images,
             wait_s: 0,
         };
         let answer = self

@@ -308,6 +308,7 @@ impl App {
                     version: String::new(),
                     kinds: None,
                     harnesses: None,
+                    images: false,
                     draining: false,
                     last_seen_at: Timestamp::UNIX_EPOCH,
                     created_at: now,

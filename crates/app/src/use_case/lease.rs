@@ -38,6 +38,8 @@ pub struct Claim {
     pub version: String,
     /// Harnesses whose programs it has, if it says so.
     pub harnesses: Option<Vec<String>>,
+    /// Whether its sandboxes can have an image that a project names.
+    pub images: bool,
 }
 
 /// What a heartbeat is answered.
@@ -108,6 +110,7 @@ impl App {
             version: &claim.version,
             kinds: Some(&kinds),
             harnesses: claim.harnesses.as_deref(),
+            images: claim.images,
             draining: false,
         };
         runner::runner_seen(&mut tx, runner_id, &seen, now).await?;
@@ -175,7 +178,7 @@ impl App {
         }
     }
 
-    /// Picks the next job: what a person waits for first. An author whose budget is spent is told so
+    /// Picks the next job that this runner can do: what a person waits for first. An author whose budget is spent is told so
     /// instead of being started.
     async fn next_job(
         &self,
@@ -184,12 +187,13 @@ impl App {
         now: jiff::Timestamp,
     ) -> Result<Option<Job>, Error> {
         if claim.kinds.iter().any(|kind| kind.is_urgent())
-            && let Some(job) = jobs::job_claim_urgent(tx, now).await?
+            && let Some(job) = jobs::job_claim_urgent(tx, claim.images, now).await?
         {
             return Ok(Some(job));
         }
         loop {
-            let Some(mut job) = jobs::job_claim_next(tx, &claim.kinds, now).await? else {
+            let Some(mut job) = jobs::job_claim_next(tx, &claim.kinds, claim.images, now).await?
+            else {
                 return Ok(None);
             };
             if job.kind != Kind::Author {

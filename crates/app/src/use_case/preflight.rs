@@ -4,6 +4,7 @@ use nightshift_domain::access::Action;
 use nightshift_domain::check::Acceptance;
 use nightshift_domain::failure::Failure;
 use nightshift_domain::id::{IssueId, Number};
+use nightshift_domain::image::Image;
 use nightshift_domain::preflight::{self as rule, Blocker, Facts, Finding, Runner, Touched};
 use nightshift_store::issue::Issue;
 use nightshift_store::project::Project;
@@ -107,6 +108,7 @@ impl App {
             .map(|runner| Runner {
                 kinds: runner.kinds,
                 harnesses: runner.harnesses,
+                images: runner.images,
             })
             .collect();
         let secrets_missing = self.secrets_missing(tx, found).await?;
@@ -139,6 +141,7 @@ impl App {
             }),
             blockers: &about.blockers,
             cycle: about.cycle,
+            image: found.config.environment.image.as_ref().map(Image::as_str),
             runners: &runners,
             spent: known.spent,
             touched: &touched,

@@ -8,9 +8,9 @@ use nightshift_domain::check::Colour;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{IssueId, Number, ReviewId};
 use nightshift_domain::issue::Event;
-use nightshift_domain::job::Kind;
-use nightshift_domain::merge;
+use nightshift_domain::job::{Kind, Phase};
 use nightshift_domain::sentence::Sentence;
+use nightshift_domain::{merge, waiting};
 use nightshift_git::{ByteStream, DiffOptions, FileDiff};
 use nightshift_store::issue::Issue;
 use nightshift_store::proposal::Proposal;
@@ -19,7 +19,9 @@ use nightshift_store::pull_head::Head;
 use nightshift_store::queue::QueueEntry;
 use nightshift_store::review::{Decision, LineComment, Review};
 use nightshift_store::verdict::Verdict;
-use nightshift_store::{issue, proposal, pull, pull_head, queue, review, run, verdict};
+use nightshift_store::{
+    issue, job as jobs, proposal, pull, pull_head, queue, review, run, verdict,
+};
 
 use super::issue::IssueLine;
 use super::suggest;
@@ -425,13 +427,25 @@ impl App {
             .project_for(&mut tx, caller, name, Action::ProjectRead)
             .await?;
         let entries = queue::queue_list(&mut tx, found.id).await?;
-        let mut titles = Vec::new();
+        let runners = self.runners_alive(&mut tx).await?;
+        let image = found.config.environment.image.is_some();
+        let mut known = Vec::new();
         for entry in &entries {
             let title = issue::issue_get(&mut tx, entry.issue)
                 .await?
                 .map(|row| row.title)
                 .unwrap_or_default();
-            titles.push(title);
+            let trial = match entry.trial_job {
+                Some(id) => jobs::job_get(&mut tx, id).await?,
+                None => None,
+            };
+            // One that has ended is the queue's own next step.
+            let waits = trial
+                .filter(|job| matches!(job.state.phase, Phase::Queued { .. }))
+                .and_then(|job| {
+                    waiting::job(runners, image, job.kind, &job.state.phase, self.now())
+                });
+            known.push((title, waits));
         }
         drop(tx);
         let plan = match self.queue_snapshot(&found, &entries).await? {
@@ -440,12 +454,13 @@ impl App {
         };
         Ok(entries
             .into_iter()
-            .zip(titles)
-            .map(|(entry, title)| QueueLine {
-                waiting: plan
-                    .iter()
-                    .find(|waiting| waiting.issue == entry.issue)
-                    .map(|waiting| waiting.reason.clone()),
+            .zip(known)
+            .map(|(entry, (title, trial))| QueueLine {
+                waiting: trial.or_else(|| {
+                    plan.iter()
+                        .find(|waiting| waiting.issue == entry.issue)
+                        .map(|waiting| waiting.reason.clone())
+                }),
                 entry,
                 title,
             })

@@ -27,11 +27,19 @@ pub(crate) async fn run(connection: &Connection) -> Done {
                     red("silent")
                 },
                 plain(runner.slots.to_string()),
+                plain(if runner.images { "yes" } else { "no" }),
                 plain(&runner.version),
                 plain(format!("{} ago", age(runner.last_seen_at, now))),
             ]
         });
-        let header = ["runner", "state", ">slots", "version", ">heard of"];
+        let header = [
+            "runner",
+            "state",
+            ">slots",
+            "images",
+            "version",
+            ">heard of",
+        ];
         screen.table("", &header, rows.collect());
     })
 }

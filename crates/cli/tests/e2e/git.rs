@@ -24,6 +24,7 @@ async fn claim(runner: &Client) -> WorkOrder {
         slots: 1,
         version: "test".to_owned(),
         harnesses: None,
+        images: false,
         wait_s: 20,
     };
     let answer = runner

@@ -76,6 +76,8 @@ pub const SECTIONS: &[Section] = &[
     Section::one(
         "environment",
         &[
+            Field::new("image", Kind::Line, ""),
+            Field::new("install", Kind::Text, ""),
             Field::new("setup", Kind::Text, ""),
             Field::new("timeout", Kind::Span, "10m"),
             Field::new("cache", Kind::Lines, ""),

@@ -33,6 +33,7 @@ fn good() -> Case {
         runners: vec![Runner {
             kinds: words(&["author", "verify", "trial", "tryout"]),
             harnesses: words(&["script", "command", "claude-code"]),
+            images: false,
         }],
     }
 }
@@ -53,6 +54,7 @@ fn facts(case: &Case) -> Facts<'_> {
         being_tried: false,
         blockers: &[],
         cycle: false,
+        image: None,
         runners: &case.runners,
         spent: None,
         touched: &[],
@@ -107,10 +109,20 @@ fn each_thing_is_found_and_only_it() {
     let proofs_only = [Runner {
         kinds: words(&["verify"]),
         harnesses: words(&[]),
+        images: false,
     }];
+    let contained = [
+        Runner::default(),
+        Runner {
+            kinds: words(&["verify"]),
+            images: true,
+            ..Runner::default()
+        },
+    ];
     let no_program = [Runner {
         kinds: None,
         harnesses: words(&["script"]),
+        images: false,
     }];
     let touched = [Touched {
         number: 7,
@@ -202,6 +214,37 @@ fn each_thing_is_found_and_only_it() {
                 ..fine.clone()
             },
             &[("stops", "no-harness")],
+        ),
+        (
+            Facts {
+                image: Some("team/base:1"),
+                runners: &[],
+                ..fine.clone()
+            },
+            &[("stops", "no-runner")],
+        ),
+        (
+            Facts {
+                image: Some("team/base:1"),
+                ..fine.clone()
+            },
+            &[("stops", "no-images")],
+        ),
+        // What a runner without images takes does not count.
+        (
+            Facts {
+                image: Some("team/base:1"),
+                runners: &contained,
+                ..fine.clone()
+            },
+            &[("stops", "no-runner"), ("stops", "no-harness")],
+        ),
+        (
+            Facts {
+                runners: &contained,
+                ..fine.clone()
+            },
+            &[],
         ),
         (
             Facts {

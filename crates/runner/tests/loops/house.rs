@@ -226,6 +226,8 @@ impl House {
             base: self.base.clone(),
             start: start.clone(),
             environment: Environment {
+                image: None,
+                install: None,
                 setup: None,
                 setup_timeout_s: 60,
                 cache: Vec::new(),

@@ -7,6 +7,7 @@
 mod check;
 mod desk;
 mod events;
+mod images;
 mod issues;
 mod keyboard;
 mod landing;
@@ -47,6 +48,7 @@ const BOTH: &[Case] = cases! {
     keyboard: a_tried_seal_is_found_with_its_result, words_to_a_run_end_in_one_way, what_agents_say_is_counted_and_kept, hosts_that_are_open_are_found_until_somebody_decides;
     upgrade: a_database_of_version_1_is_taken_over_with_its_data;
     work: job_round_trip, jobs_are_claimed_in_order, a_damaged_job_does_not_block_the_queue, leases_expire, invariants_are_refused, runs, run_lists, sessions;
+    images: what_needs_an_image_is_passed_over_without_one, settings_that_change_are_followed, many_that_need_an_image_cost_a_claim_nothing;
     events: log_and_lists, a_planted_change_is_found, the_log_cannot_be_rewritten, outbox_keeps_the_order_per_target, notifications, idempotency;
     races: numbers_have_no_gap_and_no_double, no_job_runs_twice, one_of_many_saves_wins, events_are_gapless_and_in_order, one_of_many_answers_is_kept;
 };

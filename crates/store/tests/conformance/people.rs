@@ -330,12 +330,14 @@ pub(crate) async fn runners(w: World) {
     runner.version = "0.2.0".to_owned();
     runner.kinds = words(&["author", "tryout"]);
     runner.harnesses = words(&[]);
+    runner.images = true;
     runner.draining = true;
     let seen = Seen {
         slots: 8,
         version: "0.2.0",
         kinds: runner.kinds.as_deref(),
         harnesses: runner.harnesses.as_deref(),
+        images: true,
         draining: true,
     };
     runner_seen(&mut tx, runner.id, &seen, at(50))

@@ -47,7 +47,7 @@ pub(crate) async fn no_job_runs_twice(w: World) {
             let mut done = Vec::new();
             loop {
                 let mut tx = w.db.write().await.unwrap();
-                let next = job_claim_next(&mut tx, &[Kind::Author], at(1000))
+                let next = job_claim_next(&mut tx, &[Kind::Author], false, at(1000))
                     .await
                     .unwrap();
                 let Some(job) = next else { return done };

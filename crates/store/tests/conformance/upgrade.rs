@@ -143,7 +143,10 @@ pub(crate) async fn a_database_of_version_1_is_taken_over_with_its_data(w: World
         .await
         .unwrap()
         .unwrap();
-    assert_eq!((runner.kinds, runner.harnesses), (None, None));
+    assert_eq!(
+        (runner.kinds, runner.harnesses, runner.images),
+        (None, None, false)
+    );
     // What waits stands on the desk, and is to be weighed.
     let waiting = standing_list_stale(&mut tx, 9).await.unwrap();
     let waiting: Vec<IssueId> = waiting.iter().map(|one| one.issue).collect();

@@ -118,7 +118,10 @@ pub(crate) async fn jobs_are_claimed_in_order(w: World) {
     for now in [99, 100, 100, 100, 100, 100, 100] {
         let mut tx = w.db.write().await.unwrap();
         let kinds = [Kind::Author, Kind::Verify];
-        let Some(job) = job_claim_next(&mut tx, &kinds, at(now)).await.unwrap() else {
+        let Some(job) = job_claim_next(&mut tx, &kinds, false, at(now))
+            .await
+            .unwrap()
+        else {
             break;
         };
         order.push(put.iter().position(|id| *id == job.id).unwrap());
@@ -127,8 +130,13 @@ pub(crate) async fn jobs_are_claimed_in_order(w: World) {
     }
     assert_eq!(order, [2, 6, 1, 5, 0]);
     let mut tx = w.db.write().await.unwrap();
-    assert_eq!(job_claim_next(&mut tx, &[], at(5000)).await.unwrap(), None);
-    let parked = job_claim_next(&mut tx, Kind::ALL, at(1000)).await.unwrap();
+    assert_eq!(
+        job_claim_next(&mut tx, &[], false, at(5000)).await.unwrap(),
+        None
+    );
+    let parked = job_claim_next(&mut tx, Kind::ALL, false, at(1000))
+        .await
+        .unwrap();
     assert_eq!(parked.unwrap().id, put[3]);
 }
 
@@ -143,7 +151,7 @@ pub(crate) async fn a_damaged_job_does_not_block_the_queue(w: World) {
         .await
         .unwrap();
     let mut tx = w.db.write().await.unwrap();
-    let job = job_claim_next(&mut tx, Kind::ALL, at(10))
+    let job = job_claim_next(&mut tx, Kind::ALL, false, at(10))
         .await
         .unwrap()
         .unwrap();

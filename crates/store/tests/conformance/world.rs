@@ -93,6 +93,7 @@ impl World {
             version: "0.1.0".to_owned(),
             kinds: None,
             harnesses: None,
+            images: false,
             draining: false,
             last_seen_at: at(0),
             created_at: at(0),

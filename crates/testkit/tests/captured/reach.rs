@@ -172,6 +172,7 @@ async fn it_decides_nothing_and_makes_nothing() {
         slots: 1,
         version: "x".to_owned(),
         harnesses: None,
+        images: false,
         wait_s: 0,
     };
     stage.refused::<op::RunnerClaim>(Nothing {}, claim).await;

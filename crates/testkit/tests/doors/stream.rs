@@ -225,6 +225,7 @@ async fn a_waiting_claim_is_woken_by_the_issue_that_is_filed() {
                     slots: 1,
                     version: "test".to_owned(),
                     harnesses: None,
+                    images: false,
                     wait_s: 30,
                 };
                 let answer = hand

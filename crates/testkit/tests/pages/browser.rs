@@ -74,6 +74,12 @@ impl Browser {
         self.cookie = Some(cookie.to_owned());
     }
 
+    /// From now on as somebody who chose this language.
+    pub(crate) fn speaks(&mut self, language: &str) {
+        let others = self.cookie.take().unwrap_or_default();
+        self.cookie = Some(format!("{others}; nightshift_language={language}"));
+    }
+
     /// The session's cookie, as it is sent.
     pub(crate) fn cookie(&self) -> Option<&str> {
         self.cookie.as_deref()

@@ -350,3 +350,34 @@ async fn a_project_is_made_and_its_members_are_set_on_pages() {
         409
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_that_no_runner_can_have_is_said_before_and_while_it_waits() {
+    let world = World::new().await;
+    let settings =
+        "[environment]\nimage = \"team/base:1\"\n\n[[check]]\nname = \"t\"\nrun = \"true\"\n";
+    world.project_with("tally", settings).await;
+    assert!(world.hand("bare").await.claims().await.is_none());
+    let alice = world.alice();
+    let number = alice.files_ready("tally", "Say hello").await;
+    world.settle().await;
+    let mut browser = Browser::signed_in(&world, "alice").await;
+    let path = format!("/p/tally/{number}");
+    let page = browser.get(&path).await.text;
+    assert!(
+        page.contains("No containers.") && page.contains("the image team/base:1"),
+        "{page}"
+    );
+    assert!(
+        page.contains("waits for a runner with containers"),
+        "{page}"
+    );
+    browser.speaks("zh-Hant");
+    let page = browser.get(&path).await.text;
+    assert!(
+        page.contains("沒有容器。") && page.contains("在等待使用容器的執行器"),
+        "{page}"
+    );
+    let board = browser.get("/board").await.text;
+    assert!(board.contains("在等待使用容器的執行器"), "{board}");
+}

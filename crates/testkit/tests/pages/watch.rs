@@ -325,6 +325,12 @@ async fn administrators_see_health_and_room_and_make_people_and_runners() {
     let secret = secret.split('<').next().expect("an end").to_owned();
     let hand = nightshift_testkit::Hand::new(&world.url, &secret);
     assert!(hand.claims().await.is_none());
+    let page = browser.get("/server").await.text;
+    assert!(page.contains(" · all</td>"), "{page}");
+    let hand = hand.with_images();
+    assert!(hand.claims().await.is_none());
+    let page = browser.get("/server").await.text;
+    assert!(page.contains(" · all · images</td>"), "{page}");
     let gone = browser
         .post("/server/people/runner-revoke", &[("name", "r1")])
         .await;

@@ -5,6 +5,7 @@ mod budget;
 mod guideline;
 mod happy;
 mod host;
+mod image;
 mod inside;
 mod preflight;
 mod secret;

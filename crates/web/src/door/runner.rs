@@ -25,6 +25,7 @@ pub(crate) async fn claim(call: Call<op::RunnerClaim>) -> Result<ClaimAnswer, Fa
         slots: call.input.slots,
         version: call.input.version,
         harnesses: call.input.harnesses,
+        images: call.input.images,
     };
     let wait = Duration::from_secs(call.input.wait_s).min(LONGEST_WAIT);
     let prepared = call.app.claim_wait(&call.caller, &claim, wait).await?;

@@ -46,6 +46,7 @@ fn key(code: Code) -> &'static str {
         Code::NoBase => "preflight.no-base",
         Code::NoRunner => "preflight.no-runner",
         Code::NoHarness => "preflight.no-harness",
+        Code::NoImages => "preflight.no-images",
         Code::NoProof => "preflight.no-proof",
         Code::Untried => "preflight.untried",
         Code::TestsGreen => "preflight.tests-green",

@@ -206,7 +206,8 @@ fn runner(words: &Words, work: &RunnerWork) -> Markup {
                 }
                 @if known.draining { " " span.badge.amber { (words.get("server.draining")) } } }
             td { (words.fill("server.taken", &[("taken", &work.taken), ("slots", &known.slots)])) }
-            td { (takes(words, known.kinds.as_deref())) " · " (takes(words, known.harnesses.as_deref())) }
+            td { (takes(words, known.kinds.as_deref())) " · " (takes(words, known.harnesses.as_deref()))
+                 @if known.images { " · " (words.get("server.images")) } }
             td { @for one in &work.runs {
                 p { a href={ "/runs/" (one.run.id) } { (one.project) " · " (one.run.kind.as_str()) } }
             } }

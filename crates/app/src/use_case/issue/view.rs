@@ -7,8 +7,9 @@ use nightshift_domain::access::Action;
 use nightshift_domain::id::{IssueId, Number, ProjectId};
 use nightshift_domain::issue::Phase;
 use nightshift_domain::job::Kind;
+use nightshift_domain::merge;
 use nightshift_domain::sentence::Sentence;
-use nightshift_domain::{merge, waiting};
+use nightshift_domain::waiting::{self, Runners};
 use nightshift_store::Tx;
 use nightshift_store::issue::{Issue, IssueFilter};
 use nightshift_store::job::Job;
@@ -138,10 +139,14 @@ impl App {
         Ok(rows.into_iter().map(line).collect())
     }
 
-    pub(crate) async fn runners_alive(&self, tx: &mut Tx) -> Result<usize, Error> {
+    pub(crate) async fn runners_alive(&self, tx: &mut Tx) -> Result<Runners, Error> {
         let now = self.now();
-        let known = runner::runner_list(tx).await?;
-        Ok(known.iter().filter(|runner| alive(runner, now)).count())
+        let mut known = runner::runner_list(tx).await?;
+        known.retain(|runner| alive(runner, now));
+        Ok(Runners {
+            all: known.len(),
+            with_images: known.iter().filter(|runner| runner.images).count(),
+        })
     }
 
     /// An issue with the reason it waits.
@@ -150,9 +155,9 @@ impl App {
         tx: &mut Tx,
         found: &Project,
         row: Issue,
-        runners_alive: usize,
+        runners: Runners,
     ) -> Result<IssueLine, Error> {
-        let known = self.surroundings(tx, [&row], runners_alive).await?;
+        let known = self.surroundings(tx, [&row], runners).await?;
         Ok(known.line(found, row, self.now()))
     }
 
@@ -161,7 +166,7 @@ impl App {
         &self,
         tx: &mut Tx,
         rows: impl IntoIterator<Item = &Issue>,
-        runners_alive: usize,
+        runners: Runners,
     ) -> Result<Surroundings, Error> {
         let rows: Vec<&Issue> = rows.into_iter().collect();
         let of = |wanted: fn(&Phase) -> bool| -> Vec<IssueId> {
@@ -178,7 +183,7 @@ impl App {
         landing.sort_unstable();
         landing.dedup();
         let mut known = Surroundings {
-            runners_alive,
+            runners,
             blockers: HashMap::new(),
             jobs: HashMap::new(),
             queues: Vec::new(),
@@ -202,7 +207,7 @@ impl App {
 
 /// What is known about issues beside themselves.
 pub(crate) struct Surroundings {
-    runners_alive: usize,
+    runners: Runners,
     /// Issues in front that have not ended.
     blockers: HashMap<IssueId, Vec<Number>>,
     /// Queued and leased, oldest first.
@@ -223,7 +228,8 @@ impl Surroundings {
                 .find(|job| job.kind != Kind::Tryout)
                 .or(live.first())
                 .map(|job| (job.kind, &job.state.phase)),
-            runners_alive: self.runners_alive,
+            runners: self.runners,
+            image: found.config.environment.image.is_some(),
             queue: self.behind(&row),
             agent_known: found.config.agent(&row.agent).is_some(),
         };

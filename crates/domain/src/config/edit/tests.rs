@@ -280,7 +280,9 @@ fn asked() -> impl Strategy<Value = Vec<(String, Option<Value>)>> {
     // Agents and secrets have rules of their own for what goes with what.
     let free = |section: &&Section| !["agent", "secret"].contains(&section.name);
     for section in SECTIONS.iter().filter(free) {
-        for field in section.fields.iter().filter(|field| field.key != "name") {
+        // What is installed needs an image.
+        let fields = section.fields.iter();
+        for field in fields.filter(|field| !["name", "install"].contains(&field.key)) {
             let paths = match (section.many, field.needed) {
                 (false, _) => vec![format!("{}.{}", section.name, field.key)],
                 (true, _) => vec![

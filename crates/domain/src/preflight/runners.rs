@@ -1,0 +1,80 @@
+//! What runners that are alive lack for an issue. Deliberately absent: how much of them is free.
+
+use super::{Code, Facts, Finding, Runner, quoted, stops};
+use crate::config::Agent;
+use crate::job::Kind;
+use crate::sentence::{templates, text};
+
+templates! {
+    RUNNERS = "found.runners": "runners";
+    RUNNERS_CAUSE = "found.runners-cause": "none is alive";
+    RUNNERS_NEXT = "found.runners-next": "start one with `nightshift runner`";
+    IMAGE = "found.image": "the image {image}";
+    IMAGE_CAUSE = "found.image-cause": "the project's settings name it, and no runner that is alive has containers";
+    IMAGE_NEXT = "found.image-next": "set `engine = \"container\"` in a runner's runner.toml, or take `image` out of the settings";
+    JOBS = "found.jobs": "jobs of the kind {kinds}";
+    JOBS_CAUSE = "found.jobs-cause": "no runner that is alive takes them";
+    JOBS_NEXT = "found.jobs-next": "start a runner that does: `nightshift runner --kind {kinds}`";
+    HARNESS = "found.harness": "the harness {harness} of the agent {agent}";
+    HARNESS_CAUSE = "found.harness-cause": "no runner that is alive has its program and its model endpoint";
+    HARNESS_NEXT = "found.harness-next": "install the program and set the endpoint in a runner's settings, or choose another agent";
+}
+
+pub(super) fn look(facts: &Facts<'_>, agent: &Agent, found: &mut Vec<Finding>) {
+    if facts.runners.is_empty() {
+        found.push(stops(
+            Code::NoRunner,
+            RUNNERS.plain(),
+            &RUNNERS_CAUSE,
+            RUNNERS_NEXT.plain(),
+        ));
+        return;
+    }
+    let mut able: Vec<&Runner> = facts.runners.iter().collect();
+    if let Some(image) = facts.image {
+        able.retain(|runner| runner.images);
+        if able.is_empty() {
+            found.push(stops(
+                Code::NoImages,
+                IMAGE.with([("image", text(image))]),
+                &IMAGE_CAUSE,
+                IMAGE_NEXT.plain(),
+            ));
+            return;
+        }
+    }
+    let takes = |runner: &Runner, kind: Kind| {
+        let kinds = runner.kinds.as_ref();
+        kinds.is_none_or(|kinds| kinds.iter().any(|own| own == kind.as_str()))
+    };
+    let mut needed = vec![Kind::Author, Kind::Verify];
+    if facts.acceptance.is_some() {
+        needed.push(Kind::Tryout);
+    }
+    let missing: Vec<&str> = needed
+        .into_iter()
+        .filter(|kind| !able.iter().any(|runner| takes(runner, *kind)))
+        .map(Kind::as_str)
+        .collect();
+    if !missing.is_empty() {
+        found.push(stops(
+            Code::NoRunner,
+            JOBS.with([("kinds", text(missing.join(", ")))]),
+            &JOBS_CAUSE,
+            JOBS_NEXT.with([("kinds", text(missing.join(" --kind ")))]),
+        ));
+    }
+    let harness = agent.harness.as_str();
+    let has = |runner: &Runner| {
+        let own = runner.harnesses.as_ref();
+        takes(runner, Kind::Author) && own.is_none_or(|own| own.iter().any(|one| one == harness))
+    };
+    if !able.iter().any(|runner| has(runner)) {
+        found.push(stops(
+            Code::NoHarness,
+            HARNESS.with([("harness", text(harness)), ("agent", quoted(&agent.name))]),
+            &HARNESS_CAUSE,
+            HARNESS_NEXT.plain(),
+        ));
+    }
+}
