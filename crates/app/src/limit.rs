@@ -20,6 +20,7 @@ use governor::state::keyed::HashMapStateStore;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
+use crate::say::server;
 use crate::{Clock, Error};
 
 /// Callers that one limit tells apart at one time.
@@ -128,7 +129,7 @@ impl Limiter {
         wait.map_err(|wait| {
             let seconds = wait.as_millis().div_ceil(1_000).max(1);
             Error::TooMany {
-                detail: format!("too many tries: wait {seconds} s, then try again"),
+                detail: server::too_many_tries(seconds).into(),
                 seconds: u64::try_from(seconds).unwrap_or(u64::MAX),
             }
         })
