@@ -57,6 +57,7 @@ walls! {
     every_file_ends: "length",
     statements_stand_in_the_store: "sql",
     tests_stand_apart: "tests-apart",
+    refusals_are_said: "said",
     nothing_says_later: "shortcut",
     nothing_is_of_one_machine: "local",
     snapshots_have_tests: "snapshot",

@@ -8,6 +8,7 @@ use nightshift_git::{Mode, Repository};
 use sha2::{Digest as _, Sha256};
 
 use crate::Error;
+use crate::say::{issue, quoted};
 
 /// The most that all sealed files of an issue may hold together, in bytes.
 const MAX_BYTES: usize = 1 << 20;
@@ -17,19 +18,15 @@ const MAX_FILES: usize = 200;
 /// Refuses what cannot be laid over a tree.
 pub(crate) fn check(acceptance: &Acceptance) -> Result<(), Error> {
     if acceptance.run.trim().is_empty() {
-        return Err(Error::invalid(
-            "acceptance: `run` is empty; give the command that decides, such as `make accept`",
-        ));
+        return Err(Error::invalid(issue::tests_no_command()));
     }
     if !(1..=86_400).contains(&acceptance.timeout_s) {
-        return Err(Error::invalid(
-            "acceptance: `timeout_s` must be between 1 and 86400 seconds",
-        ));
+        return Err(Error::invalid(issue::tests_timeout()));
     }
     if acceptance.files.len() > MAX_FILES {
-        return Err(Error::invalid(format!(
-            "acceptance: {} files are too many; the limit is {MAX_FILES}",
-            acceptance.files.len()
+        return Err(Error::invalid(issue::tests_files(
+            acceptance.files.len(),
+            MAX_FILES,
         )));
     }
     let mut total = 0;
@@ -43,24 +40,18 @@ pub(crate) fn check(acceptance: &Acceptance) -> Result<(), Error> {
                 part.is_empty() || part == "." || part == ".." || part.eq_ignore_ascii_case(".git")
             });
         if bad {
-            return Err(Error::invalid(format!(
-                "acceptance: {path:?} is no path inside the repository"
-            )));
+            return Err(Error::invalid(issue::tests_path(quoted(path))));
         }
         if !seen.insert(path) {
-            return Err(Error::invalid(format!(
-                "acceptance: {path:?} is there twice"
-            )));
+            return Err(Error::invalid(issue::tests_twice(quoted(path))));
         }
-        let bytes = BASE64.decode(&file.content_base64).map_err(|_| {
-            Error::invalid(format!("acceptance: the content of {path:?} is not base64"))
-        })?;
+        let bytes = BASE64
+            .decode(&file.content_base64)
+            .map_err(|_| Error::invalid(issue::tests_base64(quoted(path))))?;
         total += bytes.len();
     }
     if total > MAX_BYTES {
-        return Err(Error::invalid(format!(
-            "acceptance: {total} bytes are too many; the limit is {MAX_BYTES}"
-        )));
+        return Err(Error::invalid(issue::tests_large(total, MAX_BYTES)));
     }
     Ok(())
 }

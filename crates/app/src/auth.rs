@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use nightshift_domain::access::{self, Action, Actor, Role, Standing};
 use nightshift_domain::id::{IssueId, ProjectId, RunId, RunnerId, UserId};
 use nightshift_domain::job;
+use nightshift_domain::sentence::Place;
 use nightshift_store::Tx;
 use nightshift_store::event::NewEvent;
 use nightshift_store::idempotency::{self, Kept};
@@ -21,6 +22,8 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedMutexGuard;
 
+use crate::error::plain;
+use crate::say::{account, project as project_say, quoted};
 use crate::use_case::session::{DEVICE, INVITATION, LINK};
 use crate::{App, Error, secret};
 
@@ -160,9 +163,9 @@ impl Caller {
     pub fn person(&self) -> Result<(UserId, &str), Error> {
         match &self.who {
             Who::Person { user, name, .. } => Ok((*user, name)),
-            Who::Runner(_) | Who::Run { .. } => Err(Error::Forbidden {
-                detail: "this needs a person's token; runners and runs cannot do it".to_owned(),
-            }),
+            Who::Runner(_) | Who::Run { .. } => Err(plain::forbidden(
+                "this needs a person's token; runners and runs cannot do it",
+            )),
         }
     }
 
@@ -173,10 +176,9 @@ impl Caller {
     pub fn runner(&self) -> Result<RunnerId, Error> {
         match &self.who {
             Who::Runner(runner) => Ok(*runner),
-            Who::Person { .. } | Who::Run { .. } => Err(Error::Forbidden {
-                detail: "this needs a runner's token: `nightshift token new --runner NAME`"
-                    .to_owned(),
-            }),
+            Who::Person { .. } | Who::Run { .. } => Err(plain::forbidden(
+                "this needs a runner's token: `nightshift token new --runner NAME`",
+            )),
         }
     }
 
@@ -187,9 +189,9 @@ impl Caller {
     pub fn run(&self) -> Result<RunId, Error> {
         match &self.who {
             Who::Run { run, .. } => Ok(*run),
-            Who::Person { .. } | Who::Runner(_) => Err(Error::Forbidden {
-                detail: "this needs the token of a live run".to_owned(),
-            }),
+            Who::Person { .. } | Who::Runner(_) => {
+                Err(plain::forbidden("this needs the token of a live run"))
+            }
         }
     }
 
@@ -216,10 +218,10 @@ impl App {
     /// # Errors
     /// `Unauthenticated`, always with the same words, whatever is wrong with it.
     pub async fn authenticate(&self, text: &str) -> Result<Caller, Error> {
-        let refused = || Error::Unauthenticated {
-            detail:
-                "the token is unknown, expired or revoked: make one with `nightshift token new`"
-                    .to_owned(),
+        let refused = || {
+            plain::unauthenticated(
+                "the token is unknown, expired or revoked: make one with `nightshift token new`",
+            )
         };
         let now = self.now();
         let mut tx = self.db().read().await?;
@@ -333,11 +335,7 @@ impl App {
         name: &str,
         action: Action,
     ) -> Result<(Project, Standing), Error> {
-        let missing = || {
-            Error::not_found(format!(
-                "no project {name:?} that you may see: `nightshift project list` shows yours"
-            ))
-        };
+        let missing = || Error::not_found(project_say::no_project(quoted(name)));
         let found = project::project_by_name(tx, name)
             .await?
             .ok_or_else(missing)?;
@@ -376,9 +374,7 @@ impl App {
         if caller.is_admin() {
             Ok(())
         } else {
-            Err(Error::Forbidden {
-                detail: "this needs an administrator's token".to_owned(),
-            })
+            Err(Error::forbidden(account::needs_admin()))
         }
     }
 
@@ -406,12 +402,12 @@ impl App {
             match kept {
                 None => return Ok(None),
                 Some(kept) if kept.request_hash != once.request => {
-                    return Err(Error::conflict(
+                    return Err(plain::conflict(
                         "this idempotency key was used for another request: take a new one",
                     ));
                 }
                 Some(kept) if kept.status == SECRET => {
-                    return Err(Error::conflict(
+                    return Err(plain::conflict(
                         "this request was carried out, and its answer held a secret that is shown \
                          once: look at the result, or make another under a new key",
                     ));
@@ -420,7 +416,7 @@ impl App {
                 Some(kept) => return Ok(Some((kept.status, kept.body))),
             }
         }
-        Err(Error::conflict(
+        Err(plain::conflict(
             "this request was carried out and its answer was lost: look at the result",
         ))
     }
@@ -469,7 +465,7 @@ impl App {
             )
             .await?;
             if !new {
-                return Err(Error::conflict(
+                return Err(plain::conflict(
                     "a request with this idempotency key was carried out at the same time: repeat \
                      it to get its answer",
                 ));
@@ -518,15 +514,11 @@ fn counts(token: &Token, now: Timestamp) -> bool {
 
 fn forbidden(project: &str, action: Action) -> Error {
     let need = if access::allowed(Standing::Member(access::Role::Writer), action) {
-        "writer"
+        "writer".into()
     } else if access::allowed(Standing::Member(access::Role::Maintainer), action) {
-        "maintainer"
+        "maintainer".into()
     } else {
-        "another kind of token"
+        Place::from(account::other_token())
     };
-    Error::Forbidden {
-        detail: format!(
-            "your role in {project} does not allow this; it needs {need}: ask a maintainer"
-        ),
-    }
+    Error::forbidden(account::needs_role(project, need))
 }

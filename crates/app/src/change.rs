@@ -26,6 +26,8 @@ use nightshift_store::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::error::plain;
+use crate::say::change as say;
 use crate::{App, Error};
 
 /// What a job is about; kept with it.
@@ -238,7 +240,7 @@ impl App {
             Effect::QueueVerify => {
                 let pull = pull::pull_get(tx, row.id)
                     .await?
-                    .ok_or_else(|| Error::refused("there is no change to prove"))?;
+                    .ok_or_else(|| Error::refused(say::nothing_to_prove()))?;
                 let order = Order::Verify {
                     head: pull.head,
                     asked: None,
@@ -329,11 +331,11 @@ impl App {
     ) -> Result<(), Error> {
         let pull = pull::pull_get(tx, row.id)
             .await?
-            .ok_or_else(|| Error::refused("there is no change to land"))?;
+            .ok_or_else(|| Error::refused(say::nothing_to_land()))?;
         let by = match context.actor {
             Actor::Person { user, .. } => *user,
             Actor::Run { .. } | Actor::Runner { .. } | Actor::System => {
-                return Err(Error::refused("only a person approves"));
+                return Err(plain::refused("only a person approves"));
             }
         };
         let entry = QueueEntry {

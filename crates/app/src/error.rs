@@ -1,14 +1,18 @@
 //! What a use case can answer instead of a result.
 //!
 //! The public text and the private cause are different things: the cause has no `Display`, so it
-//! cannot end up in an answer. Deliberately absent: status codes.
+//! cannot end up in an answer. What a page can show is a sentence that the reader's language has; the
+//! constructors here take nothing else. Deliberately absent: status codes.
 
 use std::fmt;
 
 use nightshift_domain::config::ConfigError;
+use nightshift_domain::sentence::{Place, Sentence};
 use nightshift_domain::{issue, job, speech};
 use nightshift_git::GitError;
 use nightshift_store::Error as StoreError;
+
+use crate::say::server;
 
 /// Why an intention was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -17,25 +21,25 @@ pub enum Error {
     #[error("{detail}")]
     NotFound {
         /// What is missing and where to look.
-        detail: String,
+        detail: Place,
     },
     /// The caller is nobody we know.
     #[error("{detail}")]
     Unauthenticated {
         /// Why, and how to get a token.
-        detail: String,
+        detail: Place,
     },
     /// The caller may see it but not do this.
     #[error("{detail}")]
     Forbidden {
         /// What role would be needed.
-        detail: String,
+        detail: Place,
     },
     /// What was sent is not acceptable.
     #[error("{detail}")]
     Invalid {
         /// Which field, why, and what is expected.
-        detail: String,
+        detail: Place,
     },
     /// A file that was sent is not acceptable; each mistake has its place.
     #[error("{}", told(.problems))]
@@ -47,31 +51,31 @@ pub enum Error {
     #[error("{detail}")]
     Refused {
         /// Which rule, and what to do.
-        detail: String,
+        detail: Place,
     },
     /// Somebody else was faster, or the name is taken.
     #[error("{detail}")]
     Conflict {
         /// What changed, and what to do.
-        detail: String,
+        detail: Place,
     },
     /// The head that the decision is about is not the head any more.
     #[error("{detail}")]
     StaleHead {
         /// What is the head now.
-        detail: String,
+        detail: Place,
     },
     /// The writer lost its lease.
     #[error("{detail}")]
     StaleEpoch {
         /// Which epochs.
-        detail: String,
+        detail: Place,
     },
     /// The caller tries too often.
     #[error("{detail}")]
     TooMany {
         /// How long to wait.
-        detail: String,
+        detail: Place,
         /// The same, in seconds.
         seconds: u64,
     },
@@ -79,10 +83,10 @@ pub enum Error {
     #[error("{detail}")]
     Unavailable {
         /// What is wrong.
-        detail: String,
+        detail: Place,
     },
     /// Our fault.
-    #[error("something went wrong inside the server; its log says what")]
+    #[error("{}", server::inside())]
     Internal(Cause),
 }
 
@@ -116,32 +120,105 @@ impl Error {
         Self::Internal(Cause(source.into()))
     }
 
-    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
-        Self::NotFound {
-            detail: detail.into(),
+    /// What is said about it.
+    #[must_use]
+    pub fn said(&self) -> Place {
+        match self {
+            Self::NotFound { detail }
+            | Self::Unauthenticated { detail }
+            | Self::Forbidden { detail }
+            | Self::Invalid { detail }
+            | Self::Refused { detail }
+            | Self::Conflict { detail }
+            | Self::StaleHead { detail }
+            | Self::StaleEpoch { detail }
+            | Self::TooMany { detail, .. }
+            | Self::Unavailable { detail } => detail.clone(),
+            Self::Unfit { problems } => told(problems).into(),
+            Self::Internal(_) => server::inside().into(),
         }
     }
 
-    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
-        Self::Invalid {
-            detail: detail.into(),
-        }
+    pub(crate) fn not_found(said: Sentence) -> Self {
+        let detail = said.into();
+        Self::NotFound { detail }
+    }
+
+    pub(crate) fn forbidden(said: Sentence) -> Self {
+        let detail = said.into();
+        Self::Forbidden { detail }
+    }
+
+    pub(crate) fn invalid(said: Sentence) -> Self {
+        let detail = said.into();
+        Self::Invalid { detail }
     }
 
     pub(crate) fn unfit(problems: Vec<ConfigError>) -> Self {
         Self::Unfit { problems }
     }
 
-    pub(crate) fn refused(detail: impl Into<String>) -> Self {
-        Self::Refused {
-            detail: detail.into(),
-        }
+    pub(crate) fn refused(said: Sentence) -> Self {
+        let detail = said.into();
+        Self::Refused { detail }
     }
 
-    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
-        Self::Conflict {
-            detail: detail.into(),
-        }
+    pub(crate) fn conflict(said: Sentence) -> Self {
+        let detail = said.into();
+        Self::Conflict { detail }
+    }
+
+    pub(crate) fn stale_head(said: Sentence) -> Self {
+        let detail = said.into();
+        Self::StaleHead { detail }
+    }
+
+    pub(crate) fn unavailable(said: Sentence) -> Self {
+        let detail = said.into();
+        Self::Unavailable { detail }
+    }
+}
+
+/// Errors that no page can show, in plain English: those of the protocol of runners, of what an agent
+/// may do, of keys of requests, and of states that a page cannot bring about.
+pub(crate) mod plain {
+    use nightshift_domain::sentence::Place;
+
+    use super::Error;
+
+    pub(crate) fn not_found(detail: impl Into<Place>) -> Error {
+        let detail = detail.into();
+        Error::NotFound { detail }
+    }
+
+    pub(crate) fn forbidden(detail: impl Into<Place>) -> Error {
+        let detail = detail.into();
+        Error::Forbidden { detail }
+    }
+
+    pub(crate) fn unauthenticated(detail: impl Into<Place>) -> Error {
+        let detail = detail.into();
+        Error::Unauthenticated { detail }
+    }
+
+    pub(crate) fn invalid(detail: impl Into<Place>) -> Error {
+        let detail = detail.into();
+        Error::Invalid { detail }
+    }
+
+    pub(crate) fn refused(detail: impl Into<Place>) -> Error {
+        let detail = detail.into();
+        Error::Refused { detail }
+    }
+
+    pub(crate) fn conflict(detail: impl Into<Place>) -> Error {
+        let detail = detail.into();
+        Error::Conflict { detail }
+    }
+
+    pub(crate) fn stale_epoch(detail: impl Into<Place>) -> Error {
+        let detail = detail.into();
+        Error::StaleEpoch { detail }
     }
 }
 
@@ -157,21 +234,12 @@ fn told(problems: &[ConfigError]) -> String {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Stale { what } => Self::conflict(format!(
-                "the {what} changed in the meantime: look at it again and repeat"
-            )),
-            StoreError::Duplicate { what } => Self::conflict(format!("the {what} exists already")),
-            StoreError::Full(_) => Self::Unavailable {
-                detail: "the database cannot be written (is the disk full?): nothing was changed; \
-                         free some space and repeat"
-                    .to_owned(),
-            },
+            StoreError::Stale { what } => Self::conflict(server::changed(what)),
+            StoreError::Duplicate { what } => Self::conflict(server::exists(what)),
+            StoreError::Full(_) => Self::unavailable(server::database_full()),
             StoreError::Unavailable(source) => {
                 tracing::warn!(%source, "the database is unavailable");
-                Self::Unavailable {
-                    detail: "the database does not answer: nothing was changed; repeat in a moment"
-                        .to_owned(),
-                }
+                Self::unavailable(server::database_silent())
             }
             other => Self::internal(other),
         }
@@ -181,10 +249,8 @@ impl From<StoreError> for Error {
 impl From<GitError> for Error {
     fn from(error: GitError) -> Self {
         match error {
-            GitError::BadRequest(_) => Self::invalid(error.to_string()),
-            GitError::TimedOut { .. } => Self::Unavailable {
-                detail: format!("{error}: nothing was changed; repeat it"),
-            },
+            GitError::BadRequest(_) => Self::invalid(server::as_said(error.to_string())),
+            GitError::TimedOut { .. } => Self::unavailable(server::git_slow(error.to_string())),
             other => Self::internal(other),
         }
     }
@@ -192,7 +258,7 @@ impl From<GitError> for Error {
 
 impl From<issue::Refused> for Error {
     fn from(refused: issue::Refused) -> Self {
-        Self::refused(refused.to_string())
+        Self::refused(refused.said())
     }
 }
 
@@ -200,14 +266,14 @@ impl From<speech::Refused> for Error {
     fn from(refused: speech::Refused) -> Self {
         match refused {
             speech::Refused::Empty { .. } | speech::Refused::TooLong { .. } => {
-                Self::invalid(refused.to_string())
+                plain::invalid(refused.to_string())
             }
             speech::Refused::TooSoon { seconds } => Self::TooMany {
-                detail: refused.to_string(),
+                detail: refused.to_string().into(),
                 seconds,
             },
             speech::Refused::Asked | speech::Refused::Spent { .. } => {
-                Self::refused(refused.to_string())
+                plain::refused(refused.to_string())
             }
         }
     }
@@ -216,14 +282,14 @@ impl From<speech::Refused> for Error {
 impl From<job::Refused> for Error {
     fn from(refused: job::Refused) -> Self {
         match refused {
-            job::Refused::StaleEpoch { .. } => Self::StaleEpoch {
-                detail: format!("{refused}: the run lost its lease; stop it"),
-            },
+            job::Refused::StaleEpoch { .. } => {
+                plain::stale_epoch(format!("{refused}: the run lost its lease; stop it"))
+            }
             job::Refused::NotQueued(_)
             | job::Refused::NotLeased(_)
             | job::Refused::NotDue(_)
             | job::Refused::LeaseHolds(_)
-            | job::Refused::Ended(_) => Self::refused(refused.to_string()),
+            | job::Refused::Ended(_) => plain::refused(refused.to_string()),
         }
     }
 }

@@ -18,6 +18,7 @@ mod order;
 mod port;
 mod proxy;
 mod repository;
+mod say;
 mod seal;
 mod secret;
 mod settings;
@@ -34,6 +35,7 @@ pub use limit::{Limiter, Limits};
 pub use order::Prepared;
 pub use port::{Asked, Clock, Ids, Provider, ProviderError, SignInKeys, Vouched};
 pub use proxy::Proxies;
+pub use say::all as sentences;
 pub use seal::SealKey;
 pub use secret::Secret;
 pub use settings::{RunLimits, Settings};
@@ -96,11 +98,11 @@ impl App {
         ids: Arc<dyn Ids>,
     ) -> Result<Self, Error> {
         for directory in [settings.repositories(), settings.logs()] {
-            std::fs::create_dir_all(&directory).map_err(|source| Error::Unavailable {
-                detail: format!(
-                    "the directory {} cannot be made: {source}",
-                    directory.display()
-                ),
+            std::fs::create_dir_all(&directory).map_err(|source| {
+                Error::unavailable(say::server::no_folder(
+                    directory.display().to_string(),
+                    source.to_string(),
+                ))
             })?;
         }
         let limits = Limits::new(&clock);

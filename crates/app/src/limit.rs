@@ -22,6 +22,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::say::server;
 use crate::{Clock, Error};
 
 /// Callers that one limit tells apart at one time.
@@ -158,7 +159,7 @@ impl Limiter {
         wait.map_err(|wait| {
             let seconds = wait.as_millis().div_ceil(1_000).max(1);
             Error::TooMany {
-                detail: format!("too many tries: wait {seconds} s, then try again"),
+                detail: server::too_many_tries(seconds).into(),
                 seconds: u64::try_from(seconds).unwrap_or(u64::MAX),
             }
         })

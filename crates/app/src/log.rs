@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use nightshift_domain::id::RunId;
 
+use crate::say::server;
 use crate::{App, Error};
 
 /// The most that one read returns, in bytes.
@@ -137,10 +138,7 @@ async fn blocking<T: Send + 'static>(
         .map_err(Error::internal)?
         .map_err(|source| match source.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                Error::Unavailable {
-                    detail: "the disk with the logs is full: free some space; nothing was lost"
-                        .to_owned(),
-                }
+                Error::unavailable(server::logs_full())
             }
             _ => Error::internal(source),
         })

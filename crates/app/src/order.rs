@@ -33,6 +33,7 @@ use nightshift_store::{
 };
 
 use crate::change::{Asked, Context, Order};
+use crate::error::plain;
 use crate::use_case::secret::GivenSecret;
 use crate::{App, Error, RunLimits, Secret};
 
@@ -249,15 +250,15 @@ impl App {
         let now = self.now();
         let mut tx = self.db().write().await?;
         let Some(row) = issue::issue_lock(&mut tx, job.issue).await? else {
-            return Err(Error::not_found("the issue is gone"));
+            return Err(plain::not_found("the issue is gone"));
         };
         let Some(locked) = jobs::job_lock(&mut tx, job.id).await? else {
-            return Err(Error::not_found("the job is gone"));
+            return Err(plain::not_found("the job is gone"));
         };
         if locked.state.epoch != made.epoch || locked.state.phase.is_final() {
-            return Err(Error::StaleEpoch {
-                detail: "the lease was lost while the run was prepared".to_owned(),
-            });
+            return Err(plain::stale_epoch(
+                "the lease was lost while the run was prepared",
+            ));
         }
         *job = locked;
         job.order = order.to_value()?;

@@ -17,6 +17,7 @@ use nightshift_store::{issue, project, pull, pull_head};
 use serde_json::json;
 
 use crate::change::Context;
+use crate::say::project as say;
 use crate::{App, Error};
 
 /// The largest settings file that is read, in bytes.
@@ -61,7 +62,7 @@ impl App {
         let mut tx = self.db().read().await?;
         let found = project::project_get(&mut tx, id)
             .await?
-            .ok_or_else(|| Error::not_found("the project is gone"))?;
+            .ok_or_else(|| Error::not_found(say::gone()))?;
         drop(tx);
         let tip = self.base_tip(&found).await?;
         if tip == found.config_commit {

@@ -9,6 +9,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Number, RunId};
+use crate::refusal::git_name as say;
+use crate::sentence::Sentence;
 
 /// Where the branches of issues live.
 pub const ISSUE_BRANCHES: &str = "refs/heads/nightshift/";
@@ -16,15 +18,32 @@ pub const ISSUE_BRANCHES: &str = "refs/heads/nightshift/";
 pub const ATTEMPTS: &str = "refs/attempts/";
 
 /// Why a text is no git name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BadName {
     /// Not 40 lower-case hexadecimal digits.
-    #[error("{0:?} is not an object id: expected 40 hexadecimal digits")]
     ObjectId(String),
     /// Refused by the rules of `git check-ref-format`, or longer than 200 bytes.
-    #[error("{0:?} is not a branch name that git accepts")]
     Branch(String),
 }
+
+impl BadName {
+    /// What is said about it.
+    #[must_use]
+    pub fn said(&self) -> Sentence {
+        match self {
+            Self::ObjectId(text) => say::object(format!("{text:?}")),
+            Self::Branch(text) => say::branch(format!("{text:?}")),
+        }
+    }
+}
+
+impl fmt::Display for BadName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.said().fmt(f)
+    }
+}
+
+impl std::error::Error for BadName {}
 
 /// The name of a git object: 40 hexadecimal digits (SHA-1), lower case.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -6,12 +6,16 @@
 //! asked again about what was denied. Deliberately absent: who may decide (see [`crate::access`]), and
 //! the walls themselves.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Actor;
 use crate::host::{Allowed, AllowedError, Host, Place, Reach};
 use crate::id::{IssueId, RunId};
+use crate::refusal::grant as say;
+use crate::sentence::Sentence;
 use crate::traffic::Traffic;
 
 /// The most hosts that one run is asked about.
@@ -72,19 +76,32 @@ impl Need {
 }
 
 /// Why a decision about a host cannot be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
     /// A no to what nobody asked.
-    #[error(
-        "nobody asked for it, and what nobody allows is out of reach: there is nothing to deny"
-    )]
     NothingToDeny,
     /// For one issue, where a proof misses it.
-    #[error(
-        "proofs reach only what the project's list names: allow it for the project (maintainers), or deny it"
-    )]
     OnlyForTheProject,
 }
+
+impl Refused {
+    /// What is said about it.
+    #[must_use]
+    pub fn said(&self) -> Sentence {
+        match self {
+            Self::NothingToDeny => say::nothing(),
+            Self::OnlyForTheProject => say::project(),
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.said().fmt(f)
+    }
+}
+
+impl std::error::Error for Refused {}
 
 /// Whose needs a decision about one host answers, of those that were asked for it.
 ///

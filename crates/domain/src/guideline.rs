@@ -5,7 +5,10 @@
 //! is not taken; the file stays within what a prompt has room for; the same guideline is there once.
 //! Deliberately absent: who may (see [`crate::access`]), and git.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+
+use crate::refusal::guideline as say;
+use crate::sentence::Sentence;
 
 /// The file's place.
 pub const PATH: &str = ".nightshift/guidelines.md";
@@ -17,25 +20,38 @@ pub const LONGEST: usize = 32 << 10;
 const TITLE: &str = "# Guidelines\n\n";
 
 /// Why a proposal is not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
     /// It holds what nobody sees.
-    #[error(
-        "the proposal holds the character U+{code:04X}, which no page shows: write the guideline into {PATH} in your own words"
-    )]
     Invisible {
         /// The character.
         code: u32,
     },
     /// The file has no room for it.
-    #[error(
-        "{PATH} would have {bytes} bytes, and {LONGEST} reach a prompt: shorten the file with git, then accept it again"
-    )]
     TooLong {
         /// How large it would be.
         bytes: usize,
     },
 }
+
+impl Refused {
+    /// What is said about it.
+    #[must_use]
+    pub fn said(&self) -> Sentence {
+        match self {
+            Self::Invisible { code } => say::invisible(format!("U+{code:04X}"), PATH),
+            Self::TooLong { bytes } => say::too_long(PATH, *bytes, LONGEST),
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.said().fmt(f)
+    }
+}
+
+impl std::error::Error for Refused {}
 
 /// The file with the guideline at its end; the same text where it is there already.
 ///

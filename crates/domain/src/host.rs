@@ -11,6 +11,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::refusal::host as say;
+use crate::sentence::Sentence;
+
 /// A host, in its one spelling.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Host {
@@ -32,32 +35,47 @@ pub struct Place {
 }
 
 /// Why a text is no host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostError {
     /// Nothing, or nothing between two dots.
-    #[error("a part of the name is empty")]
     Empty,
     /// More than 253 characters, or a part of more than 63.
-    #[error("the name is too long")]
     TooLong,
     /// A character that is none of letters, digits and hyphens.
-    #[error(
-        "only letters, digits, hyphens and dots make a name; write other alphabets in their ASCII form (xn--…)"
-    )]
     Character,
     /// A hyphen at the end of a part.
-    #[error("a part of the name begins or ends with a hyphen")]
     Hyphen,
     /// A number that some programs read as an address.
-    #[error("a number is no name; write an address as 192.0.2.1")]
     Number,
     /// Something in brackets that is no address.
-    #[error("what is in brackets is no IPv6 address")]
     Bracket,
     /// No port, or none from 1 to 65535.
-    #[error("a port from 1 to 65535 is needed")]
     Port,
 }
+
+impl HostError {
+    /// What is said about it.
+    #[must_use]
+    pub fn said(&self) -> Sentence {
+        match self {
+            Self::Empty => say::empty(),
+            Self::TooLong => say::too_long(),
+            Self::Character => say::sign(),
+            Self::Hyphen => say::hyphen(),
+            Self::Number => say::number(),
+            Self::Bracket => say::bracket(),
+            Self::Port => say::port(),
+        }
+    }
+}
+
+impl fmt::Display for HostError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.said().fmt(f)
+    }
+}
+
+impl std::error::Error for HostError {}
 
 impl Host {
     /// Reads a host.
@@ -182,18 +200,41 @@ pub struct Allowed {
 }
 
 /// Why an entry of a list is not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AllowedError {
     /// The host.
-    #[error("{0}")]
-    Host(#[from] HostError),
+    Host(HostError),
     /// A scheme or a path.
-    #[error("only a host is named, without https:// and without a path")]
     Address,
     /// A star that is not the first part of a name with two more.
-    #[error("a star stands for the names below one with at least two parts, as in *.example.com")]
     Star,
 }
+
+impl AllowedError {
+    /// What is said about it.
+    #[must_use]
+    pub fn said(&self) -> Sentence {
+        match self {
+            Self::Host(error) => error.said(),
+            Self::Address => say::address(),
+            Self::Star => say::star(),
+        }
+    }
+}
+
+impl From<HostError> for AllowedError {
+    fn from(error: HostError) -> Self {
+        Self::Host(error)
+    }
+}
+
+impl fmt::Display for AllowedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.said().fmt(f)
+    }
+}
+
+impl std::error::Error for AllowedError {}
 
 impl Allowed {
     /// Whether this place is allowed by it. Without a port it is for 80 and 443.

@@ -5,11 +5,15 @@
 //! moves the head takes the issue out of `landing`. Deliberately absent: why an issue waits
 //! (derived in [`crate::waiting`]) and the text of the order.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::git_name::ObjectId;
 use crate::id::RunId;
+use crate::refusal::issue as say;
+use crate::sentence::Sentence;
 
 /// How often the platform sends a red verdict back to the author by itself, per round.
 pub const DEFAULT_REPAIRS: i64 = 1;
@@ -59,6 +63,21 @@ impl Phase {
         "done",
         "closed",
     ];
+
+    /// Its name, for people.
+    #[must_use]
+    pub fn name(&self) -> Sentence {
+        match self {
+            Self::Draft => say::draft(),
+            Self::Ready => say::ready(),
+            Self::Working => say::working(),
+            Self::NeedsInput { .. } => say::needs_input(),
+            Self::InReview => say::in_review(),
+            Self::Landing => say::landing(),
+            Self::Done { .. } => say::done(),
+            Self::Closed { .. } => say::closed(),
+        }
+    }
 
     /// The word used in tables, on the wire and in the command line.
     #[must_use]
@@ -260,17 +279,33 @@ pub struct Change {
 }
 
 /// A rule that forbids the event.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
     /// The event does not fit where the issue stands.
-    #[error("the issue is {phase}: {need}")]
     WrongPhase {
         /// Where it stands.
-        phase: &'static str,
+        phase: Sentence,
         /// What would be needed.
-        need: &'static str,
+        need: Sentence,
     },
 }
+
+impl Refused {
+    /// What is said about it.
+    #[must_use]
+    pub fn said(self) -> Sentence {
+        let Self::WrongPhase { phase, need } = self;
+        say::in_phase(phase, need)
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.clone().said().fmt(f)
+    }
+}
+
+impl std::error::Error for Refused {}
 
 impl Issue {
     /// A newly filed issue.
@@ -306,7 +341,7 @@ impl Issue {
                 | Phase::InReview
                 | Phase::Landing
                 | Phase::Done { .. }
-                | Phase::Closed { .. } => self.refuse("only a ready issue goes back to draft"),
+                | Phase::Closed { .. } => self.refuse(say::to_draft()),
             },
             Event::AuthorStarted => match self.phase {
                 Phase::Ready | Phase::Working => {
@@ -319,7 +354,7 @@ impl Issue {
                 | Phase::InReview
                 | Phase::Landing
                 | Phase::Done { .. }
-                | Phase::Closed { .. } => self.refuse("only a ready issue starts an author"),
+                | Phase::Closed { .. } => self.refuse(say::start()),
             },
             Event::Asked { question, run } => match self.phase {
                 Phase::Working => self.to(
@@ -332,7 +367,7 @@ impl Issue {
                 | Phase::InReview
                 | Phase::Landing
                 | Phase::Done { .. }
-                | Phase::Closed { .. } => self.refuse("only a working agent asks"),
+                | Phase::Closed { .. } => self.refuse(say::ask()),
             },
             Event::Answered => match self.phase {
                 Phase::NeedsInput { .. } => {
@@ -344,7 +379,7 @@ impl Issue {
                 | Phase::InReview
                 | Phase::Landing
                 | Phase::Done { .. }
-                | Phase::Closed { .. } => self.refuse("no question waits for an answer"),
+                | Phase::Closed { .. } => self.refuse(say::no_question()),
             },
             Event::HeadAdopted => match self.phase {
                 Phase::Working => self.to(Phase::Working, vec![E::QueueVerify]),
@@ -354,7 +389,7 @@ impl Issue {
                 | Phase::InReview
                 | Phase::Landing
                 | Phase::Done { .. }
-                | Phase::Closed { .. } => self.refuse("no author is at work"),
+                | Phase::Closed { .. } => self.refuse(say::no_author()),
             },
             Event::HeadPushed => self.head_pushed(),
             Event::Judged {
@@ -374,7 +409,7 @@ impl Issue {
                 | Phase::InReview
                 | Phase::Landing
                 | Phase::Done { .. }
-                | Phase::Closed { .. } => self.refuse("no result is being proved"),
+                | Phase::Closed { .. } => self.refuse(say::not_proved()),
             },
             Event::AuthorFailed { failure } => match self.phase {
                 Phase::Ready | Phase::Working => {
@@ -387,7 +422,7 @@ impl Issue {
                 | Phase::InReview
                 | Phase::Landing
                 | Phase::Done { .. }
-                | Phase::Closed { .. } => self.refuse("no author is at work"),
+                | Phase::Closed { .. } => self.refuse(say::no_author()),
             },
             Event::AuthorStopped => match self.phase {
                 Phase::Ready | Phase::Working => self.to(Phase::Draft, vec![]),
@@ -396,7 +431,7 @@ impl Issue {
                 | Phase::InReview
                 | Phase::Landing
                 | Phase::Done { .. }
-                | Phase::Closed { .. } => self.refuse("no author is at work"),
+                | Phase::Closed { .. } => self.refuse(say::no_author()),
             },
             Event::Approved => match self.phase {
                 Phase::InReview => self.to(Phase::Landing, vec![E::EnterQueue]),
@@ -406,7 +441,7 @@ impl Issue {
                 | Phase::NeedsInput { .. }
                 | Phase::Landing
                 | Phase::Done { .. }
-                | Phase::Closed { .. } => self.refuse("only a result in review can be approved"),
+                | Phase::Closed { .. } => self.refuse(say::approve()),
             },
             Event::SentBack => match self.phase {
                 Phase::InReview => self.new_round(vec![]),
@@ -416,9 +451,7 @@ impl Issue {
                 | Phase::Working
                 | Phase::NeedsInput { .. }
                 | Phase::Done { .. }
-                | Phase::Closed { .. } => {
-                    self.refuse("only a result in review or landing can be sent back")
-                }
+                | Phase::Closed { .. } => self.refuse(say::send_back()),
             },
             Event::Conflicted { paths } => match self.phase {
                 Phase::Landing => self.to(
@@ -431,7 +464,7 @@ impl Issue {
                 | Phase::NeedsInput { .. }
                 | Phase::InReview
                 | Phase::Done { .. }
-                | Phase::Closed { .. } => self.refuse("the issue is not in the merge queue"),
+                | Phase::Closed { .. } => self.refuse(say::not_queued()),
             },
             Event::Unlanded => match self.phase {
                 Phase::Landing => self.to(
@@ -444,7 +477,7 @@ impl Issue {
                 | Phase::NeedsInput { .. }
                 | Phase::InReview
                 | Phase::Done { .. }
-                | Phase::Closed { .. } => self.refuse("the issue is not in the merge queue"),
+                | Phase::Closed { .. } => self.refuse(say::not_queued()),
             },
             Event::Withdrawn => self.withdrawn(),
             Event::Landed { commit } => self.landed(commit),
@@ -461,11 +494,11 @@ impl Issue {
                 | Phase::NeedsInput { .. }
                 | Phase::Landing
                 | Phase::Done { .. }
-                | Phase::Closed { .. } => self.refuse("only a result in review is proved again"),
+                | Phase::Closed { .. } => self.refuse(say::prove_again()),
             },
             Event::Closed { reason } => {
                 if self.phase.is_final() {
-                    return self.refuse("it has already ended");
+                    return self.refuse(say::ended_already());
                 }
                 let mut next = self;
                 next.failed = None;
@@ -479,7 +512,7 @@ impl Issue {
                 | Phase::NeedsInput { .. }
                 | Phase::InReview
                 | Phase::Landing
-                | Phase::Done { .. } => self.refuse("only a closed issue can be reopened"),
+                | Phase::Done { .. } => self.refuse(say::reopen()),
             },
         }
     }
@@ -500,7 +533,7 @@ impl Issue {
             | Phase::InReview
             | Phase::Landing
             | Phase::Done { .. }
-            | Phase::Closed { .. } => self.refuse("only a draft can be marked ready"),
+            | Phase::Closed { .. } => self.refuse(say::to_ready()),
         }
     }
 
@@ -518,7 +551,7 @@ impl Issue {
                 Phase::Working,
                 vec![E::LeaveQueue, E::CancelJobs, E::QueueVerify],
             ),
-            Phase::Done { .. } | Phase::Closed { .. } => next.refuse("it has ended"),
+            Phase::Done { .. } | Phase::Closed { .. } => next.refuse(say::ended()),
         }
     }
 
@@ -536,13 +569,13 @@ impl Issue {
             | Phase::InReview
             | Phase::Landing
             | Phase::Done { .. }
-            | Phase::Closed { .. } => self.refuse("no result is being proved"),
+            | Phase::Closed { .. } => self.refuse(say::not_proved()),
         }
     }
 
     fn retried(self) -> Result<Change, Refused> {
         if self.failed.is_none() {
-            return self.refuse("nothing failed that could be tried again");
+            return self.refuse(say::retry());
         }
         let (phase, effect) = match self.phase {
             Phase::Ready => (Phase::Ready, Effect::QueueAuthor(Cause::Retry)),
@@ -553,7 +586,7 @@ impl Issue {
             | Phase::Landing
             | Phase::Done { .. }
             | Phase::Closed { .. } => {
-                return self.refuse("nothing failed that could be tried again");
+                return self.refuse(say::retry());
             }
         };
         let mut next = self;
@@ -574,7 +607,7 @@ impl Issue {
                 vec![E::CancelJobs, E::LeaveQueue, E::Notify(Notice::Landed)],
             ),
             Phase::Draft | Phase::NeedsInput { .. } | Phase::Done { .. } => {
-                self.refuse("it cannot have landed")
+                self.refuse(say::landed())
             }
         }
     }
@@ -594,7 +627,7 @@ impl Issue {
             | Phase::NeedsInput { .. }
             | Phase::InReview
             | Phase::Done { .. }
-            | Phase::Closed { .. } => self.refuse("no decision waits that could be taken back"),
+            | Phase::Closed { .. } => self.refuse(say::take_back()),
         }
     }
 
@@ -614,9 +647,9 @@ impl Issue {
         })
     }
 
-    fn refuse(&self, need: &'static str) -> Result<Change, Refused> {
+    fn refuse(&self, need: Sentence) -> Result<Change, Refused> {
         Err(Refused::WrongPhase {
-            phase: self.phase.as_str(),
+            phase: self.phase.name(),
             need,
         })
     }

@@ -28,6 +28,7 @@ pub mod mask;
 pub mod merge;
 pub mod preflight;
 pub mod prompt;
+mod refusal;
 pub mod sentence;
 pub mod size;
 pub mod speech;

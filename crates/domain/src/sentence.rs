@@ -91,6 +91,45 @@ pub fn text(value: impl fmt::Display) -> Place {
     Place::Text(value.to_string())
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Said(sentence) => sentence.fmt(f),
+        }
+    }
+}
+
+impl From<&str> for Place {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Place {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&String> for Place {
+    fn from(text: &String) -> Self {
+        Self::Text(text.clone())
+    }
+}
+
+/// Numbers are the same in every language.
+macro_rules! numbers {
+    ($($kind:ty),+) => {
+        $(impl From<$kind> for Place {
+            fn from(number: $kind) -> Self {
+                text(number)
+            }
+        })+
+    };
+}
+numbers!(i64, u64, u128, usize);
+
 impl From<Sentence> for Place {
     fn from(sentence: Sentence) -> Self {
         Self::Said(sentence)
@@ -109,7 +148,33 @@ macro_rules! templates {
 }
 pub(crate) use templates;
 
-/// Every text that is said to people.
+/// Writes down texts as functions of what stands in their places, with a list of all of them:
+/// `name(place, other) = "word": "text with {place} and {other}";`.
+#[macro_export]
+macro_rules! sentences {
+    ($($name:ident($($place:ident),*) = $key:literal: $english:literal;)+) => {
+        $(
+            #[doc = $english]
+            pub(crate) fn $name(
+                $($place: impl Into<$crate::sentence::Place>),*
+            ) -> $crate::sentence::Sentence {
+                templates::$name.with([$((stringify!($place), $place.into())),*])
+            }
+        )+
+
+        #[expect(non_upper_case_globals, reason = "a text is named as its function")]
+        mod templates {
+            $(pub(super) static $name: $crate::sentence::Template =
+                $crate::sentence::Template { key: $key, english: $english };)+
+        }
+
+        /// Every text of this part, for catalogues.
+        pub(crate) static TEMPLATES: &[&$crate::sentence::Template] = &[$(&templates::$name),+];
+    };
+}
+pub(crate) use sentences;
+
+/// Every text that rules say to people.
 pub fn all() -> impl Iterator<Item = &'static Template> {
     [
         crate::failure::TEMPLATES,
@@ -122,6 +187,7 @@ pub fn all() -> impl Iterator<Item = &'static Template> {
     .into_iter()
     .flatten()
     .copied()
+    .chain(crate::refusal::all())
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@
 
 use std::fmt;
 
+use crate::refusal::suggestion as say;
+use crate::sentence::Sentence;
+
 /// What a fenced block is named to be a suggestion.
 const NAME: &str = "suggestion";
 /// The mark that some programs put at the beginning of a text.
@@ -40,6 +43,16 @@ impl Lines {
         self.last
     }
 
+    /// What people call them.
+    #[must_use]
+    pub fn name(self) -> Sentence {
+        if self.first == self.last {
+            say::line(self.first)
+        } else {
+            say::lines(self.first, self.last)
+        }
+    }
+
     fn meets(self, other: Self) -> bool {
         self.first <= other.last && other.first <= self.last
     }
@@ -50,25 +63,18 @@ const MOST: usize = 100_000_000;
 
 impl fmt::Display for Lines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.first == self.last {
-            write!(f, "line {}", self.first)
-        } else {
-            write!(f, "lines {}-{}", self.first, self.last)
-        }
+        self.name().fmt(f)
     }
 }
 
 /// A rule that forbids a suggestion.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
     /// The comment has more than one.
-    #[error("a comment has one suggestion at most: write another comment for the other lines")]
     Several,
     /// The file has no lines.
-    #[error("the file is binary: it has no lines to replace")]
     Binary,
     /// The file ends before.
-    #[error("the file has {count} lines, and {lines} are meant")]
     Beyond {
         /// What is meant.
         lines: Lines,
@@ -76,13 +82,11 @@ pub enum Refused {
         count: usize,
     },
     /// The lines cannot be shown as text, so that a suggestion would change what nobody sees.
-    #[error("{lines} cannot be shown as text: change them in a checkout")]
     NotText {
         /// Which.
         lines: Lines,
     },
     /// Two suggestions want the same lines.
-    #[error("two suggestions are about the same lines ({one}, {other}): apply one of them")]
     Overlap {
         /// One.
         one: Lines,
@@ -90,6 +94,28 @@ pub enum Refused {
         other: Lines,
     },
 }
+
+impl Refused {
+    /// What is said about it.
+    #[must_use]
+    pub fn said(&self) -> Sentence {
+        match self {
+            Self::Several => say::several(),
+            Self::Binary => say::binary(),
+            Self::Beyond { lines, count } => say::beyond(*count, lines.name()),
+            Self::NotText { lines } => say::not_text(lines.name()),
+            Self::Overlap { one, other } => say::overlap(one.name(), other.name()),
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.said().fmt(f)
+    }
+}
+
+impl std::error::Error for Refused {}
 
 /// A comment taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,12 @@
 //! A view is a filter, not a list: it shows what fits it now. Deliberately absent: views that others
 //! see, and any right. What a filter names is looked for among what its person may see.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+
+use crate::refusal::view as say;
+use crate::sentence::Sentence;
 
 /// How many views one person keeps.
 pub const MOST: usize = 20;
@@ -66,32 +71,47 @@ impl Filter {
 }
 
 /// Why a view is not kept.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unfit {
     /// The name.
-    #[error(
-        "a view's name has 1 to {NAME} characters, all of them visible, and is not a dot or two: choose another"
-    )]
     Name,
     /// Part of the filter.
-    #[error("`{part}` has more than {PART} characters: shorten it")]
     Part {
         /// Which.
         part: &'static str,
     },
     /// A filter that shows everything.
-    #[error("the view leaves nothing out: choose a project, an agent, a label or a text first")]
     Everything,
     /// One more than a person keeps.
-    #[error("{MOST} views are kept already: remove one first")]
     TooMany,
     /// The name of another one.
-    #[error("there is a view named {name:?} already: choose another name, or save that one anew")]
     Taken {
         /// The name.
         name: String,
     },
 }
+
+impl Unfit {
+    /// What is said about it.
+    #[must_use]
+    pub fn said(&self) -> Sentence {
+        match self {
+            Self::Name => say::unfit_name(NAME),
+            Self::Part { part } => say::unfit_part(*part, PART),
+            Self::Everything => say::everything(),
+            Self::TooMany => say::too_many(MOST),
+            Self::Taken { name } => say::taken(format!("{name:?}")),
+        }
+    }
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.said().fmt(f)
+    }
+}
+
+impl std::error::Error for Unfit {}
 
 /// The name as it is kept, with the blanks around it cut.
 ///

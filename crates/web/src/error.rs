@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use nightshift_api::{FieldProblem, Problem};
 use nightshift_app::Error;
+use nightshift_domain::sentence::Place;
 
 /// An error on its way out.
 #[derive(Debug)]
@@ -20,13 +21,13 @@ impl From<Error> for Failure {
 impl Failure {
     pub(crate) fn invalid(detail: impl Into<String>) -> Self {
         Self(Error::Invalid {
-            detail: detail.into(),
+            detail: Place::Text(detail.into()),
         })
     }
 
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self(Error::NotFound {
-            detail: detail.into(),
+            detail: Place::Text(detail.into()),
         })
     }
 }

@@ -28,7 +28,7 @@ pub(crate) async fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Err
         return Err(Error::Unauthenticated {
             detail: "no token was sent: use `Authorization: Bearer <token>` \
                      (`nightshift token new` makes one)"
-                .to_owned(),
+                .into(),
         });
     };
     app.authenticate(&secret).await

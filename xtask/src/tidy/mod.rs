@@ -12,6 +12,7 @@ mod header;
 mod length;
 mod library;
 mod local;
+mod said;
 mod shortcut;
 mod snapshot;
 mod sql;
@@ -45,6 +46,7 @@ pub const RULES: &[Rule] = &[
     length::RULE,
     sql::RULE,
     apart::RULE,
+    said::RULE,
     shortcut::RULE,
     local::RULE,
     snapshot::RULE,

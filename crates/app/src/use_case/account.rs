@@ -17,6 +17,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::session::{DEVICE, INVITATION, LINK, SESSION};
+use crate::error::plain;
+use crate::say::{account as say, quoted};
 use crate::{App, Caller, Error, Secret};
 
 /// A token to be made.
@@ -52,7 +54,7 @@ impl App {
         let now = self.now();
         let mut tx = self.db().write().await?;
         if !user::user_list(&mut tx).await?.is_empty() {
-            return Err(Error::conflict(
+            return Err(plain::conflict(
                 "the server has its first administrator already",
             ));
         }
@@ -108,9 +110,7 @@ impl App {
         };
         let mut tx = self.db().write().await?;
         if user::user_by_name(&mut tx, name).await?.is_some() {
-            return Err(Error::conflict(format!(
-                "there is a person named {name:?} already"
-            )));
+            return Err(Error::conflict(say::person_exists(quoted(name))));
         }
         user::user_insert(&mut tx, &person).await?;
         self.record_server(&mut tx, caller, "user.created", json!({ "name": name }))
@@ -140,15 +140,10 @@ impl App {
     ) -> Result<(Token, Secret), Error> {
         let (own, own_name) = caller.person()?;
         if new.label.trim().is_empty() || new.label.len() > 200 {
-            return Err(Error::invalid(
-                "`label` must say in 1 to 200 characters what the token is for",
-            ));
+            return Err(Error::invalid(say::token_label()));
         }
         if [SESSION, LINK, INVITATION, DEVICE].contains(&new.label.trim()) {
-            return Err(Error::invalid(format!(
-                "`label` {:?} is the platform's own: say what the token is for",
-                new.label
-            )));
+            return Err(Error::invalid(say::token_label_taken(quoted(&new.label))));
         }
         let foreign = new.runner.is_some() || new.user.as_deref().is_some_and(|u| u != own_name);
         if foreign {
@@ -198,9 +193,7 @@ impl App {
         let mut tx = self.db().write().await?;
         let known = token::token_list_of_user(&mut tx, own).await?;
         if !known.iter().any(|token| token.id == id) {
-            return Err(Error::not_found(format!(
-                "no token {id} of yours: `nightshift token list` shows them"
-            )));
+            return Err(Error::not_found(say::no_token(id.to_string())));
         }
         token::token_revoke(&mut tx, id, self.now()).await?;
         self.record_server(&mut tx, caller, "token.revoked", json!({ "id": id }))
@@ -217,11 +210,7 @@ impl App {
         let mut tx = self.db().write().await?;
         let known = runner::runner_by_name(&mut tx, name)
             .await?
-            .ok_or_else(|| {
-                Error::not_found(format!(
-                    "no runner named {name:?}: `nightshift runners` shows them"
-                ))
-            })?;
+            .ok_or_else(|| Error::not_found(say::no_runner(quoted(name))))?;
         let count = token::token_revoke_runner(&mut tx, known.id, self.now()).await?;
         let data = json!({ "runner": name, "tokens": count });
         self.record_server(&mut tx, caller, "runner.revoked", data)
@@ -260,7 +249,7 @@ impl App {
         let (own, _) = caller.person()?;
         let mut tx = self.db().write().await?;
         if !notification::notification_read(&mut tx, own, id, self.now()).await? {
-            return Err(Error::not_found(format!("no notification {id} of yours")));
+            return Err(Error::not_found(say::no_notification(id.to_string())));
         }
         self.commit(tx, caller).await
     }
@@ -291,11 +280,11 @@ impl App {
         now: Timestamp,
     ) -> Result<Holder, Error> {
         match (user, runner) {
-            (Some(_), Some(_)) => Err(Error::invalid("give `user` or `runner`, not both")),
+            (Some(_), Some(_)) => Err(plain::invalid("give `user` or `runner`, not both")),
             (Some(name), None) => user::user_by_name(tx, name)
                 .await?
                 .map(|person| Holder::Person(person.id))
-                .ok_or_else(|| Error::not_found(format!("no person named {name:?}"))),
+                .ok_or_else(|| Error::not_found(say::no_person(quoted(name)))),
             (None, Some(name)) => {
                 check_name(name)?;
                 if let Some(known) = runner::runner_by_name(tx, name).await? {
@@ -316,7 +305,7 @@ impl App {
                 runner::runner_insert(tx, &new).await?;
                 Ok(Holder::Runner(new.id))
             }
-            (None, None) => Err(Error::invalid("give `user` or `runner`")),
+            (None, None) => Err(plain::invalid("give `user` or `runner`")),
         }
     }
 
@@ -370,10 +359,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     if is_name(name) {
         Ok(())
     } else {
-        Err(Error::invalid(format!(
-            "{name:?} is no name: use 1 to 40 letters, digits, `-`, `_` or `.`, not beginning with \
-             `-` or `.`"
-        )))
+        Err(Error::invalid(say::bad_name(quoted(name))))
     }
 }
 

@@ -7,6 +7,7 @@ use nightshift_store::project::Project;
 use nightshift_store::run::Run;
 use nightshift_store::{Tx, project, run};
 
+use crate::error::plain;
 use crate::{App, Error};
 
 /// How an issue's budget stands.
@@ -27,7 +28,7 @@ impl App {
     pub(crate) async fn budget_of(&self, tx: &mut Tx, row: &Issue) -> Result<BudgetNow, Error> {
         let project = project::project_get(tx, row.project)
             .await?
-            .ok_or_else(|| Error::not_found("the issue's project is gone"))?;
+            .ok_or_else(|| plain::not_found("the issue's project is gone"))?;
         let (runs, cost, wall) = run::run_cost_of_issue(tx, row.id).await?;
         let spent = Spent {
             runs: runs.unsigned_abs(),

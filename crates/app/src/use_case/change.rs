@@ -4,6 +4,7 @@
 use nightshift_domain::access::Action;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::Number;
+use nightshift_domain::sentence::text;
 use nightshift_git::{DiffOptions, GitPath, Patch};
 use nightshift_store::review::LineComment;
 use nightshift_store::review_draft::DraftComment;
@@ -15,6 +16,7 @@ use super::collide::Collisions;
 use super::picture::{self, Picture};
 use super::pull::{NewReview, PullView};
 use super::suggest::{self, Suggestion};
+use crate::say::{change as say, issue as issue_say, quoted, server};
 use crate::{App, Caller, Error};
 
 /// The most of a patch that one page holds, in bytes.
@@ -80,9 +82,7 @@ impl App {
         };
         for id in query.from.iter().chain(&query.to) {
             if !its_own(id) {
-                return Err(Error::invalid(format!(
-                    "{id} is no head of #{number}: choose one from the list of rounds"
-                )));
+                return Err(Error::invalid(say::no_round(id.to_string(), number)));
             }
         }
         let old = query.from.clone().unwrap_or_else(|| known.base.clone());
@@ -165,7 +165,7 @@ impl App {
         commit: &ObjectId,
         path: &str,
     ) -> Result<Vec<u8>, Error> {
-        let missing = || Error::not_found(format!("no file {path:?} at {commit} in #{number}"));
+        let missing = || Error::not_found(say::no_file(quoted(path), commit.to_string(), number));
         let mut tx = self.db().read().await?;
         let (found, _) = self
             .project_for(&mut tx, caller, name, Action::ProjectRead)
@@ -184,8 +184,9 @@ impl App {
             .await?
             .ok_or_else(missing)?;
         if blob.truncated {
-            return Err(Error::invalid(format!(
-                "{path} is larger than {MAX_PATCH} bytes: fetch the branch with git"
+            return Err(Error::invalid(say::file_large(
+                path.to_string(),
+                text(MAX_PATCH),
             )));
         }
         Ok(blob.bytes)
@@ -232,11 +233,11 @@ impl App {
     ) -> Result<(), Error> {
         let (own, _) = caller.person()?;
         if comment.body.trim().is_empty() || comment.body.len() > 16 << 10 {
-            return Err(Error::invalid("a comment has 1 to 16384 bytes"));
+            return Err(Error::invalid(say::comment_size()));
         }
         let path = GitPath::from(comment.path.as_bytes());
         path.check()
-            .map_err(|error| Error::invalid(error.to_string()))?;
+            .map_err(|error| Error::invalid(server::as_said(error.to_string())))?;
         suggest::check_comment(&comment)?;
         let now = self.now();
         let mut tx = self.db().write().await?;
@@ -247,7 +248,7 @@ impl App {
         if let Some(head) = &comment.head {
             let heads = pull_head::head_list(&mut tx, row.id).await?;
             if !heads.iter().any(|known| known.head == *head) {
-                return Err(Error::invalid(format!("{head} is no head of #{number}")));
+                return Err(Error::invalid(say::no_head(head.to_string(), number)));
             }
         }
         let draft = DraftComment {
@@ -273,7 +274,7 @@ impl App {
         let (own, _) = caller.person()?;
         let mut tx = self.db().write().await?;
         if !review_draft::draft_delete(&mut tx, own, id).await? {
-            return Err(Error::not_found("no such comment of yours"));
+            return Err(Error::not_found(say::no_comment()));
         }
         self.commit(tx, caller).await
     }
@@ -296,7 +297,7 @@ impl App {
             .await?;
         let row = issue::issue_by_number(&mut tx, found.id, number)
             .await?
-            .ok_or_else(|| Error::not_found(format!("no issue #{number} in {name}")))?;
+            .ok_or_else(|| Error::not_found(issue_say::no_issue(number, name)))?;
         let drafts = review_draft::draft_list(&mut tx, own, row.id).await?;
         drop(tx);
         new.comments

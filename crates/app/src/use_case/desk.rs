@@ -20,6 +20,7 @@ use nightshift_store::{
 
 use super::secret::waits_for_secrets;
 pub use super::watch::COUNT_TO;
+use crate::say::issue as say;
 use crate::{App, Caller, Error, Rights};
 
 /// The most that a desk shows at once; what is decided makes room for the next.
@@ -231,9 +232,7 @@ impl App {
         let now = self.now();
         let until = until.unwrap_or(now + PARK);
         if until <= now || until > now + LONGEST_PARK {
-            return Err(Error::invalid(
-                "`until` must be a time from now on, within a year",
-            ));
+            return Err(Error::invalid(say::park_until()));
         }
         self.desk_park(caller, name, number, Some(until)).await
     }

@@ -32,6 +32,7 @@ use uuid::Uuid;
 
 use self::proof::Judged;
 use crate::change::Context;
+use crate::error::plain;
 use crate::{App, Caller, Error};
 
 /// How a run ended, as its runner says.
@@ -150,13 +151,13 @@ impl App {
         let context = Context::new(&actor, now);
         let mut tx = self.db().write().await?;
         let Some(row) = issue::issue_lock(&mut tx, live.issue).await? else {
-            return Err(Error::not_found("the run's issue is gone"));
+            return Err(plain::not_found("the run's issue is gone"));
         };
         let Some(mut job) = jobs::job_lock(&mut tx, live.job).await? else {
-            return Err(Error::not_found("the run's job is gone"));
+            return Err(plain::not_found("the run's job is gone"));
         };
         let Some(mut ended) = run::run_get(&mut tx, live.id).await? else {
-            return Err(Error::not_found("the run is gone"));
+            return Err(plain::not_found("the run is gone"));
         };
         if ended.state != RunState::Running {
             return already(&ended);
@@ -318,7 +319,7 @@ impl App {
             )
             | (End::Proved { .. }, Kind::Author | Kind::Tryout)
             | (End::Tried { .. }, _) => {
-                return Err(Error::invalid(
+                return Err(plain::invalid(
                     "this kind of run cannot end like that; do server and runner have the same version?",
                 ));
             }
@@ -372,12 +373,12 @@ impl App {
         let mut tx = self.db().read().await?;
         let home = project::project_get(&mut tx, live.project)
             .await?
-            .ok_or_else(|| Error::not_found("the run's project is gone"))?;
+            .ok_or_else(|| plain::not_found("the run's project is gone"))?;
         drop(tx);
         let tip = self
             .base_tip(&home)
             .await?
-            .ok_or_else(|| Error::refused("the default branch is gone"))?;
+            .ok_or_else(|| plain::refused("the default branch is gone"))?;
         let base = repository.merge_base(&tip, &found).await?.unwrap_or(tip);
         let (old, new) = (
             repository.commit(&base).await?,
@@ -505,11 +506,9 @@ fn stopped_job(mut job: Job) -> Job {
 /// it because its lease was lost.
 fn already(ended: &Run) -> Result<&'static str, Error> {
     match &ended.state {
-        RunState::Failed { failure } if failure.reason == Reason::RunnerLost => {
-            Err(Error::StaleEpoch {
-                detail: format!("the lease of run {} was lost; stop it", ended.id),
-            })
-        }
+        RunState::Failed { failure } if failure.reason == Reason::RunnerLost => Err(
+            plain::stale_epoch(format!("the lease of run {} was lost; stop it", ended.id)),
+        ),
         state => Ok(state_word(state)),
     }
 }

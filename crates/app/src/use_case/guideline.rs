@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::change::Context;
 use crate::repository::SettingsFile;
+use crate::say::{change as say, project as project_say, server};
 use crate::{App, Caller, Error};
 
 /// How often a commit is tried on a branch that moves meanwhile.
@@ -44,7 +45,7 @@ impl App {
         let (found, _) = self
             .project_for(&mut tx, caller, name, Action::ProjectConfigure)
             .await?;
-        let missing = || Error::not_found(format!("no agent of #{number} in {name} proposed {id}"));
+        let missing = || Error::not_found(say::no_proposal(number, name, id.to_string()));
         let known = proposal::proposal_get(&mut tx, id)
             .await?
             .ok_or_else(missing)?;
@@ -56,10 +57,9 @@ impl App {
         match (&known.decided, taken) {
             (Some((before, ..)), taken) if *before == taken => return Ok(known),
             (Some((Taken::Accepted, by, _)), Taken::Dismissed) => {
-                return Err(Error::conflict(format!(
-                    "{} accepted it, and {} has it: take it out there with git",
+                return Err(Error::conflict(say::proposal_taken(
                     by.label(),
-                    guideline::PATH
+                    guideline::PATH,
                 )));
             }
             (Some((Taken::Dismissed, ..)) | None, _) => {}
@@ -94,14 +94,14 @@ impl App {
         let repository = self.repository(found.id)?;
         for _ in 0..TRIES {
             let tip = self.base_tip(found).await?.ok_or_else(|| {
-                Error::refused(format!(
-                    "{} has no commit on {} yet, and guidelines are a file there: push first",
-                    found.name, found.default_branch
+                Error::refused(say::unborn_guidelines(
+                    &found.name,
+                    found.default_branch.as_str(),
                 ))
             })?;
             let (mode, before) = self.guideline_file(found, &tip).await?;
             let after = guideline::with(&before, &known.body)
-                .map_err(|rule| Error::refused(rule.to_string()))?;
+                .map_err(|rule| Error::refused(rule.said()))?;
             if after == before {
                 return Ok(None);
             }
@@ -126,11 +126,7 @@ impl App {
                 }
             }
         }
-        Err(Error::Unavailable {
-            detail:
-                "the default branch moves too fast for a commit: nothing was changed; repeat it"
-                    .to_owned(),
-        })
+        Err(Error::unavailable(server::branch_moves()))
     }
 
     async fn guideline_file(
@@ -141,10 +137,9 @@ impl App {
         match self.text_file(found.id, tip, guideline::PATH, MOST).await? {
             SettingsFile::Absent => Ok((Mode::File, String::new())),
             SettingsFile::Text { mode, text, .. } => Ok((mode, text)),
-            SettingsFile::Unusable(error) => Err(Error::refused(format!(
-                "{}: {}; put it right with git, by a change or a push",
+            SettingsFile::Unusable(error) => Err(Error::refused(project_say::unusable(
                 guideline::PATH,
-                error.message
+                &error.message,
             ))),
         }
     }

@@ -15,7 +15,7 @@ use nightshift_domain::config::edit::{Edit, Path};
 use nightshift_domain::config::field::Value as FieldValue;
 use nightshift_domain::failure::Reason;
 use nightshift_domain::grant::{self, Asked, Decided, Decision, Need};
-use nightshift_domain::host::Allowed;
+use nightshift_domain::host::{Allowed, AllowedError};
 use nightshift_domain::id::{IssueId, Number, RunId};
 use nightshift_domain::issue::{Event, Phase};
 use nightshift_domain::speech::{self, Speech};
@@ -30,6 +30,8 @@ use serde_json::{Value, json};
 use super::issue::IssueView;
 use super::settings::{SaveSettings, SettingsChange};
 use crate::change::Context;
+use crate::error::plain;
+use crate::say::{issue as say, quoted};
 use crate::{App, Caller, Error};
 
 /// The longest reason, in bytes.
@@ -59,7 +61,7 @@ impl App {
         let found = self.speaking(&mut tx, id, Speech::Ask, now).await?;
         let home = project::project_get(&mut tx, found.project)
             .await?
-            .ok_or_else(|| Error::not_found("the run's project is gone"))?;
+            .ok_or_else(|| plain::not_found("the run's project is gone"))?;
         let known = host_ask::host_ask_list(&mut tx, found.issue).await?;
         for host in &hosts {
             undecided(host, &known, &home.config)?;
@@ -227,10 +229,8 @@ impl App {
         decision: Decision,
     ) -> Result<IssueView, Error> {
         caller.person()?;
-        let host: Allowed = host.parse().map_err(|error| {
-            Error::invalid(format!(
-                "`host`: {host:?}: {error}; write it as packages.example.com or *.example.com"
-            ))
+        let host: Allowed = host.parse().map_err(|error: AllowedError| {
+            Error::invalid(say::bad_host(quoted(host), error.said()))
         })?;
         // Who may not decide here changes no settings either.
         let mut tx = self.db().read().await?;
@@ -247,24 +247,23 @@ impl App {
             .await?;
         let row = self.issue_row(&mut tx, &found, number).await?;
         if row.state.phase.is_final() {
-            return Err(Error::refused(format!(
-                "#{number} has ended ({}): nothing of it runs any more",
-                row.state.phase.as_str()
+            return Err(Error::refused(say::nothing_runs(
+                number,
+                row.state.phase.name(),
             )));
         }
         let known = host_ask::host_ask_list(&mut tx, row.id).await?;
         let before: Vec<&Asked> = known.iter().filter(|one| one.host == host).collect();
         let needs = grant::answers(&before, decision).map_err(|rule| {
             Error::refused(match rule {
-                grant::Refused::NothingToDeny => format!("nobody asked for {host}, and {rule}"),
-                grant::Refused::OnlyForTheProject => format!("a proof misses {host}, and {rule}"),
+                grant::Refused::NothingToDeny => say::host_not_asked(host.to_string(), rule.said()),
+                grant::Refused::OnlyForTheProject => {
+                    say::host_of_proof(host.to_string(), rule.said())
+                }
             })
         })?;
         if before.is_empty() && known.len() >= MOST_DECIDED {
-            return Err(Error::refused(format!(
-                "{MOST_DECIDED} hosts are decided for #{number} already: allow a whole domain \
-                 (*.example.com), or put them into the project's settings"
-            )));
+            return Err(Error::refused(say::hosts_many(MOST_DECIDED, number)));
         }
         let mut run = None;
         for need in &needs {
@@ -389,9 +388,10 @@ impl App {
         let view = self.settings_get(caller, name).await?;
         // A list that cannot be read must not be replaced by one that can.
         let config = Config::parse(&view.text).map_err(|error| {
-            Error::refused(format!(
-                "{host} is not added, since the settings of {name} are broken: {error}; mend them \
-                 (/p/{name}/settings), then allow it again, or allow it for this issue alone"
+            Error::refused(say::host_not_added(
+                host.to_string(),
+                name,
+                error.to_string(),
             ))
         })?;
         let mut allow = config.network.allow;
@@ -400,7 +400,9 @@ impl App {
         }
         allow.push(host.clone());
         let list = allow.iter().map(ToString::to_string).collect();
-        let path: Path = "network.allow".parse().map_err(Error::invalid)?;
+        let path: Path = "network.allow"
+            .parse()
+            .map_err(|why: String| plain::invalid(why))?;
         let save = SaveSettings {
             blob: view.blob,
             change: SettingsChange::Edits(vec![Edit::Set(path, Some(FieldValue::List(list)))]),
@@ -418,7 +420,7 @@ impl App {
 /// The hosts that an agent names.
 fn read(hosts: &[String]) -> Result<Vec<Allowed>, Error> {
     if hosts.is_empty() || hosts.len() > grant::MOST {
-        return Err(Error::invalid(format!(
+        return Err(plain::invalid(format!(
             "`hosts` names {}; 1 to {} can be asked for",
             hosts.len(),
             grant::MOST
@@ -427,12 +429,12 @@ fn read(hosts: &[String]) -> Result<Vec<Allowed>, Error> {
     let mut read = Vec::new();
     for text in hosts {
         let host = grant::one(text).map_err(|error| {
-            Error::invalid(format!(
+            plain::invalid(format!(
                 "`hosts`: {text:?}: {error}; name single hosts, as packages.example.com"
             ))
         })?;
         if !grant::can_be_opened(host.host()) {
-            return Err(Error::refused(format!(
+            return Err(plain::refused(format!(
                 "{host} is no public host, and nobody can open it for you: do without"
             )));
         }
@@ -455,7 +457,7 @@ fn undecided(host: &Allowed, known: &[Asked], config: &Config) -> Result<(), Err
             let by = decided
                 .map(|decided| decided.by.label())
                 .unwrap_or_default();
-            Err(Error::refused(format!(
+            Err(plain::refused(format!(
                 "{host} was denied by {by}: do without, and say in your summary what that means"
             )))
         }
@@ -466,7 +468,7 @@ fn undecided(host: &Allowed, known: &[Asked], config: &Config) -> Result<(), Err
 }
 
 fn reachable(host: &Allowed) -> Error {
-    Error::refused(format!(
+    plain::refused(format!(
         "you may reach {host} already, through the proxy that HTTPS_PROXY names: nothing was asked"
     ))
 }

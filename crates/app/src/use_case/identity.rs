@@ -9,6 +9,7 @@ use nightshift_store::{token, user};
 use serde_json::json;
 
 use super::session::{INVITATION, SESSION};
+use crate::say::{account as say, quoted};
 use crate::{App, Caller, Error, Secret};
 
 /// How long an invitation works.
@@ -30,10 +31,7 @@ impl App {
         let mut tx = self.db().write().await?;
         let whose = known(&mut tx, name).await?;
         if self.settings().providers.is_empty() {
-            return Err(Error::refused(
-                "no provider of identities is set: name one in the server's settings file (see \
-                 docs/operations.md, Sign-in by a provider)",
-            ));
+            return Err(Error::refused(say::no_provider()));
         }
         let secret = self
             .limited_token(&mut tx, whose, INVITATION, INVITATION_LASTS)
@@ -69,9 +67,7 @@ impl App {
         let mut tx = self.db().write().await?;
         let whose = known(&mut tx, name).await?;
         if !identity::identity_remove(&mut tx, id, whose).await? {
-            return Err(Error::not_found(format!(
-                "{name} has no identity {id}: `nightshift user identities {name}` shows them"
-            )));
+            return Err(Error::not_found(say::no_identity(name, id.to_string())));
         }
         token::token_revoke_labelled(&mut tx, whose, SESSION, self.now()).await?;
         self.record_server(&mut tx, caller, "identity.removed", json!({ "name": name }))
@@ -90,9 +86,7 @@ impl App {
 
 async fn known(tx: &mut nightshift_store::Tx, name: &str) -> Result<UserId, Error> {
     let found = user::user_by_name(tx, name).await?;
-    found.map(|person| person.id).ok_or_else(|| {
-        Error::not_found(format!(
-            "no person named {name:?}: `nightshift user list` shows them"
-        ))
-    })
+    found
+        .map(|person| person.id)
+        .ok_or_else(|| Error::not_found(say::no_person_listed(quoted(name))))
 }

@@ -23,6 +23,7 @@ use nightshift_store::{
 use serde_json::json;
 
 use crate::change::Context;
+use crate::error::plain;
 use crate::{App, Caller, Error};
 
 /// The label of what an agent drafted.
@@ -137,7 +138,7 @@ impl App {
         let now = self.now();
         let mut tx = self.db().write().await?;
         let found = self.speaking(&mut tx, id, Speech::Split, now).await?;
-        let gone = || Error::not_found("the run's issue is gone");
+        let gone = || plain::not_found("the run's issue is gone");
         let parent = issue::issue_get(&mut tx, found.issue)
             .await?
             .ok_or_else(gone)?;
@@ -212,7 +213,7 @@ impl App {
         if access::allowed(standing, Action::IssueWrite) {
             return Ok(());
         }
-        Err(Error::refused(
+        Err(plain::refused(
             "the person who asked for this work may not file issues here any more: say in your \
              summary what should be split off",
         ))
@@ -225,7 +226,7 @@ impl App {
             return Ok(());
         }
         self.record_refusal(caller, "another run").await?;
-        Err(Error::not_found(format!(
+        Err(plain::not_found(format!(
             "no run {id} that this token belongs to"
         )))
     }
@@ -240,7 +241,7 @@ impl App {
     ) -> Result<Run, Error> {
         let found = run::run_get(tx, id)
             .await?
-            .ok_or_else(|| Error::not_found("the run is gone"))?;
+            .ok_or_else(|| plain::not_found("the run is gone"))?;
         // Two at once are counted one after the other.
         issue::issue_lock(tx, found.issue).await?;
         let said = speeches::speech_get(tx, id, speech).await?;

@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use super::account::SYSTEM;
 use crate::change::Context;
+use crate::error::plain;
 use crate::order::PLATFORM;
 use crate::{App, Caller, Error, Prepared};
 
@@ -94,7 +95,7 @@ impl App {
             || claim.version.len() > 100
             || claim.harnesses.as_deref().is_some_and(many)
         {
-            return Err(Error::invalid(
+            return Err(plain::invalid(
                 "`slots` must be 0 to 100000, `version` at most 100 bytes, and `harnesses` at most 100 names",
             ));
         }
@@ -129,7 +130,7 @@ impl App {
         jobs::job_save(&mut tx, &job, now).await?;
         job.version += 1;
         let Some(row) = issue::issue_get(&mut tx, job.issue).await? else {
-            return Err(Error::not_found("the job's issue is gone"));
+            return Err(plain::not_found("the job's issue is gone"));
         };
         let made = Run {
             id: run_id,
@@ -200,7 +201,7 @@ impl App {
                 return Ok(Some(job));
             }
             let Some(row) = issue::issue_lock(tx, job.issue).await? else {
-                return Err(Error::not_found("the job's issue is gone"));
+                return Err(plain::not_found("the job's issue is gone"));
             };
             let Err(failure) = self.budget_of(tx, &row).await?.left else {
                 return Ok(Some(job));
@@ -229,7 +230,7 @@ impl App {
         let live = self.own_run(&mut tx, caller, id).await?;
         let mut job = jobs::job_lock(&mut tx, live.job)
             .await?
-            .ok_or_else(|| Error::not_found("the run's job is gone"))?;
+            .ok_or_else(|| plain::not_found("the run's job is gone"))?;
         if live.epoch != epoch {
             return Err(job::Refused::StaleEpoch {
                 given: epoch,
@@ -259,7 +260,7 @@ impl App {
                 stop,
                 until,
             }),
-            _ => Err(Error::refused("the run has ended")),
+            _ => Err(plain::refused("the run has ended")),
         }
     }
 
@@ -274,7 +275,7 @@ impl App {
         run::run_get(tx, id)
             .await?
             .filter(|run| run.runner == own)
-            .ok_or_else(|| Error::not_found(format!("no run {id} of this runner")))
+            .ok_or_else(|| plain::not_found(format!("no run {id} of this runner")))
     }
 
     /// Takes a job back whose lease ran out. Does nothing where it was renewed meanwhile.

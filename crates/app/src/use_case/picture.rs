@@ -5,8 +5,10 @@
 
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::Number;
+use nightshift_domain::sentence::text;
 use nightshift_git::{FilePatch, Mode, Patch, Repository, Side};
 
+use crate::say::change as say;
 use crate::{App, Caller, Error};
 
 /// The largest picture that is shown, in bytes.
@@ -164,16 +166,10 @@ impl App {
     ) -> Result<(Kind, Vec<u8>), Error> {
         let bytes = self.change_file(caller, name, number, commit, path).await?;
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MOST_BYTES {
-            return Err(Error::invalid(format!(
-                "{path} is larger than {MOST_BYTES} bytes, the most that is shown: download it"
-            )));
+            return Err(Error::invalid(say::picture_large(path, text(MOST_BYTES))));
         }
         let (kind, _) = look(path, &bytes);
-        let kind = kind.ok_or_else(|| {
-            Error::invalid(format!(
-                "{path} is no picture that a browser shows: download it"
-            ))
-        })?;
+        let kind = kind.ok_or_else(|| Error::invalid(say::no_picture(path)))?;
         Ok((kind, bytes))
     }
 }

@@ -2,7 +2,7 @@
 
 use nightshift_domain::access::{Action, Role, keeps_maintainer};
 use nightshift_domain::config::Config;
-use nightshift_domain::git_name::{BranchName, ISSUE_BRANCHES, ObjectId};
+use nightshift_domain::git_name::{BadName, BranchName, ISSUE_BRANCHES, ObjectId};
 use nightshift_domain::id::ProjectId;
 use nightshift_git::Repository;
 use nightshift_store::event::NewEvent;
@@ -12,6 +12,7 @@ use nightshift_store::{event, issue, member, project, user};
 use serde_json::json;
 
 use super::account::check_name;
+use crate::say::{account, project as say, quoted};
 use crate::{App, Caller, Error};
 
 /// A project as a person sees it.
@@ -40,18 +41,14 @@ impl App {
         let (own, _) = caller.person()?;
         check_name(name)?;
         if name.ends_with(".git") {
-            return Err(Error::invalid(format!(
-                "{name:?}: leave out `.git`; it is added in the clone address"
-            )));
+            return Err(Error::invalid(say::git_suffix(quoted(name))));
         }
         let branch: BranchName = default_branch
             .unwrap_or("main")
             .parse()
-            .map_err(|error| Error::invalid(format!("`default_branch`: {error}")))?;
+            .map_err(|error: BadName| Error::invalid(say::bad_branch(error.said())))?;
         if branch.to_ref().as_str().starts_with(ISSUE_BRANCHES) || branch.as_str() == "nightshift" {
-            return Err(Error::invalid(
-                "`default_branch`: names under `nightshift/` belong to issues; choose another",
-            ));
+            return Err(Error::invalid(say::branch_ours()));
         }
         let now = self.now();
         let made = Project {
@@ -92,10 +89,7 @@ impl App {
             .await?
             .is_some()
         {
-            return Err(Error::conflict(format!(
-                "there is a project named {:?} already: choose another name",
-                made.name
-            )));
+            return Err(Error::conflict(say::exists(quoted(&made.name))));
         }
         project::project_insert(&mut tx, made).await?;
         member::member_set(&mut tx, made.id, own, Role::Maintainer).await?;
@@ -200,21 +194,19 @@ impl App {
             .await?;
         let person = user::user_by_name(&mut tx, who)
             .await?
-            .ok_or_else(|| Error::not_found(format!("no person named {who:?}")))?;
+            .ok_or_else(|| Error::not_found(account::no_person(quoted(who))))?;
         // Two who take each other out at once must not both succeed.
         project::project_lock(&mut tx, found.id).await?;
         let members = member::member_list(&mut tx, found.id).await?;
         let members: Vec<_> = members.iter().map(|(one, role)| (one.id, *role)).collect();
         if !keeps_maintainer(&members, person.id, role) {
-            return Err(Error::refused(format!(
-                "{who} is the last maintainer of {name}: make somebody else one first"
-            )));
+            return Err(Error::refused(say::last_maintainer(who, name)));
         }
         match role {
             Some(role) => member::member_set(&mut tx, found.id, person.id, role).await?,
             None => {
                 if !member::member_remove(&mut tx, found.id, person.id).await? {
-                    return Err(Error::not_found(format!("{who} is no member of {name}")));
+                    return Err(Error::not_found(say::no_member(who, name)));
                 }
             }
         }

@@ -26,6 +26,7 @@ use nightshift_store::{
 use super::issue::IssueLine;
 use super::suggest;
 use crate::change::Context;
+use crate::say::change as say;
 use crate::{App, Caller, Error};
 
 /// A pull request in a list.
@@ -243,9 +244,7 @@ impl App {
         };
         for id in from.iter().chain(to.iter()) {
             if !its_own(id) {
-                return Err(Error::invalid(format!(
-                    "{id} is no head of #{number}: `nightshift pr show {number}` lists them"
-                )));
+                return Err(Error::invalid(say::no_head(id.to_string(), number)));
             }
         }
         let old = from.unwrap_or(&known.base);
@@ -277,13 +276,11 @@ impl App {
             .await?
             .ok_or_else(|| no_pull(name, number))?;
         if known.head != new.head {
-            return Err(Error::StaleHead {
-                detail: format!(
-                    "#{number} is at {} now and your decision is about {}: look at the new one",
-                    known.head.short(),
-                    new.head.short()
-                ),
-            });
+            return Err(Error::stale_head(say::head_moved(
+                number,
+                known.head.short(),
+                new.head.short(),
+            )));
         }
         let event = match new.decision {
             Decision::Approve => {
@@ -298,17 +295,13 @@ impl App {
             }
             Decision::SendBack => {
                 if new.body.trim().is_empty() && new.comments.is_empty() {
-                    return Err(Error::invalid(
-                        "`body` is empty: say in a sentence what should be different",
-                    ));
+                    return Err(Error::invalid(say::send_back_empty()));
                 }
                 Event::SentBack
             }
         };
         if new.body.len() > 64 << 10 || new.comments.len() > 500 {
-            return Err(Error::invalid(
-                "a review has at most 64 KiB of text and 500 comments",
-            ));
+            return Err(Error::invalid(say::review_large()));
         }
         for comment in &new.comments {
             suggest::check_comment(comment)?;
@@ -359,19 +352,14 @@ impl App {
             .into_iter()
             .rfind(|review| review.withdrawn_at.is_none());
         let Some(last) = last.filter(|last| last.by == own) else {
-            return Err(Error::refused(format!(
-                "the last decision on #{number} is not yours, or there is none: nothing to take back"
-            )));
+            return Err(Error::refused(say::not_yours(number)));
         };
         let came_of_it = run::run_list(&mut tx, Some(row.id), None, None, 50)
             .await?
             .iter()
             .any(|run| run.kind == Kind::Author && run.started_at > last.created_at);
         if came_of_it {
-            return Err(Error::refused(format!(
-                "the agent began to work on #{number} after your decision: cancel its run, or wait \
-                 for its result"
-            )));
+            return Err(Error::refused(say::agent_began(number)));
         }
         review::review_withdraw(&mut tx, last.id, now).await?;
         let actor = caller.actor();
@@ -391,28 +379,22 @@ impl App {
     ) -> Result<(), Error> {
         let number = row.number;
         if own_request {
-            return Err(Error::refused(format!(
-                "#{number} was filed by you, and this project wants a second pair of eyes \
-                 (merge.four_eyes): ask another writer"
-            )));
+            return Err(Error::refused(say::four_eyes(number)));
         }
         let Some(made) = made else {
-            return Err(Error::refused(format!(
-                "#{number} is still being proved at {}: wait for its verdict",
-                new.head.short()
-            )));
+            return Err(Error::refused(say::being_proved(number, new.head.short())));
         };
         match made.colour {
             Colour::Green => Ok(()),
-            Colour::Red => Err(Error::refused(format!(
-                "#{number} is red at {}: {}; send it back",
+            Colour::Red => Err(Error::refused(say::red(
+                number,
                 new.head.short(),
-                made.reasons.join("; ")
+                made.reasons.join("; "),
             ))),
             Colour::Unproven if new.accept_unproven => Ok(()),
-            Colour::Unproven => Err(Error::refused(format!(
-                "#{number}: {}; approve with `accept_unproven` if you looked at it yourself",
-                made.reasons.join("; ")
+            Colour::Unproven => Err(Error::refused(say::unproven(
+                number,
+                made.reasons.join("; "),
             ))),
         }
     }
@@ -469,8 +451,5 @@ impl App {
 }
 
 fn no_pull(name: &str, number: Number) -> Error {
-    Error::not_found(format!(
-        "#{number} of {name} has no pull request (yet): `nightshift issue show {number}` says where \
-         it stands"
-    ))
+    Error::not_found(say::no_pull(number, name))
 }

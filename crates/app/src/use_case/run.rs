@@ -8,6 +8,8 @@ use nightshift_store::run::{Run, RunState};
 use nightshift_store::{event, issue, job as jobs, project, run, runner};
 use serde_json::json;
 
+use crate::error::plain;
+use crate::say::{issue as issue_say, run as say};
 use crate::{App, Caller, Error};
 
 /// A run as a person sees it.
@@ -46,7 +48,7 @@ impl App {
         let mut tx = self.db().read().await?;
         let found = match (name, number) {
             (None, Some(_)) => {
-                return Err(Error::invalid("`number` needs `project`"));
+                return Err(plain::invalid("`number` needs `project`"));
             }
             (None, None) => {
                 let mut all = Vec::new();
@@ -66,9 +68,7 @@ impl App {
                     Some(number) => Some(
                         issue::issue_by_number(&mut tx, home.id, number)
                             .await?
-                            .ok_or_else(|| {
-                                Error::not_found(format!("no issue #{number} in {name}"))
-                            })?
+                            .ok_or_else(|| Error::not_found(issue_say::no_issue(number, name)))?
                             .id,
                     ),
                 };
@@ -105,11 +105,7 @@ impl App {
         id: RunId,
         action: Action,
     ) -> Result<Run, Error> {
-        let missing = || {
-            Error::not_found(format!(
-                "no run {id} that you may see: `nightshift run list` shows yours"
-            ))
-        };
+        let missing = || Error::not_found(say::no_run(id.to_string()));
         let found = run::run_get(tx, id).await?.ok_or_else(missing)?;
         self.project_of(tx, caller, found.project, action, missing)
             .await?;
@@ -140,12 +136,10 @@ impl App {
             .await?;
         let job = jobs::job_get(&mut tx, found.job)
             .await?
-            .ok_or_else(|| Error::not_found("the run's job is gone"))?;
+            .ok_or_else(|| plain::not_found("the run's job is gone"))?;
         let live = matches!(job.state.phase, job::Phase::Leased { run, .. } if run == id);
         if !live || found.state != RunState::Running {
-            return Err(Error::refused(format!(
-                "run {id} has ended already: there is nothing to stop"
-            )));
+            return Err(Error::refused(say::ended(id.to_string())));
         }
         self.cancel_job(&mut tx, job.id, now).await?;
         let new = NewEvent {
@@ -197,13 +191,13 @@ impl App {
         bytes: Vec<u8>,
     ) -> Result<u64, Error> {
         if bytes.last().is_some_and(|last| *last != b'\n') {
-            return Err(Error::invalid("a log is appended in whole lines"));
+            return Err(plain::invalid("a log is appended in whole lines"));
         }
         let mut tx = self.db().read().await?;
         let live = self.own_run(&mut tx, caller, id).await?;
         let job = jobs::job_get(&mut tx, live.job)
             .await?
-            .ok_or_else(|| Error::not_found("the run's job is gone"))?;
+            .ok_or_else(|| plain::not_found("the run's job is gone"))?;
         drop(tx);
         if live.epoch != epoch || job.state.epoch != epoch {
             return Err(job::Refused::StaleEpoch {
@@ -213,11 +207,11 @@ impl App {
             .into());
         }
         if live.state != RunState::Running {
-            return Err(Error::refused("the run has ended; its log is closed"));
+            return Err(plain::refused("the run has ended; its log is closed"));
         }
         let limit = self.settings().limits.log_bytes + (1 << 20);
         if offset.saturating_add(bytes.len() as u64) > limit {
-            return Err(Error::refused(format!(
+            return Err(plain::refused(format!(
                 "the log would grow over {limit} bytes"
             )));
         }

@@ -20,6 +20,7 @@ use nightshift_store::{Tx, event, issue};
 use serde_json::json;
 
 use crate::change::Context;
+use crate::say::{project as say, quoted};
 use crate::{App, Caller, Error};
 
 /// The most values that a project keeps.
@@ -91,12 +92,10 @@ impl App {
         if !rule::is_variable(name) {
             return Err(Error::invalid(rule::bad_name(name)));
         }
-        rule::check_value(value).map_err(|why| Error::invalid(why.to_string()))?;
+        rule::check_value(value).map_err(|why| Error::invalid(why.said()))?;
         let kept = secrets::secret_list(&mut tx, found.id).await?;
         if kept.len() >= MOST && kept.iter().all(|known| known.name != name) {
-            return Err(Error::conflict(format!(
-                "{project} keeps {MOST} secrets already: remove one first"
-            )));
+            return Err(Error::conflict(say::secrets_many(project, MOST)));
         }
         let key = self.settings().seal_key.as_ref().ok_or_else(no_key)?;
         let sealed = key
@@ -136,9 +135,7 @@ impl App {
             .project_for(&mut tx, caller, project, Action::ProjectConfigure)
             .await?;
         if !secrets::secret_remove(&mut tx, found.id, name).await? {
-            return Err(Error::not_found(format!(
-                "{project} has no value for a secret {name:?}: `nightshift secret list` shows them"
-            )));
+            return Err(Error::not_found(say::no_secret(project, quoted(name))));
         }
         self.record_secret(&mut tx, caller, found.id, "secret.removed", name)
             .await?;
@@ -311,10 +308,7 @@ fn views(all: &[Named], kept: &[SealedSecret]) -> Vec<SecretView> {
 }
 
 fn no_key() -> Error {
-    Error::refused(
-        "this server has no key to seal secrets with: its operator gives it one (see \
-         docs/operations.md, Secrets of projects)",
-    )
+    Error::refused(say::no_seal_key())
 }
 
 fn missing(project: &Project, name: &str) -> Failure {

@@ -16,6 +16,7 @@ use nightshift_store::token::{Holder, Token};
 use nightshift_store::{password, token, user};
 use serde_json::json;
 
+use crate::say::{account as say, quoted, server};
 use crate::{App, Caller, Error, Secret, secret};
 
 /// The label of a session's token.
@@ -56,7 +57,7 @@ impl App {
         let mut tx = self.db().write().await?;
         let person = user::user_by_name(&mut tx, name)
             .await?
-            .ok_or_else(|| Error::not_found(format!("no person named {name:?}")))?;
+            .ok_or_else(|| Error::not_found(say::no_person(quoted(name))))?;
         let secret = self
             .limited_token(&mut tx, person.id, LINK, LINK_LASTS)
             .await?;
@@ -80,11 +81,9 @@ impl App {
             None => (own, own_name),
             Some(name) => {
                 self.admin(caller)?;
-                let person = user::user_by_name(&mut tx, name).await?.ok_or_else(|| {
-                    Error::not_found(format!(
-                        "no person named {name:?}: `nightshift user list` shows them"
-                    ))
-                })?;
+                let person = user::user_by_name(&mut tx, name)
+                    .await?
+                    .ok_or_else(|| Error::not_found(say::no_person_listed(quoted(name))))?;
                 (person.id, name)
             }
         };
@@ -202,9 +201,7 @@ impl App {
         let (own, _) = caller.person()?;
         let length = new.chars().count();
         if !(SHORTEST_PASSWORD..=256).contains(&length) {
-            return Err(Error::invalid(format!(
-                "a password has {SHORTEST_PASSWORD} to 256 characters: take a few words"
-            )));
+            return Err(Error::invalid(say::password_length(SHORTEST_PASSWORD)));
         }
         self.limits().device.take(caller.holder())?;
         let new = new.to_owned();
@@ -250,9 +247,7 @@ impl App {
         let turn = tokio::time::timeout(HASHING_PATIENCE, self.0.hashing.acquire()).await;
         match turn {
             Ok(Ok(turn)) => Ok(turn),
-            Ok(Err(_)) | Err(_) => Err(Error::Unavailable {
-                detail: "too many people sign in right now: try again in a moment".to_owned(),
-            }),
+            Ok(Err(_)) | Err(_) => Err(Error::unavailable(server::crowded())),
         }
     }
 
@@ -292,8 +287,6 @@ fn verify(hash: &str, password: &str) -> bool {
 
 fn refused() -> Error {
     Error::Unauthenticated {
-        detail: "this does not sign you in: the link was used or is too old, or name and password \
-                 do not fit"
-            .to_owned(),
+        detail: say::not_signed_in().into(),
     }
 }

@@ -10,6 +10,7 @@ use nightshift_domain::access::{Action, allowed};
 use nightshift_domain::config::edit::{Edit, apply};
 use nightshift_domain::config::{self, Config, ConfigError};
 use nightshift_domain::git_name::ObjectId;
+use nightshift_domain::sentence::{Sentence, text};
 use nightshift_git::{
     CommitInfo, FileChange, FileContent, GitError, GitPath, Mode, NewCommit, Person, RefUpdate,
     Repository,
@@ -21,6 +22,7 @@ use serde_json::json;
 
 use crate::order::platform;
 use crate::repository::{MAX_CONFIG, SettingsFile};
+use crate::say::{project as say, server};
 use crate::{App, Caller, Error};
 
 /// How often a save is tried on a branch that moves meanwhile.
@@ -44,7 +46,7 @@ pub struct SettingsView {
     /// Everything that is wrong with it.
     pub problems: Vec<ConfigError>,
     /// Why it cannot be changed here, whoever asks.
-    pub locked: Option<String>,
+    pub locked: Option<Sentence>,
     /// Whether the caller may change it.
     pub may_edit: bool,
 }
@@ -164,10 +166,7 @@ impl App {
             let after = changed(&before, &save.change);
             let same = after.as_ref().is_ok_and(|after| *after == before);
             if blob != save.blob && !same {
-                return Err(Error::conflict(
-                    "somebody else changed the settings since you read them, and nothing was \
-                     saved: look at theirs, and save yours again on top of it",
-                ));
+                return Err(Error::conflict(say::settings_changed()));
             }
             let mut saved = SavedSettings {
                 commit: None,
@@ -210,11 +209,7 @@ impl App {
             saved.commit = Some(made);
             return Ok(saved);
         }
-        Err(Error::Unavailable {
-            detail:
-                "the default branch moves too fast for a commit: nothing was changed; repeat it"
-                    .to_owned(),
-        })
+        Err(Error::unavailable(server::branch_moves()))
     }
 
     /// Shows what a commit did to a project's settings.
@@ -233,7 +228,7 @@ impl App {
             .project_for(&mut tx, caller, name, Action::ProjectRead)
             .await?;
         drop(tx);
-        let missing = || Error::not_found(format!("{name} has no commit {}", commit.short()));
+        let missing = || Error::not_found(say::no_commit(name, commit.short()));
         let repository = self.repository(found.id)?;
         let tip = self.base_tip(&found).await?.ok_or_else(missing)?;
         let info = match repository.commit(commit).await {
@@ -297,9 +292,7 @@ impl App {
         };
         let tree = match repository.write_tree_with(Some(tip), &[change]).await {
             Err(error @ GitError::BadPath { .. }) => {
-                return Err(Error::refused(format!(
-                    "{error}: put the tree right with git, by a change or a push"
-                )));
+                return Err(Error::refused(say::bad_tree(error.to_string())));
             }
             tree => tree?,
         };
@@ -355,8 +348,9 @@ fn changed(before: &str, change: &SettingsChange) -> Result<String, Error> {
     let after = after.map_err(Error::unfit)?;
     let size = u64::try_from(after.len()).unwrap_or(u64::MAX);
     if size > MAX_CONFIG {
-        return Err(Error::invalid(format!(
-            "the file would have {size} bytes; {MAX_CONFIG} are allowed: leave something out"
+        return Err(Error::invalid(say::settings_large(
+            text(size),
+            text(MAX_CONFIG),
         )));
     }
     Ok(after)
@@ -367,9 +361,9 @@ fn message_of(save: &SaveSettings) -> Result<String, Error> {
         && !message.is_empty()
     {
         if message.len() > LONGEST_MESSAGE {
-            return Err(Error::invalid(format!(
-                "`message` has {} bytes; {LONGEST_MESSAGE} are allowed",
-                message.len()
+            return Err(Error::invalid(say::message_large(
+                message.len(),
+                LONGEST_MESSAGE,
             )));
         }
         return Ok(format!("{message}\n"));
@@ -390,17 +384,10 @@ fn message_of(save: &SaveSettings) -> Result<String, Error> {
     })
 }
 
-fn unborn(project: &Project) -> String {
-    format!(
-        "{} has no commit on {} yet, and settings are a file there: push first",
-        project.name, project.default_branch
-    )
+fn unborn(project: &Project) -> Sentence {
+    say::unborn(&project.name, project.default_branch.as_str())
 }
 
-fn unusable(error: &ConfigError) -> String {
-    format!(
-        "{}: {}; put it right with git, by a change or a push",
-        config::PATH,
-        error.message
-    )
+fn unusable(error: &ConfigError) -> Sentence {
+    say::unusable(config::PATH, &error.message)
 }

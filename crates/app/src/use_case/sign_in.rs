@@ -22,6 +22,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::session::{INVITATION, SESSION, SESSION_LASTS};
+use crate::say::{account as say, quoted};
 use crate::{App, Error, Provider, ProviderError, Secret, SignInKeys, Vouched, secret};
 
 /// How long a sign-in may take at the provider.
@@ -280,9 +281,7 @@ impl App {
             self.record_of(tx, &person, "user.created", data).await?;
             return Ok(person.id);
         }
-        Err(Error::conflict(format!(
-            "a thousand people are named {wish:?}: an administrator must make this account"
-        )))
+        Err(Error::conflict(say::wish_taken(quoted(wish))))
     }
 
     /// Links an identity to an account.
@@ -403,7 +402,7 @@ async fn invited(tx: &mut Tx, text: &str, now: Timestamp) -> Result<(Token, User
 
 async fn person(tx: &mut Tx, id: UserId) -> Result<User, Error> {
     let found = user::user_get(tx, id).await?;
-    found.ok_or_else(|| Error::not_found("the account is gone"))
+    found.ok_or_else(|| Error::not_found(say::account_gone()))
 }
 
 fn lost(provider: &dyn Provider, error: ProviderError) -> NotIn {

@@ -18,6 +18,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::account::SYSTEM;
+use crate::error::plain;
+use crate::say::run as say;
 use crate::{App, Caller, Error};
 
 /// The longest words, in bytes.
@@ -39,9 +41,7 @@ impl App {
     ) -> Result<Steer, Error> {
         let text = text.trim();
         if text.is_empty() || text.len() > LONGEST {
-            return Err(Error::invalid(format!(
-                "`text` must have 1 to {LONGEST} bytes"
-            )));
+            return Err(Error::invalid(say::words_size(LONGEST)));
         }
         let now = self.now();
         let mut tx = self.db().write().await?;
@@ -49,30 +49,28 @@ impl App {
             .run_for(&mut tx, caller, id, Action::RunControl)
             .await?;
         if found.kind != Kind::Author {
-            return Err(Error::refused(format!(
-                "run {id} is a {} run: no agent works in it",
-                found.kind.as_str()
+            return Err(Error::refused(say::no_agent(
+                id.to_string(),
+                found.kind.as_str(),
             )));
         }
         // The run's end holds this lock while it looks for words that wait.
         let Some(row) = issue::issue_lock(&mut tx, found.issue).await? else {
-            return Err(Error::not_found("the run's issue is gone"));
+            return Err(plain::not_found("the run's issue is gone"));
         };
         let Some(found) = nightshift_store::run::run_get(&mut tx, id).await? else {
-            return Err(Error::not_found("the run is gone"));
+            return Err(plain::not_found("the run is gone"));
         };
         let ended = found.state != RunState::Running;
         if ended && row.state.phase.is_final() {
-            return Err(Error::refused(format!(
-                "run {id} has ended and #{} is {}: nobody would hear it",
+            return Err(Error::refused(say::nobody_hears(
+                id.to_string(),
                 row.number,
-                row.state.phase.as_str()
+                row.state.phase.name(),
             )));
         }
         if steer::steer_list_waiting(&mut tx, id).await?.len() >= MOST {
-            return Err(Error::refused(format!(
-                "{MOST} of your words wait for this run already: let the agent hear them first"
-            )));
+            return Err(Error::refused(say::words_many(MOST)));
         }
         let said = Steer {
             id: self.ids().uuid(),

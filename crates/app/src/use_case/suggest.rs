@@ -14,6 +14,7 @@ use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{Number, ReviewId};
 use nightshift_domain::issue::Phase;
 use nightshift_domain::job::Kind;
+use nightshift_domain::sentence::Sentence;
 use nightshift_domain::suggestion::{self, Edit, Lines, Moved};
 use nightshift_git::{
     DiffOptions, FileChange, FileContent, GitError, GitPath, Mode, NewCommit, Person, RefUpdate,
@@ -31,6 +32,7 @@ use uuid::Uuid;
 
 use super::pull::PullView;
 use crate::change::stopping;
+use crate::say::change as say;
 use crate::{App, Caller, Error};
 
 /// The largest file that a suggestion changes, in bytes.
@@ -79,7 +81,7 @@ pub enum Fit {
     /// The lines say so already.
     Done,
     /// It cannot be applied, and why.
-    Not(String),
+    Not(Sentence),
 }
 
 /// Which suggestions are to be applied.
@@ -118,18 +120,13 @@ struct Written {
 
 /// Refuses a comment whose suggestion could never be applied.
 pub(super) fn check_comment(comment: &LineComment) -> Result<(), Error> {
-    let parts =
-        suggestion::read(&comment.body).map_err(|error| Error::invalid(error.to_string()))?;
+    let parts = suggestion::read(&comment.body).map_err(|error| Error::invalid(error.said()))?;
     let range = lines_of(comment.first, comment.line);
     if parts.suggested.is_some() && range.is_none() {
-        return Err(Error::invalid(
-            "a suggestion needs the lines that it is about: comment on a line",
-        ));
+        return Err(Error::invalid(say::range_without_lines()));
     }
     if comment.first.is_some() && range.is_none() {
-        return Err(Error::invalid(
-            "the first line of a range comes before its last one, and both count from 1",
-        ));
+        return Err(Error::invalid(say::range_order()));
     }
     Ok(())
 }
@@ -194,7 +191,7 @@ impl App {
     ) -> Result<Vec<String>, Error> {
         let bytes = self.change_file(caller, name, number, commit, path).await?;
         suggestion::shown(&bytes, lines)
-            .map_err(|refused| Error::invalid(format!("{path}: {refused}")))
+            .map_err(|refused| Error::invalid(say::at_path(path, refused.said())))
     }
 
     /// Applies suggestions as one commit on the change's branch, made by the caller.
@@ -217,7 +214,7 @@ impl App {
         let row = self.issue_row(&mut tx, &home, number).await?;
         let known = pull::pull_get(&mut tx, row.id)
             .await?
-            .ok_or_else(|| Error::not_found(format!("#{number} of {name} has no change yet")))?;
+            .ok_or_else(|| Error::not_found(say::no_change(number, name)))?;
         self.check_at_rest(&mut tx, &row).await?;
         let wanted = match &apply.which {
             Which::Drafts(ids) => {
@@ -235,7 +232,7 @@ impl App {
         let mut places = Places::new(repository.clone(), known.head.clone());
         if known.head != apply.head {
             let found = places.tell(&wanted, &sealed).await?;
-            return Err(stale(number, &apply.head, &known.head, &found));
+            return Err(stale(number, &apply.head, &known.head, found));
         }
         let changes = places.changes(&wanted, &sealed).await?;
         let commit = self
@@ -260,11 +257,7 @@ impl App {
         {
             Ok(()) => {}
             Err(GitError::RefMoved(_)) => {
-                return Err(Error::StaleHead {
-                    detail: format!(
-                        "the branch of #{number} moved just now: look at the new head and apply again"
-                    ),
-                });
+                return Err(Error::stale_head(say::branch_moved(number)));
             }
             Err(other) => return Err(other.into()),
         }
@@ -295,12 +288,10 @@ impl App {
         let number = row.number;
         match &row.state.phase {
             Phase::Done { .. } | Phase::Closed { .. } => {
-                return Err(Error::refused(format!("#{number} has ended")));
+                return Err(Error::refused(say::ended(number)));
             }
             Phase::NeedsInput { .. } => {
-                return Err(Error::refused(format!(
-                    "the agent of #{number} waits for an answer: answer it first"
-                )));
+                return Err(Error::refused(say::answer_first(number)));
             }
             Phase::Draft | Phase::Ready | Phase::Working | Phase::InReview | Phase::Landing => {}
         }
@@ -309,11 +300,7 @@ impl App {
             .iter()
             .any(|job| job.kind == Kind::Author && !stopping(job))
         {
-            return Err(Error::refused(format!(
-                "the agent is at work on #{number} (round {}) and its result would collide with \
-                 yours: wait for it, stop its run, or take your decision back before it starts",
-                row.state.round
-            )));
+            return Err(Error::refused(say::agent_at_work(number, row.state.round)));
         }
         Ok(())
     }
@@ -434,14 +421,12 @@ fn pick_drafts(
     let mut all = of_drafts(drafts, by, head);
     for id in ids {
         if !all.iter().any(|one| one.source == Source::Draft(*id)) {
-            return Err(Error::not_found(
-                "no such suggestion of yours: it was applied, dropped, or sent with a review",
-            ));
+            return Err(Error::not_found(say::no_draft_suggestion()));
         }
     }
     all.retain(|one| ids.is_empty() || ids.iter().any(|id| one.source == Source::Draft(*id)));
     if all.is_empty() {
-        return Err(Error::invalid("there is no suggestion of yours to apply"));
+        return Err(Error::invalid(say::nothing_of_yours()));
     }
     Ok(all)
 }
@@ -459,13 +444,10 @@ fn pick_review(
         Some(id) => standing.find(|review| review.id == id).map(of_review),
         None => standing.map(of_review).find(|all| !all.is_empty()),
     };
-    let all =
-        found.ok_or_else(|| Error::not_found("no such review, or none that has suggestions"))?;
+    let all = found.ok_or_else(|| Error::not_found(say::no_review()))?;
     let count = all.len();
     if let Some(number) = only.iter().find(|number| !(1..=count).contains(*number)) {
-        return Err(Error::not_found(format!(
-            "the review has {count} suggestion(s), and no number {number}"
-        )));
+        return Err(Error::not_found(say::no_suggestion(count, *number)));
     }
     let picked: Vec<Written> = all
         .into_iter()
@@ -474,20 +456,15 @@ fn pick_review(
         .map(|(one, _)| one)
         .collect();
     if picked.is_empty() {
-        return Err(Error::invalid("the review has no suggestion to apply"));
+        return Err(Error::invalid(say::review_without()));
     }
     Ok(picked)
 }
 
-fn stale(number: Number, seen: &ObjectId, now: &ObjectId, found: &[String]) -> Error {
-    Error::StaleHead {
-        detail: format!(
-            "#{number} is at {} now and you looked at {}: nothing was applied. {}",
-            now.short(),
-            seen.short(),
-            found.join("; ")
-        ),
-    }
+fn stale(number: Number, seen: &ObjectId, now: &ObjectId, found: Vec<Sentence>) -> Error {
+    let found = found.into_iter().reduce(say::then);
+    let found = found.unwrap_or_else(say::look_again);
+    Error::stale_head(say::looked_at_old(number, now.short(), seen.short(), found))
 }
 
 /// The content of a file that has lines.
@@ -497,7 +474,7 @@ struct Content {
 }
 
 /// Why a file has no lines to replace.
-type NoLines = &'static str;
+type NoLines = Sentence;
 
 /// Looks up where lines are by now; each thing once.
 struct Places {
@@ -527,11 +504,9 @@ impl Places {
             return Ok(known.clone());
         }
         let found = match self.repository.read_blob(commit, path, MAX_FILE).await? {
-            None => Err("there is no such file, or it is a folder or a submodule"),
-            Some(blob) if blob.mode == Mode::Symlink => {
-                Err("it is a symbolic link, whose target has no lines")
-            }
-            Some(blob) if blob.truncated => Err("it is larger than 4 MiB"),
+            None => Err(say::not_a_file()),
+            Some(blob) if blob.mode == Mode::Symlink => Err(say::a_link()),
+            Some(blob) if blob.truncated => Err(say::over_four()),
             Some(blob) => Ok(Arc::new(Content {
                 bytes: blob.bytes,
                 mode: blob.mode,
@@ -581,21 +556,15 @@ impl Places {
     async fn fit(&mut self, one: &Written, sealed: &BTreeSet<String>) -> Result<Fit, Error> {
         let path = &one.path;
         if sealed.contains(path) {
-            return Ok(Fit::Not(format!(
-                "{path} is a sealed test: the server's own copy is laid over the tree, so a change \
-                 here would do nothing; edit the acceptance tests of the issue"
-            )));
+            return Ok(Fit::Not(say::sealed_test(path)));
         }
         let head = self.head.clone();
         let content = match self.content(&head, path).await? {
             Ok(content) => content,
-            Err(why) => return Ok(Fit::Not(format!("{path}: {why}"))),
+            Err(why) => return Ok(Fit::Not(say::at_path(path, why))),
         };
         let Some(moves) = self.moves(&one.head, path).await? else {
-            return Ok(Fit::Not(format!(
-                "{path} changed too much since {} to follow its lines",
-                one.head.short()
-            )));
+            return Ok(Fit::Not(say::lost_track(path, one.head.short())));
         };
         let here = suggestion::carry(one.lines, &moves);
         if let Some(lines) = suggestion::begun(one.lines, &moves, one.new.len())
@@ -605,15 +574,15 @@ impl Places {
             return Ok(Fit::Done);
         }
         let Some(here) = here else {
-            return Ok(Fit::Not(format!(
-                "{path}: {} changed since {}, so it does not fit any more",
-                one.lines,
-                one.head.short()
+            return Ok(Fit::Not(say::lines_changed(
+                path,
+                one.lines.name(),
+                one.head.short(),
             )));
         };
         Ok(match suggestion::shown(&content.bytes, here) {
             Ok(_) => Fit::Here(here),
-            Err(refused) => Fit::Not(format!("{path}: {refused}")),
+            Err(refused) => Fit::Not(say::at_path(path, refused.said())),
         })
     }
 
@@ -622,18 +591,18 @@ impl Places {
         &mut self,
         wanted: &[Written],
         sealed: &BTreeSet<String>,
-    ) -> Result<Vec<String>, Error> {
+    ) -> Result<Vec<Sentence>, Error> {
         let mut said = Vec::new();
         for one in wanted {
             let (path, lines) = (&one.path, one.lines);
             said.push(match self.fit(one, sealed).await? {
-                Fit::Here(here) if here == lines => format!("{path}: {lines} did not change"),
-                Fit::Here(here) => format!("{path}: {lines} did not change and moved to {here}"),
-                Fit::Done => format!("{path}: {lines} say so already"),
+                Fit::Here(here) if here == lines => say::lines_same(path, lines.name()),
+                Fit::Here(here) => say::lines_moved(path, lines.name(), here.name()),
+                Fit::Done => say::lines_done(path, lines.name()),
                 Fit::Not(why) => why,
             });
         }
-        said.push("look at the new head and apply again what still fits".to_owned());
+        said.push(say::look_again());
         Ok(said)
     }
 
@@ -651,12 +620,12 @@ impl Places {
                     by: one.new.clone(),
                 }),
                 Fit::Done => {
-                    return Err(Error::refused(format!(
-                        "{}: {} say so already: nothing was applied",
-                        one.path, one.lines
-                    )));
+                    return Err(Error::refused(say::nothing_applied(say::lines_done(
+                        &one.path,
+                        one.lines.name(),
+                    ))));
                 }
-                Fit::Not(why) => return Err(Error::refused(format!("{why}: nothing was applied"))),
+                Fit::Not(why) => return Err(Error::refused(say::nothing_applied(why))),
             }
         }
         let head = self.head.clone();
@@ -665,9 +634,9 @@ impl Places {
             let content = self
                 .content(&head, path)
                 .await?
-                .map_err(|why| Error::refused(format!("{path}: {why}")))?;
+                .map_err(|why| Error::refused(say::at_path(path, why)))?;
             let bytes = suggestion::apply(&content.bytes, &edits)
-                .map_err(|refused| Error::refused(format!("{path}: {refused}")))?;
+                .map_err(|refused| Error::refused(say::at_path(path, refused.said())))?;
             if bytes != content.bytes {
                 changes.push(FileChange {
                     path: GitPath::from(path),
@@ -676,7 +645,7 @@ impl Places {
             }
         }
         if changes.is_empty() {
-            return Err(Error::refused("these suggestions change nothing"));
+            return Err(Error::refused(say::changes_nothing()));
         }
         Ok(changes)
     }

@@ -23,6 +23,7 @@ use nightshift_store::{acceptance as sealed, block, job as jobs, pull, tryout};
 use serde_json::json;
 
 use crate::change::{Context, Order, stopping};
+use crate::say::issue as say;
 use crate::{App, Caller, Error, acceptance};
 
 /// How many earlier tryouts of the same tests are looked at.
@@ -92,23 +93,21 @@ impl App {
         // The base as it is now, not as it was last seen.
         let found = self.refresh_config(found.id).await?;
         if found.config_commit.is_none() {
-            return Err(Error::refused(format!(
-                "{name} has no commit on {}: push one, then try",
-                found.default_branch
+            return Err(Error::refused(say::no_base_to_try(
+                name,
+                found.default_branch.as_str(),
             )));
         }
         let mut tx = self.db().write().await?;
         let row = self.issue_row(&mut tx, &found, number).await?;
         let Some(tests) = sealed::acceptance_get(&mut tx, row.id).await? else {
-            return Err(Error::refused(format!(
-                "#{number} has no sealed tests: add them with `nightshift issue edit {number} --acceptance DIR --acceptance-run CMD`"
-            )));
+            return Err(Error::refused(say::no_tests_to_try(number)));
         };
         let early = matches!(row.state.phase, Phase::Draft | Phase::Ready);
         if !early || pull::pull_get(&mut tx, row.id).await?.is_some() {
-            return Err(Error::refused(format!(
-                "#{number} is {}: its tests are tried before its agent begins; the verdict runs them from then on",
-                row.state.phase.as_str()
+            return Err(Error::refused(say::too_late_to_try(
+                number,
+                row.state.phase.name(),
             )));
         }
         let seal = acceptance::seal(&tests);

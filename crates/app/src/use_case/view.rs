@@ -6,6 +6,7 @@ use nightshift_domain::view::{self, Filter, Unfit};
 use nightshift_store::view as views;
 use nightshift_store::view::View;
 
+use crate::say::{project as say, quoted};
 use crate::{App, Caller, Error};
 
 /// What a view shall be.
@@ -94,14 +95,12 @@ impl App {
 }
 
 fn missing(name: &str) -> Error {
-    Error::not_found(format!(
-        "no view {name:?} of yours: `nightshift view list` shows them"
-    ))
+    Error::not_found(say::no_view(quoted(name)))
 }
 
 fn unfit(why: Unfit) -> Error {
     match why {
-        Unfit::Taken { .. } | Unfit::TooMany => Error::conflict(why.to_string()),
-        Unfit::Name | Unfit::Part { .. } | Unfit::Everything => Error::invalid(why.to_string()),
+        Unfit::Taken { .. } | Unfit::TooMany => Error::conflict(why.said()),
+        Unfit::Name | Unfit::Part { .. } | Unfit::Everything => Error::invalid(why.said()),
     }
 }

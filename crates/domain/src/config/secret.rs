@@ -4,9 +4,13 @@
 //! it. The author's sandbox is one that an agent works in: it gets a secret only where the file says
 //! so in as many words. Deliberately absent: values, and how they are kept.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::job::Kind;
+use crate::refusal::secret as say;
+use crate::sentence::Sentence;
 
 /// The step that prepares a tree.
 pub const SETUP: &str = "setup";
@@ -66,11 +70,8 @@ pub fn is_variable(name: &str) -> bool {
 
 /// What is said of a name that can name no secret.
 #[must_use]
-pub fn bad_name(name: &str) -> String {
-    format!(
-        "{name:?} can name no secret: use up to 64 capital letters, digits and `_`, not a variable \
-         that programs know already"
-    )
+pub fn bad_name(name: &str) -> Sentence {
+    say::name_unfit(format!("{name:?}"))
 }
 
 /// Variables that a step finds anyway, or that change what runs.
@@ -98,21 +99,35 @@ const TAKEN: &[&str] = &[
 ];
 
 /// Why a value cannot be a secret's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unfit {
     /// It would not be told from ordinary text in a log.
-    #[error(
-        "the value has fewer than {} bytes, so it could not be hidden in logs: use a longer one",
-        crate::mask::SHORTEST
-    )]
     Short,
     /// It is no secret but a file.
-    #[error("the value has more than {LONGEST} bytes: keep it elsewhere and store what opens it")]
     Long,
     /// No variable of the environment can hold it.
-    #[error("the value holds a NUL, which no variable can: encode it, as base64 for instance")]
     Nul,
 }
+
+impl Unfit {
+    /// What is said about it.
+    #[must_use]
+    pub fn said(&self) -> Sentence {
+        match self {
+            Self::Short => say::short(crate::mask::SHORTEST),
+            Self::Long => say::long(LONGEST),
+            Self::Nul => say::nul(),
+        }
+    }
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.said().fmt(f)
+    }
+}
+
+impl std::error::Error for Unfit {}
 
 /// Whether a text can be the value of a secret.
 ///
@@ -146,7 +161,7 @@ impl FileSecret {
     ) -> Result<Secret, (std::ops::Range<usize>, String)> {
         let name = self.name.get_ref();
         if !is_variable(name) {
-            let message = bad_name(name);
+            let message = bad_name(name).to_string();
             return Err((self.name.span(), message));
         }
         if before.iter().any(|known| known.name == *name) {

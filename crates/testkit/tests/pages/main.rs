@@ -8,6 +8,7 @@ mod live;
 mod log;
 mod plan;
 mod provider;
+mod refused;
 mod saved;
 mod session;
 mod settings;

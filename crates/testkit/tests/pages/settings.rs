@@ -214,7 +214,8 @@ async fn a_mistake_stands_beside_its_field_and_nothing_typed_is_lost() {
         .press(&browser, "save")
         .await;
     assert_eq!(answer.status, 422);
-    assert!(answer.text.contains("`message` has"), "{}", answer.text);
+    let said = "<code>message</code> has 3000 bytes";
+    assert!(answer.text.contains(said), "{}", answer.text);
 }
 
 fn main_message(main: &nightshift_testkit::Checkout) -> String {

@@ -13,6 +13,7 @@ use nightshift_app::{Error, Secret};
 use nightshift_domain::id::{IdentityId, TokenId};
 use serde::Deserialize;
 
+use super::say;
 use super::words::Words;
 use super::{Page, Posted, Visit, parts};
 
@@ -240,7 +241,7 @@ pub(crate) async fn token_revoke(
     let visit = &posted.visit;
     let revoked = async {
         let id: TokenId = token.parse().map_err(|_| Error::NotFound {
-            detail: format!("no token {token:?} of yours"),
+            detail: say::no_token(format!("{token:?}")).into(),
         })?;
         visit.app.token_revoke(&visit.caller, id).await
     };
@@ -258,7 +259,7 @@ pub(crate) async fn identity_remove(
     let visit = &posted.visit;
     let removed = async {
         let id: IdentityId = identity.parse().map_err(|_| Error::NotFound {
-            detail: format!("no identity {identity:?} of yours"),
+            detail: say::no_identity(format!("{identity:?}")).into(),
         })?;
         visit
             .app
@@ -282,7 +283,7 @@ pub(crate) async fn password_set(posted: Posted<PasswordForm>) -> Response {
     let visit = &posted.visit;
     if posted.form.password != posted.form.again {
         return visit.failed(Error::Invalid {
-            detail: visit.words.get("account.differ").to_owned(),
+            detail: visit.words.get("account.differ").into(),
         });
     }
     match visit

@@ -13,6 +13,7 @@ use nightshift_app::use_case::watch::Parts;
 use nightshift_domain::access::Actor;
 use serde::Deserialize;
 
+use super::say;
 use super::server::ways;
 use super::visit::url_part;
 use super::words::Words;
@@ -83,7 +84,7 @@ fn time(name: &str, text: &str) -> Result<Option<Timestamp>, Error> {
         .ok()
         .or_else(civil)
         .ok_or_else(|| Error::Invalid {
-            detail: format!("`{name}`: {text:?} is no time: write it as 2026-01-31T08:00"),
+            detail: say::no_time(name, format!("{text:?}")).into(),
         })?;
     Ok(Some(time))
 }

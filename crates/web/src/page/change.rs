@@ -12,12 +12,13 @@ use nightshift_app::git::FilePatch;
 use nightshift_app::record::Decision;
 use nightshift_app::use_case::change::{ChangeQuery, ChangeView};
 use nightshift_domain::check::Colour;
-use nightshift_domain::git_name::ObjectId;
+use nightshift_domain::git_name::{BadName, ObjectId};
 use nightshift_domain::issue::Phase;
 use nightshift_domain::suggestion::{self, Lines};
 use serde::Deserialize;
 
 use super::parts;
+use super::say;
 use super::visit::url_part;
 use super::{Page, Visit, markdown, picture, proposal, said};
 use crate::diff::{self, Budget, Layout, Options, Seen, Time};
@@ -228,7 +229,7 @@ async fn begin(
     head: Option<&ObjectId>,
 ) -> Result<String, Error> {
     let lines = Lines::new(open.first, open.last).ok_or_else(|| Error::Invalid {
-        detail: "the first line comes before the last one, and both count from 1".to_owned(),
+        detail: say::range_order().into(),
     })?;
     let query = query(&Asked::of(look))?;
     let view = visit
@@ -240,7 +241,7 @@ async fn begin(
         .files
         .get(open.file)
         .ok_or_else(|| Error::NotFound {
-            detail: "the change has no such file any more".to_owned(),
+            detail: say::file_gone().into(),
         })?;
     let path = file.file.path().to_text().into_owned();
     let head = head.unwrap_or(&view.new);
@@ -291,8 +292,8 @@ fn query(asked: &Asked) -> Result<ChangeQuery, Error> {
 
 /// Reads a commit that came with an address or a form.
 pub(crate) fn commit(text: &str) -> Result<ObjectId, Error> {
-    text.parse().map_err(|error| Error::Invalid {
-        detail: format!("{error}"),
+    text.parse().map_err(|error: BadName| Error::Invalid {
+        detail: error.said().into(),
     })
 }
 
@@ -319,7 +320,7 @@ fn body(
             code { (line.pull.branch.branch().unwrap_or_default()) } code { (view.new.short()) }
             @if let Some(waiting) = &line.line.waiting { span.quiet { (parts::said(words, waiting)) } }
         }
-        @if let Some(error) = beside.refused { p.notice.bad role="alert" { (error) } }
+        @if let Some(error) = beside.refused { p.notice.bad role="alert" { (parts::marked(&words.refusal(error))) } }
         div.columns {
             div {
                 (summary(visit, view))

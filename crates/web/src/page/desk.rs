@@ -9,10 +9,12 @@ use nightshift_app::use_case::desk::{COUNT_TO, Desk, DeskCard};
 use nightshift_app::use_case::pull::NewReview;
 use nightshift_domain::check::Colour;
 use nightshift_domain::desk::{Reason, Wanted};
+use nightshift_domain::git_name::BadName;
 use nightshift_domain::issue::Phase;
 use serde::Deserialize;
 
 use super::parts::{self, Ink};
+use super::say;
 use super::words::Words;
 use super::{Page, Posted, Visit, live, markdown};
 
@@ -364,8 +366,8 @@ fn review(head: &str, decision: Decision, body: &str) -> Result<NewReview, night
     Ok(NewReview {
         head: head
             .parse()
-            .map_err(|error| nightshift_app::Error::Invalid {
-                detail: format!("the form does not fit: {error}"),
+            .map_err(|error: BadName| nightshift_app::Error::Invalid {
+                detail: say::form_unfit(error.said()).into(),
             })?,
         decision,
         body: body.to_owned(),

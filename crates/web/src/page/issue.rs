@@ -19,6 +19,7 @@ use serde::Deserialize;
 
 use super::issue_form::text_of;
 use super::parts::{self, Ink};
+use super::say;
 use super::words::Words;
 use super::{
     Page, Posted, Visit, board, host, live, markdown, preflight, secret, timeline, tryout,
@@ -86,7 +87,7 @@ pub(crate) async fn story(
 /// Reads the number of an address.
 pub(crate) fn number_of(text: &str) -> Result<Number, Error> {
     text.parse().map_err(|_| Error::NotFound {
-        detail: format!("{text:?} is no number of an issue"),
+        detail: say::no_number(format!("{text:?}")).into(),
     })
 }
 
@@ -101,7 +102,7 @@ fn content(ink: Ink<'_>, story: &Story, kept: Option<&Kept<'_>>) -> Markup {
     let home = format!("/p/{}/{}", story.view.line.project, row.number);
     html! {
         (stand(words, story, &home))
-        @if let Some(kept) = kept { p.notice.bad role="alert" { (kept.error) } }
+        @if let Some(kept) = kept { p.notice.bad role="alert" { (parts::marked(&words.refusal(kept.error))) } }
         @if row.trust == Trust::Tool { p.notice.warn { (words.get("issue.by-agent")) } }
         (preflight::list(words, &story.view.preflight))
         div.columns {
@@ -411,7 +412,7 @@ async fn carry_out(visit: &Visit, project: &str, number: &str, form: &Act) -> Re
         }
         "note" => app.issue_note(caller, project, number, &text).await,
         other => Err(Error::Invalid {
-            detail: format!("`what`: {other:?} cannot be done to an issue"),
+            detail: say::no_act_on_issue(format!("{other:?}")).into(),
         }),
     };
     done.map(drop)

@@ -20,6 +20,7 @@ use nightshift_domain::preflight::Finding;
 
 use self::draft::{Draft, Parsed, Sent};
 use super::issue::number_of;
+use super::words::Words;
 use super::{Page, Visit};
 
 pub(crate) use self::draft::text_of;
@@ -239,23 +240,19 @@ enum Unfiled {
     Failed(Error),
 }
 
-impl From<Error> for Unfiled {
-    fn from(error: Error) -> Self {
-        match &error {
-            Error::Invalid { detail } => Self::Wrong(vec![Wrong {
-                field: field_of(detail),
-                text: detail.clone(),
-            }]),
-            Error::Refused { detail } | Error::Conflict { detail } => Self::Wrong(vec![Wrong {
-                field: "form",
-                text: detail.clone(),
-            }]),
-            _ => Self::Failed(error),
-        }
+impl Unfiled {
+    fn of(words: &Words, error: Error) -> Self {
+        let field = match &error {
+            Error::Invalid { .. } => field_of(&error.to_string()),
+            Error::Refused { .. } | Error::Conflict { .. } => "form",
+            _ => return Self::Failed(error),
+        };
+        let text = words.refusal(&error);
+        Self::Wrong(vec![Wrong { field, text }])
     }
 }
 
-/// The field that a refusal is about; use cases begin it with the field's name.
+/// The field that a refusal is about; in English it begins with the field's name.
 fn field_of(detail: &str) -> &'static str {
     const FIELDS: &[(&str, &str)] = &[
         ("`title`", "title"),
@@ -317,7 +314,8 @@ async fn file(
         budget: parsed.budget,
         ready,
     };
-    Ok(visit.app.issue_create(&visit.caller, project, new).await?)
+    let done = visit.app.issue_create(&visit.caller, project, new).await;
+    done.map_err(|error| Unfiled::of(visit.words, error))
 }
 
 /// Sends only what differs, since an issue that is being worked on takes some changes and not others.
@@ -362,10 +360,11 @@ async fn change(
         version: Some(row.version),
     };
     let number = row.number;
-    Ok(visit
+    let done = visit
         .app
         .issue_edit(&visit.caller, project, number, edit)
-        .await?)
+        .await;
+    done.map_err(|error| Unfiled::of(visit.words, error))
 }
 
 /// Whether the tests can be changed no more: there is a result that they judged.

@@ -5,6 +5,7 @@ use axum::response::{Html, IntoResponse as _, Response};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::asset;
+use super::parts;
 use super::visit::Visit;
 use super::words::{self, Words};
 
@@ -132,7 +133,7 @@ pub(crate) fn problem(visit: &Visit, status: StatusCode, plain: Response) -> Res
         place: "",
         body: html! {
             h1 { (words.get(key)) }
-            p.lead { (detail) }
+            p.lead { (parts::marked(&detail)) }
             p { a href="/" { (words.get("problem.to-desk")) } }
         },
         scripts: &[],

@@ -31,6 +31,7 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod said;
 pub(crate) mod saved_view;
+mod say;
 pub(crate) mod secret;
 pub(crate) mod server;
 pub(crate) mod settings;

@@ -11,6 +11,7 @@ use nightshift_app::record::User;
 use nightshift_app::use_case::account::{NewToken, RunnerView};
 use serde::Deserialize;
 
+use super::say;
 use super::server::ways;
 use super::{Page, Posted, Visit, parts};
 
@@ -31,7 +32,7 @@ pub(crate) async fn show(visit: Visit) -> Response {
 async fn show_with(visit: &Visit, beside: &Beside<'_>) -> Response {
     if !visit.caller.is_admin() {
         return visit.failed(Error::Forbidden {
-            detail: "only administrators see this page".to_owned(),
+            detail: say::admins_only().into(),
         });
     }
     let looked = async {
@@ -124,7 +125,7 @@ fn name(visit: &Visit, form: &str, beside: &Beside<'_>) -> Markup {
     let refused = beside.refused.as_ref().filter(|(which, ..)| *which == form);
     let id = format!("{form}-wrong");
     html! {
-        div.wrong id=(id) { @if let Some((.., error)) = refused { p role="alert" { (error) } } }
+        div.wrong id=(id) { @if let Some((.., error)) = refused { p role="alert" { (parts::marked(&words.refusal(error))) } } }
         label { (words.get("server.name"))
             input name="name" value=(refused.map_or("", |(_, typed, _)| typed)) required maxlength="40"
                 autocapitalize="none" autocomplete="off" aria-describedby=(id)

@@ -12,6 +12,7 @@ use nightshift_domain::issue::Phase;
 use serde::Deserialize;
 
 use super::board::{self, BoardQuery};
+use super::say;
 use super::words::Words;
 use super::{Page, Posted, Visit, parts};
 
@@ -89,7 +90,7 @@ fn new_form(visit: &Visit, headers: &HeaderMap, name: &str, refused: Option<&Err
             h2 #new { (words.get("projects.new")) }
             form.stack.small method="post" action="/projects" aria-labelledby="new" {
                 (parts::form_token(visit))
-                @if let Some(error) = refused { p.notice.bad #new-error role="alert" { (error) } }
+                @if let Some(error) = refused { p.notice.bad #new-error role="alert" { (parts::marked(&words.refusal(error))) } }
                 label { (words.get("projects.name"))
                     input name="name" value=(name) required maxlength="64" autocapitalize="none" autocomplete="off"
                         aria-describedby=[refused.map(|_| "new-error")];
@@ -280,7 +281,7 @@ fn members(visit: &Visit, home: &ProjectHome, unset: Option<&Unset<'_>>) -> Mark
         section {
             h2 #members { (words.get("project.members")) }
             @if let Some(unset) = unset {
-                p.notice.bad #member-wrong role="alert" { (unset.why) }
+                p.notice.bad #member-wrong role="alert" { (parts::marked(&words.refusal(&unset.why))) }
             }
             div.scroll { table {
                 caption { (words.get("project.members-hint")) }
@@ -376,7 +377,7 @@ pub(crate) async fn set_member(Path(name): Path<String>, posted: Posted<NewMembe
                 .await
         }
         (_, None) => Err(Error::Invalid {
-            detail: format!("`role`: {word:?} is no role"),
+            detail: say::no_role(format!("{word:?}")).into(),
         }),
     };
     let why = match set {

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::issue::number_of;
+use super::say;
 use super::{Posted, Visit, markdown, parts};
 
 /// The panel; nothing where nothing is proposed. The forms go to `home`.
@@ -100,7 +101,7 @@ async fn carry_out(visit: &Visit, project: &str, number: &str, form: &Decide) ->
         "dismiss" => Taken::Dismissed,
         other => {
             return Err(Error::Invalid {
-                detail: format!("`what`: {other:?} cannot be done to a proposal"),
+                detail: say::no_act_on_proposal(format!("{other:?}")).into(),
             });
         }
     };

@@ -15,6 +15,7 @@ use nightshift_domain::id::RunId;
 use nightshift_domain::traffic::Traffic;
 use serde::Deserialize;
 
+use super::say;
 use super::words::Words;
 use super::{Page, Posted, Visit, markdown, parts, record};
 
@@ -54,7 +55,7 @@ fn offset(text: Option<&str>) -> Option<u64> {
 /// The run that an address names.
 pub(crate) fn id(text: &str) -> Result<RunId, nightshift_app::Error> {
     text.parse().map_err(|_| nightshift_app::Error::NotFound {
-        detail: format!("no run {text:?}: a run is named by its id, as on the list of runs"),
+        detail: say::no_run(format!("{text:?}")).into(),
     })
 }
 

@@ -133,7 +133,7 @@ fn shown(visit: &Visit, project: &str, view: &ChangeView, one: &Suggestion) -> M
                     (button(visit, project, view, html! { (source(&one.source)) }, words.get("change.apply")))
                 }
                 Fit::Done => p.quiet { "✓ " (words.get("change.suggestion-done")) },
-                Fit::Not(why) => p.quiet { (why) },
+                Fit::Not(why) => p.quiet { (parts::said(words, why)) },
             }
         }
     }

@@ -19,6 +19,7 @@ use nightshift_domain::config::ConfigError;
 use serde::Deserialize;
 
 use self::draft::Draft;
+use super::say;
 use super::{Page, Posted, Visit};
 
 /// What is shown beside the settings themselves.
@@ -59,7 +60,7 @@ pub(crate) async fn show(
         let saved = match query.saved.as_deref() {
             Some(commit) if commit != "nothing" => {
                 let missing = |_| Error::NotFound {
-                    detail: format!("{project} has no commit {commit:?}"),
+                    detail: say::no_commit(&*project, format!("{commit:?}")).into(),
                 };
                 let commit = commit.parse().map_err(missing)?;
                 let made = visit
@@ -177,10 +178,10 @@ async fn unsaved(
                 ..Beside::default()
             },
         ),
-        Error::Refused { detail } | Error::Invalid { detail } => (
+        error @ (Error::Refused { .. } | Error::Invalid { .. }) => (
             StatusCode::UNPROCESSABLE_ENTITY,
             Beside {
-                refused: Some(detail),
+                refused: Some(visit.words.refusal(&error)),
                 ..Beside::default()
             },
         ),

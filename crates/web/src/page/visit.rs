@@ -12,8 +12,9 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use nightshift_app::{App, Caller, Secret, SessionKey};
 use serde::de::DeserializeOwned;
 
+use super::say;
 use super::words::{self, Words};
-use crate::error::Failure;
+use crate::error::{Detail, Failure};
 use crate::operation::read;
 use crate::page::layout;
 
@@ -83,7 +84,9 @@ impl Visit {
 
     /// Renders a failure as a page in the visitor's language.
     pub(crate) fn failed(&self, error: nightshift_app::Error) -> Response {
-        let plain = Failure(error).into_response();
+        let said = self.words.refusal(&error);
+        let mut plain = Failure(error).into_response();
+        plain.extensions_mut().insert(Detail(said));
         let status = plain.status();
         layout::problem(self, status, plain)
     }
@@ -114,7 +117,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Posted<T> {
         }
         let form = serde_html_form::from_bytes(&bytes).map_err(|error| {
             visit.failed(nightshift_app::Error::Invalid {
-                detail: format!("the form does not fit: {error}"),
+                detail: say::form_unfit(error.to_string()).into(),
             })
         })?;
         Ok(Self {

@@ -1,13 +1,16 @@
 //! The words of the pages: one catalogue a language, one file each. A third language is one file
-//! and one line here. What the rules say ([`nightshift_domain::sentence`]) is English where it is
-//! written, so that only the other files have it.
+//! and one line here. What rules and use cases say ([`nightshift_domain::sentence`]) is English where
+//! it is written, so that only the other files have it.
 //!
 //! Invariant, tested: every catalogue has every key, with the same `{places}`.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use nightshift_domain::sentence::{self, Sentence};
+use nightshift_app::Error;
+use nightshift_domain::sentence::{Place, Sentence, Template};
+
+use super::say;
 
 /// The words of one language.
 #[derive(Debug)]
@@ -32,7 +35,7 @@ static ALL: LazyLock<Vec<Words>> = LazyLock::new(|| {
             let mut texts: HashMap<String, String> =
                 toml::from_str(text).expect("a catalogue of words");
             if code == "en" {
-                let said = sentence::all();
+                let said = say::all();
                 texts.extend(said.map(|one| (one.key.to_owned(), one.english.to_owned())));
             }
             Words { code, name, texts }
@@ -51,7 +54,15 @@ impl Words {
 
     /// What the rules say, in this language.
     pub(crate) fn say(&self, sentence: &Sentence) -> String {
-        sentence.said(&|template: &'static sentence::Template| self.get(template.key))
+        sentence.said(&|template: &'static Template| self.get(template.key))
+    }
+
+    /// What a use case says instead of a result, in this language.
+    pub(crate) fn refusal(&self, error: &Error) -> String {
+        match error.said() {
+            Place::Text(text) => text,
+            Place::Said(sentence) => self.say(&sentence),
+        }
     }
 
     /// The text of this key with its places filled.
@@ -134,7 +145,7 @@ mod tests {
     #[test]
     fn the_rules_own_words_stand_in_no_english_file() {
         let file: HashMap<String, String> = toml::from_str(FILES[0].2).expect("a catalogue");
-        for one in sentence::all() {
+        for one in say::all() {
             assert!(!file.contains_key(one.key), "{}", one.key);
         }
     }
@@ -155,7 +166,7 @@ mod tests {
             }
         }
         let english = &all()[0];
-        let said: BTreeSet<&str> = sentence::all().map(|one| one.key).collect();
+        let said: BTreeSet<&str> = say::all().map(|one| one.key).collect();
         for key in english
             .texts
             .keys()

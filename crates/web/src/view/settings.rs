@@ -15,7 +15,7 @@ pub(crate) fn settings(view: app::SettingsView) -> Settings {
         blob: view.blob.map(String::from),
         text: view.text,
         problems: view.problems.iter().map(problem).collect(),
-        locked: view.locked,
+        locked: view.locked.map(|locked| locked.to_string()),
         may_edit: view.may_edit,
         in_force: view.project.config,
     }
@@ -57,7 +57,9 @@ pub(crate) fn diff(before: &str, after: &str) -> String {
 
 /// What the wire asks for.
 pub(crate) fn save(input: EditSettings) -> Result<SaveSettings, Error> {
-    let invalid = |detail: String| Error::Invalid { detail };
+    let invalid = |detail: String| Error::Invalid {
+        detail: detail.into(),
+    };
     let blob = match input.blob.as_deref().filter(|id| !id.is_empty()) {
         Some(id) => Some(id.parse().map_err(|_| {
             invalid(format!(

@@ -14,6 +14,7 @@ use nightshift_store::{acceptance, job as jobs, project, pull, pull_head, queue,
 
 use super::Checked;
 use crate::change::{Asked, Context, Order};
+use crate::error::plain;
 use crate::{App, Error, acceptance as sealed, findings};
 
 /// A proof, judged.
@@ -32,12 +33,12 @@ impl App {
         let mut tx = self.db().read().await?;
         let job = jobs::job_get(&mut tx, live.job)
             .await?
-            .ok_or_else(|| Error::not_found("the run's job is gone"))?;
+            .ok_or_else(|| plain::not_found("the run's job is gone"))?;
         let acceptance = acceptance::acceptance_get(&mut tx, live.issue).await?;
         let known = pull::pull_get(&mut tx, live.issue).await?;
         let home = project::project_get(&mut tx, live.project)
             .await?
-            .ok_or_else(|| Error::not_found("the run's project is gone"))?;
+            .ok_or_else(|| plain::not_found("the run's project is gone"))?;
         drop(tx);
         let (head, asked) = match Order::of(&job)? {
             Order::Verify { head, asked }
@@ -46,10 +47,10 @@ impl App {
                 asked,
             } => (head, asked),
             Order::Author { .. } | Order::Tryout { .. } => {
-                return Err(Error::invalid("such a run proves nothing"));
+                return Err(plain::invalid("such a run proves nothing"));
             }
         };
-        let asked = asked.ok_or_else(|| Error::invalid("the run was never handed out"))?;
+        let asked = asked.ok_or_else(|| plain::invalid("the run was never handed out"))?;
         let repository = self.repository(live.project)?;
         let sealed_changed = match &acceptance {
             Some(acceptance) => sealed::changed(&repository, &head, acceptance).await?,

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::IssueView;
 use crate::change::Context;
+use crate::say::{issue as say, server};
 use crate::{App, Caller, Error};
 
 impl App {
@@ -102,7 +103,7 @@ impl App {
         text: &str,
     ) -> Result<IssueView, Error> {
         if text.trim().is_empty() {
-            return Err(Error::invalid("`text` is empty: say the answer"));
+            return Err(Error::invalid(say::answer_empty()));
         }
         let now = self.now();
         let mut tx = self.db().write().await?;
@@ -140,7 +141,7 @@ impl App {
         text: &str,
     ) -> Result<IssueView, Error> {
         if text.trim().is_empty() {
-            return Err(Error::invalid("`text` is empty: say the note"));
+            return Err(Error::invalid(say::note_empty()));
         }
         let now = self.now();
         let mut tx = self.db().write().await?;
@@ -179,7 +180,7 @@ impl App {
         now: Timestamp,
     ) -> Result<(), Error> {
         if text.len() > 64 << 10 {
-            return Err(Error::invalid("`text` is larger than 64 KiB"));
+            return Err(Error::invalid(say::text_large()));
         }
         let said = Message {
             id: self.ids().uuid(),
@@ -209,7 +210,7 @@ impl App {
             && row.state.failed.is_some()
             && let Err(spent) = self.budget_of(&mut tx, &row).await?.left
         {
-            return Err(Error::refused(spent.detail));
+            return Err(Error::refused(server::as_said(spent.detail)));
         }
         let actor = caller.actor();
         let context = Context::new(&actor, self.now());
@@ -232,12 +233,7 @@ impl App {
         found: &Project,
         number: Number,
     ) -> Result<Issue, Error> {
-        let missing = || {
-            Error::not_found(format!(
-                "no issue #{number} in {}: `nightshift issue list` shows them",
-                found.name
-            ))
-        };
+        let missing = || Error::not_found(say::no_issue(number, &found.name));
         let row = issue::issue_by_number(tx, found.id, number)
             .await?
             .ok_or_else(missing)?;

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::{EditIssue, IssueView};
 use crate::change::Context;
+use crate::say::issue as say;
 use crate::{App, Caller, Error, acceptance};
 
 impl App {
@@ -35,9 +36,10 @@ impl App {
             .await?;
         let mut row = self.issue_row(&mut tx, &found, number).await?;
         if let Some(version) = edit.version.filter(|version| *version != row.version) {
-            return Err(Error::conflict(format!(
-                "#{number} is at version {} and your edit is based on {version}: look at it again",
-                row.version
+            return Err(Error::conflict(say::edited_meanwhile(
+                number,
+                row.version,
+                version,
             )));
         }
         let text_changes = edit.title.is_some() || edit.body.is_some() || edit.acceptance.is_some();
@@ -45,24 +47,17 @@ impl App {
             Phase::Draft | Phase::Ready | Phase::NeedsInput { .. } | Phase::InReview => {}
             Phase::Working | Phase::Landing if !text_changes => {}
             Phase::Working | Phase::Landing => {
-                return Err(Error::refused(format!(
-                    "#{number} is {}: the order cannot change under the agent; answer, send back, \
-                     or cancel the run first",
-                    row.state.phase.as_str()
+                return Err(Error::refused(say::order_fixed(
+                    number,
+                    row.state.phase.name(),
                 )));
             }
             Phase::Done { .. } | Phase::Closed { .. } => {
-                return Err(Error::refused(format!(
-                    "#{number} has ended ({}): reopen it or file a new one",
-                    row.state.phase.as_str()
-                )));
+                return Err(Error::refused(say::ended(number, row.state.phase.name())));
             }
         }
         if edit.acceptance.is_some() && pull::pull_get(&mut tx, row.id).await?.is_some() {
-            return Err(Error::refused(format!(
-                "the acceptance tests of #{number} are sealed since its first result: close it and \
-                 file a new issue to change them"
-            )));
+            return Err(Error::refused(say::tests_sealed(number)));
         }
         if text_changes {
             row.trust = row.trust.min(Trust::of(standing));

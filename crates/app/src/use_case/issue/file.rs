@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::{IssueView, NewIssue};
 use crate::change::Context;
+use crate::say::{issue as say, quoted};
 use crate::{App, Caller, Error, acceptance};
 
 /// The most issues that one issue may wait for.
@@ -84,14 +85,10 @@ impl App {
     ) -> Result<(), Error> {
         let title = row.title.chars().count();
         if title == 0 || title > 200 || row.title.contains(['\n', '\r']) {
-            return Err(Error::invalid(
-                "`title` must be one line of 1 to 200 characters",
-            ));
+            return Err(Error::invalid(say::title()));
         }
         if row.body.len() > 256 << 10 {
-            return Err(Error::invalid(
-                "`body` is larger than 256 KiB: put long material into the repository and refer to it",
-            ));
+            return Err(Error::invalid(say::body_large()));
         }
         if row.labels.len() > 20
             || row
@@ -99,44 +96,35 @@ impl App {
                 .iter()
                 .any(|label| label.trim().is_empty() || label.len() > 50 || label.contains(','))
         {
-            return Err(Error::invalid(
-                "`labels`: at most 20, each 1 to 50 characters without a comma",
-            ));
+            return Err(Error::invalid(say::labels()));
         }
         let money = row
             .budget
             .cost_micro_usd
             .is_none_or(|cost| (1..=MOST_MICRO_USD).contains(&cost));
         if !money {
-            return Err(Error::invalid(
-                "`budget_micro_usd` must be 1 to 1000000000000, a million US dollars",
-            ));
+            return Err(Error::invalid(say::budget_money()));
         }
         let time = row
             .budget
             .minutes
             .is_none_or(|minutes| (1..=MOST_MINUTES).contains(&minutes));
         if !time {
-            return Err(Error::invalid(format!(
-                "`budget_minutes` must be 1 to {MOST_MINUTES}"
-            )));
+            return Err(Error::invalid(say::budget_time(MOST_MINUTES)));
         }
         if !(0..=3).contains(&row.priority) {
-            return Err(Error::invalid("`priority` must be 0 (urgent) to 3 (low)"));
+            return Err(Error::invalid(say::priority()));
         }
         if project.config.agent(&row.agent).is_none() {
-            return Err(Error::invalid(format!(
-                "`agent`: {:?} is not defined in .nightshift/config.toml; it knows {}",
-                row.agent,
-                project.config.agent_names()
+            return Err(Error::invalid(say::agent(
+                quoted(&row.agent),
+                project.config.agent_names(),
             )));
         }
         if let Some(assignee) = &row.assignee
             && user::user_by_name(tx, assignee).await?.is_none()
         {
-            return Err(Error::invalid(format!(
-                "`assignee`: no person named {assignee:?}"
-            )));
+            return Err(Error::invalid(say::assignee(quoted(assignee))));
         }
         Ok(())
     }
@@ -148,26 +136,22 @@ impl App {
         numbers: &[Number],
     ) -> Result<(), Error> {
         if numbers.len() > MAX_BLOCKERS {
-            return Err(Error::invalid(format!(
-                "`blocked_by`: {} issues are too many; the limit is {MAX_BLOCKERS}",
-                numbers.len()
+            return Err(Error::invalid(say::blockers_many(
+                numbers.len(),
+                MAX_BLOCKERS,
             )));
         }
         let mut ids = Vec::new();
         for number in numbers {
             let blocker = issue::issue_by_number(tx, row.project, *number)
                 .await?
-                .ok_or_else(|| {
-                    Error::invalid(format!("`blocked_by`: there is no issue #{number}"))
-                })?;
+                .ok_or_else(|| Error::invalid(say::blocker_missing(*number)))?;
             if !ids.contains(&blocker.id) {
                 ids.push(blocker.id);
             }
         }
         if ids.contains(&row.id) || block::block_would_cycle(tx, row.id, &ids).await? {
-            return Err(Error::invalid(
-                "`blocked_by`: these issues would wait for each other for ever",
-            ));
+            return Err(Error::invalid(say::blockers_cycle()));
         }
         standing::standing_mark_blockers(tx, row.id).await?;
         block::block_set(tx, row.id, &ids).await?;

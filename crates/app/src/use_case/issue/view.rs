@@ -21,6 +21,8 @@ use nightshift_store::{
 };
 
 use super::{IssueLine, IssueView};
+use crate::error::plain;
+use crate::say::issue as say;
 use crate::use_case::account::alive;
 use crate::use_case::preflight::Known;
 use crate::{App, Caller, Error};
@@ -42,11 +44,7 @@ impl App {
             .await?;
         let row = issue::issue_by_number(&mut tx, found.id, number)
             .await?
-            .ok_or_else(|| {
-                Error::not_found(format!(
-                    "no issue #{number} in {name}: `nightshift issue list` shows them"
-                ))
-            })?;
+            .ok_or_else(|| Error::not_found(say::no_issue(number, name)))?;
         let requester = user::user_get(&mut tx, row.requester)
             .await?
             .map(|person| person.name)
@@ -118,7 +116,7 @@ impl App {
     ) -> Result<Vec<IssueLine>, Error> {
         for phase in &filter.phases {
             if !Phase::WORDS.contains(&phase.as_str()) {
-                return Err(Error::invalid(format!(
+                return Err(plain::invalid(format!(
                     "`phase`: {phase:?} is none of {}",
                     Phase::WORDS.join(", ")
                 )));

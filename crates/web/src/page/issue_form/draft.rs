@@ -16,6 +16,7 @@ use nightshift_domain::id::Number;
 
 use super::Wrong;
 use crate::page::Visit;
+use crate::page::say;
 use crate::page::visit::{foreign, is_own_origin};
 use crate::page::words::Words;
 
@@ -43,7 +44,7 @@ impl Sent {
         }
         let unread = |error: axum::extract::multipart::MultipartError| {
             visit.failed(Error::Invalid {
-                detail: format!("the form did not arrive whole: {}", error.body_text()),
+                detail: say::form_broken(error.body_text()).into(),
             })
         };
         let (mut fields, mut uploads) = (Vec::new(), Vec::new());

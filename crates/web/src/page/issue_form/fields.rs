@@ -115,7 +115,7 @@ fn wrong(wrongs: &[Wrong], field: &str) -> Markup {
     html! {
         div.wrong id={ (field) "-wrong" } {
             @for wrong in wrongs.iter().filter(|wrong| wrong.field == field) {
-                p role="alert" { (wrong.text) }
+                p role="alert" { (parts::marked(&wrong.text)) }
             }
         }
     }

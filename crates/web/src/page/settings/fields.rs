@@ -47,8 +47,8 @@ fn notices(words: &Words, view: &SettingsView, beside: &Beside) -> Markup {
             }
         }
         @if beside.nothing { p.notice role="status" { (words.get("settings.nothing")) } }
-        @if let Some(locked) = &view.locked { p.notice.warn { (locked) } }
-        @if let Some(refused) = &beside.refused { p.notice.bad role="alert" { (refused) } }
+        @if let Some(locked) = &view.locked { p.notice.warn { (parts::said(words, locked)) } }
+        @if let Some(refused) = &beside.refused { p.notice.bad role="alert" { (parts::marked(refused)) } }
         @if beside.conflict {
             div.notice.bad role="alert" {
                 p { b { (words.get("settings.conflict")) } }
