@@ -26,7 +26,8 @@ for program in podman runc; do
 done
 
 home=/var/tmp/nightshift-test-engine
-socket=$home/podman.sock
+# Another number where the settings below change: an engine with the old ones may still be up.
+socket=$home/podman-2.sock
 mkdir -p -m 0700 "$home"
 exec 9>"$home/lock"
 flock 9
@@ -47,10 +48,16 @@ runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 EOF
+    # The tests' own registry (crates/runner/tests/loops/registry.rs) speaks plain HTTP.
+    cat >"$home/registries.conf" <<EOF
+[[registry]]
+location = "127.0.0.1:7313"
+insecure = true
+EOF
     rm -f "$socket"
     # Its helpers leave files where it was started.
     cd "$home"
-    CONTAINERS_CONF=$home/containers.conf setsid podman --root "$home/storage" --runroot "$home/run" \
+    CONTAINERS_CONF=$home/containers.conf CONTAINERS_REGISTRIES_CONF=$home/registries.conf setsid podman --root "$home/storage" --runroot "$home/run" \
         system service --time=60 "unix://$socket" </dev/null >"$home/log" 2>&1 9>&- &
     tries=0
     until answers; do

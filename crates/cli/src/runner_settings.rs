@@ -10,10 +10,13 @@ use std::path::{Path, PathBuf};
 
 use nightshift_domain::config::Harness;
 use nightshift_domain::host::Allowed;
+use nightshift_domain::image::Image;
 use nightshift_runner::broker::{self, Budget, Dialect, EndpointSpec, KeySource, Price};
 use nightshift_runner::config::{Endpoints, OperatorNetwork};
 use nightshift_runner::harness::{Program, Programs};
+use nightshift_runner::registry::{Password, Registries, RegistryUser};
 use nightshift_runner::sandbox::{Backend, Bind};
+use nightshift_runner::secret::Secret;
 use serde::Deserialize;
 
 use crate::environment::{self, Environment};
@@ -57,6 +60,26 @@ pub(crate) struct SandboxSettings {
     pub(crate) engine: EngineName,
     /// Where the container engine listens; otherwise the first of the usual places that is there.
     pub(crate) socket: Option<PathBuf>,
+    /// Images of projects that the engine may fetch; others must be there.
+    #[serde(default)]
+    pub(crate) pull: Vec<String>,
+    /// Registries that want a user.
+    #[serde(default)]
+    pub(crate) registry: Vec<RegistrySettings>,
+}
+
+/// A registry that wants a user.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RegistrySettings {
+    /// The registry, with its port if it needs one.
+    pub(crate) host: String,
+    /// The user.
+    pub(crate) user: String,
+    /// The variable of the environment that holds the password.
+    pub(crate) password_env: Option<String>,
+    /// The file that holds the password.
+    pub(crate) password_file: Option<PathBuf>,
 }
 
 /// The engines.
@@ -280,6 +303,15 @@ impl RunnerSettings {
     /// What makes the walls of sandboxes.
     pub(crate) fn backend(&self, environment: &Environment) -> Done<Backend> {
         match (self.sandbox.engine, &self.sandbox.socket) {
+            (EngineName::Bubblewrap, None)
+                if !self.sandbox.pull.is_empty() || !self.sandbox.registry.is_empty() =>
+            {
+                Err(Failure::usage(
+                    "the runner's settings say under [sandbox] where images are pulled from, which \
+                     bubblewrap cannot show: say engine = \"container\" there as well, or remove \
+                     pull and registry",
+                ))
+            }
             (EngineName::Bubblewrap, None) => {
                 let program = program::find(environment, "bwrap").ok_or_else(|| {
                     Failure::failed(
@@ -306,6 +338,19 @@ impl RunnerSettings {
         }
     }
 
+    /// Where images of projects may come from.
+    pub(crate) fn registries(&self) -> Done<Registries> {
+        let rule = |text: &String| {
+            text.parse()
+                .map_err(|error| Failure::usage(format!("pull under [sandbox]: {error}")))
+        };
+        let users = self.sandbox.registry.iter().map(RegistrySettings::user);
+        Ok(Registries {
+            pull: self.sandbox.pull.iter().map(rule).collect::<Done<_>>()?,
+            users: users.collect::<Done<_>>()?,
+        })
+    }
+
     /// What every sandbox can read, at the same place inside.
     pub(crate) fn binds(&self) -> Vec<Bind> {
         let binds = self.read_only.iter().map(|path| Bind {
@@ -313,6 +358,43 @@ impl RunnerSettings {
             target: path.clone(),
         });
         binds.collect()
+    }
+}
+
+impl RegistrySettings {
+    fn user(&self) -> Done<RegistryUser> {
+        let host = &self.host;
+        let named = |cause: String| Failure::usage(format!("the registry {host:?}: {cause}"));
+        let whole = format!("{host}/x").parse::<Image>();
+        if !whole.is_ok_and(|image| image.registry() == Some(host)) {
+            return Err(named(
+                "host is a name with a dot or a port, such as registry.example.com".to_owned(),
+            ));
+        }
+        let password = match (&self.password_env, &self.password_file) {
+            (Some(variable), None) => {
+                let value = environment::text(variable).filter(|value| !value.is_empty());
+                let value =
+                    value.ok_or_else(|| named(format!("the variable {variable} is not set")))?;
+                Password::Known(Secret::new(value.trim()))
+            }
+            (None, Some(file)) => {
+                let file = absolute(file)?;
+                fs::metadata(&file)
+                    .map_err(|error| named(format!("cannot read {}: {error}", file.display())))?;
+                Password::File(file)
+            }
+            (None, None) | (Some(_), Some(_)) => {
+                return Err(named(
+                    "say one of password_env and password_file".to_owned(),
+                ));
+            }
+        };
+        Ok(RegistryUser {
+            host: host.clone(),
+            user: self.user.clone(),
+            password,
+        })
     }
 }
 
@@ -441,6 +523,44 @@ mod tests {
         );
         let other = backend("[sandbox]\nengine = \"chroot\"\n").expect_err("no such engine");
         assert!(other.message.contains("line 2"), "{}", other.message);
+    }
+
+    #[test]
+    fn images_come_from_where_the_operator_says() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let password = folder.path().join("password");
+        fs::write(&password, "secret\n").expect("a password");
+        let text = format!(
+            "[sandbox]\nengine = \"container\"\npull = [\"registry.example.com/team/*\"]\n\
+             [[sandbox.registry]]\nhost = \"registry.example.com\"\nuser = \"robot\"\npassword_file = {:?}\n",
+            password.display().to_string()
+        );
+        let registries = read(&text)
+            .and_then(|s| s.registries())
+            .expect("registries");
+        assert!(registries.allow(&"registry.example.com/team/a".parse().expect("a name")));
+        assert_eq!(registries.users[0].password, Password::File(password));
+        let none = read("").and_then(|s| s.registries()).expect("none");
+        assert_eq!(none, Registries::default());
+        let message = |text: &str| {
+            let said = read(text).and_then(|s| {
+                s.registries()?;
+                s.backend(&Environment::default())
+            });
+            said.expect_err("no").message
+        };
+        let short = message("[sandbox]\nengine = \"container\"\npull = [\"base\"]\n");
+        assert!(short.contains("registry.example.com/team/*"), "{short}");
+        let user = "[[sandbox.registry]]\nuser = \"u\"\nhost = ";
+        let none = message(&format!("{user}\"registry.example.com\"\n"));
+        assert!(none.contains("password_env and password_file"), "{none}");
+        let unset =
+            format!("{user}\"registry.example.com\"\npassword_env = \"NO_SUCH_VARIABLE\"\n");
+        assert!(message(&unset).contains("the variable NO_SUCH_VARIABLE is not set"));
+        let host = message(&format!("{user}\"https://registry.example.com\"\n"));
+        assert!(host.contains("a name with a dot or a port"), "{host}");
+        let other = message("[sandbox]\npull = [\"registry.example.com/*\"]\n");
+        assert!(other.contains("bubblewrap cannot show"), "{other}");
     }
 
     #[test]

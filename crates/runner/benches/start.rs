@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{ProjectId, RunId};
 use nightshift_runner::sandbox::{
-    Backend, HostConfig, Limits, Sandbox, SandboxHost, SandboxProgram, Stdin, Step,
+    Backend, HostConfig, Limits, Sandbox, SandboxHost, SandboxProgram, Stdin, Step, System,
 };
 use nightshift_runner::secret::Secret;
 use nightshift_runner::workspace::{Source, Workspaces};
@@ -162,6 +162,7 @@ async fn ours_once(
     let step = Step {
         command: ["/bin/echo", "x"].map(str::to_owned).to_vec(),
         env: Vec::new(),
+        system: System::Machine,
         stdin: Stdin::Closed,
         timeout: Duration::from_secs(60),
     };

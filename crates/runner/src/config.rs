@@ -13,6 +13,7 @@ use nightshift_domain::job::{HEARTBEAT, Kind, LEASE};
 
 use crate::broker::{BrokerProgram, Budget, Dialect, EndpointSpec, Price, RouteWay};
 use crate::harness::{Programs, native_speaks};
+use crate::registry::Registries;
 use crate::sandbox::{Backend, Bind, SandboxProgram};
 use crate::secret::Secret;
 
@@ -49,6 +50,8 @@ pub struct Config {
     pub prices: Vec<Price>,
     /// What runs may reach beside.
     pub network: OperatorNetwork,
+    /// Where images of projects may come from.
+    pub registries: Registries,
     /// How long things take.
     pub timing: Timing,
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use nightshift_api::{Nothing, operations};
 use nightshift_runner::harness::{self, Programs};
+use nightshift_runner::registry::Registries;
 use nightshift_runner::sandbox::{Backend, HostConfig, SandboxHost, SandboxProgram};
 use serde::Serialize;
 
@@ -145,9 +146,10 @@ fn git_version(said: &str) -> Option<(u32, u32)> {
 }
 
 async fn sandbox(environment: &Environment) -> Vec<Line> {
-    let backend = RunnerSettings::of(None, environment).and_then(|all| all.backend(environment));
-    let backend = match backend {
-        Ok(backend) => backend,
+    let settings = RunnerSettings::of(None, environment);
+    let backend = settings.and_then(|all| Ok((all.backend(environment)?, all.registries()?)));
+    let (backend, registries) = match backend {
+        Ok(found) => found,
         Err(failure) => {
             return vec![Line::fail(
                 "sandbox",
@@ -208,7 +210,29 @@ async fn sandbox(environment: &Environment) -> Vec<Line> {
         ),
         overlay,
         Line::ok("caps", support.caps),
+        images(support.no_images, container, &registries),
     ]
+}
+
+/// Whether a project may name an image, and where it may come from.
+fn images(none: Option<String>, container: bool, registries: &Registries) -> Line {
+    let rules: Vec<String> = registries.pull.iter().map(ToString::to_string).collect();
+    match none {
+        Some(why) if container => Line::warn(
+            "images",
+            format!("none: {why}"),
+            "works without: projects that name an image wait for another runner",
+        ),
+        Some(why) => Line::ok("images", format!("none: {why}")),
+        None if rules.is_empty() => Line::ok(
+            "images",
+            "those that the engine has; none is pulled, since [sandbox] in runner.toml has no pull",
+        ),
+        None => Line::ok(
+            "images",
+            format!("those that the engine has; pulled: {}", rules.join(", ")),
+        ),
+    }
 }
 
 fn disk(data: &Path) -> Line {

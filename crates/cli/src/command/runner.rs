@@ -139,6 +139,7 @@ impl Args {
             endpoints: settings.endpoints()?,
             prices: settings.prices(),
             network: settings.network(),
+            registries: settings.registries()?,
             timing: Timing::default(),
         })
     }

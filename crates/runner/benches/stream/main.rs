@@ -191,6 +191,7 @@ async fn open(
             Some(_) => Tree::Plain,
             None => Tree::Overlay { lower },
         },
+        image: None,
         read_only: vec![Bind {
             source: std::env::current_exe().expect("our own path"),
             target: INSIDE.into(),
@@ -215,6 +216,7 @@ async fn inside(run: &Run, order: Order) -> Vec<Seen> {
     let step = Step {
         command: std::iter::once(INSIDE.to_owned()).chain(words).collect(),
         env: Vec::new(),
+        system: nightshift_runner::sandbox::System::Machine,
         stdin: nightshift_runner::sandbox::Stdin::Closed,
         timeout: Duration::from_secs(120),
     };

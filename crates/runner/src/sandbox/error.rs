@@ -103,6 +103,26 @@ pub enum SandboxError {
     /// A path that may not be a place inside the sandbox.
     #[error("sandbox not started: {} may not be a place inside the sandbox; next: choose one under /home/agent or /opt", .0.display())]
     Place(PathBuf),
+    /// The project's image cannot be used.
+    #[error(
+        "the image {name} cannot be used: {cause}; next: correct the image, or name another one as environment.image in .nightshift/config.toml"
+    )]
+    Image {
+        /// As the project names it.
+        name: String,
+        /// Why not.
+        cause: String,
+    },
+    /// The project's image did not come from its registry.
+    #[error(
+        "the image {name} could not be pulled: {cause}; next: see on the runner that its engine reaches the registry, and that a private one is named as [[sandbox.registry]] in the runner's settings"
+    )]
+    Pull {
+        /// As the project names it.
+        name: String,
+        /// What the engine said.
+        cause: String,
+    },
     /// Another runner process uses the data directory.
     #[error("the data directory {} is used by another runner; next: stop it or choose another directory", .0.display())]
     DataInUse(PathBuf),

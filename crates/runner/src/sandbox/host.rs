@@ -10,19 +10,18 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use tokio::io::AsyncReadExt as _;
 
-use super::Sandbox;
 use super::bubblewrap::{self, Bubblewrap};
 use super::cgroup::Cgroups;
 use super::container::Container;
 use super::error::{Part, SandboxError};
 use super::etc;
+use super::images::Images;
+use super::prove;
 use super::run_dir::{self, RunDir};
-use super::spec::{self, Bind, Exit, Limits, SandboxProgram, Spec, Stdin, Step, Tree};
+use super::spec::{Bind, SandboxProgram};
 
 /// As whom sandboxes run when the runner is root: an id in a range that neither packages nor
 /// systemd nor container engines hand out.
@@ -70,6 +69,8 @@ pub struct Support {
     pub engine: String,
     /// Why there is no overlay, if there is none.
     pub no_overlay: Option<String>,
+    /// Why runs cannot see the system of an image that their project names, if they cannot.
+    pub no_images: Option<String>,
     /// How memory and processes are limited.
     pub caps: String,
     /// The user on the host as whom sandboxes run, when it is not the runner's own.
@@ -85,6 +86,7 @@ pub struct SandboxHost {
     pub(super) config: HostConfig,
     pub(super) identity: Option<(u32, u32)>,
     pub(super) engine: Engine,
+    pub(super) images: Images,
     support: Support,
     _lock: File,
 }
@@ -111,7 +113,9 @@ impl SandboxHost {
             }
             Backend::Container { socket } => {
                 let user = identity.unwrap_or_else(own_ids);
-                Engine::Container(Box::new(Container::open(socket, &name, user).await?))
+                let (program, data) = (&config.program, &config.data);
+                let engine = Container::open(socket, &name, user, program, data).await?;
+                Engine::Container(Box::new(engine))
             }
         };
         let mut swept = engine.sweep().await?;
@@ -124,6 +128,7 @@ impl SandboxHost {
         let support = Support {
             engine: engine.describe(),
             no_overlay: engine.no_overlay(),
+            no_images: engine.no_images(),
             caps: engine.caps(),
             identity: identity.map(|(uid, _)| uid),
             swept,
@@ -132,10 +137,13 @@ impl SandboxHost {
             config,
             identity,
             engine,
+            images: Images::default(),
             support,
             _lock: lock,
         };
-        host.proved().await
+        let host = host.proved().await?;
+        host.image_clean().await;
+        Ok(host)
     }
 
     /// What was found.
@@ -192,7 +200,7 @@ impl SandboxHost {
         let mut host = Arc::new(self);
         let mut overlay = host.support.no_overlay.is_none();
         loop {
-            let outcome = probe(&host, overlay).await;
+            let outcome = prove::machine(&host, overlay).await;
             let Some(only) = Arc::get_mut(&mut host) else {
                 let cause = "the probe is still under way";
                 return Err(SandboxError::host("proving the sandbox", cause));
@@ -224,7 +232,7 @@ impl SandboxHost {
 
 impl Engine {
     /// As whom a command finds itself inside.
-    fn user(&self) -> u32 {
+    pub(super) fn user(&self) -> u32 {
         match self {
             Self::Bubblewrap(_) => bubblewrap::USER,
             Self::Container(engine) => engine.user(),
@@ -254,6 +262,16 @@ impl Engine {
         }
     }
 
+    /// Why projects cannot have images, if they cannot.
+    fn no_images(&self) -> Option<String> {
+        match self {
+            Self::Bubblewrap(_) => Some(
+                "bubblewrap shows this machine's own system: choose engine = \"container\" under [sandbox] in the runner's settings".to_owned(),
+            ),
+            Self::Container(engine) => engine.no_images().map(str::to_owned),
+        }
+    }
+
     fn caps(&self) -> String {
         match self {
             Self::Bubblewrap(engine) => engine.caps().to_owned(),
@@ -273,79 +291,6 @@ impl Engine {
             Self::Bubblewrap(engine) => engine.forget_groups(),
             Self::Container(_) => false,
         }
-    }
-}
-
-/// Brings one sandbox up and lets it look at its own walls.
-async fn probe(host: &Arc<SandboxHost>, overlay: bool) -> Result<(), SandboxError> {
-    let run = host.run_dir("probe")?;
-    let lower = run.path().join("steps/lower");
-    let tree = if overlay {
-        lower.clone()
-    } else {
-        run.path().join("tree")
-    };
-    let failed = |e: io::Error| SandboxError::host(format!("writing {}", tree.display()), e);
-    if overlay {
-        run_dir::directory(&tree, host.identity).map_err(failed)?;
-    }
-    fs::write(tree.join("seen"), "below").map_err(failed)?;
-    host.give(&tree.join("seen")).map_err(failed)?;
-    let sandbox = Sandbox::new(
-        Arc::clone(host),
-        Spec {
-            run_dir: run.path().to_owned(),
-            tree: if overlay {
-                Tree::Overlay { lower }
-            } else {
-                Tree::Plain
-            },
-            read_only: Vec::new(),
-            writable: Vec::new(),
-            relays: Vec::new(),
-            limits: Limits {
-                memory_bytes: 1 << 30,
-                host_free_bytes: 0,
-                ..Limits::default()
-            },
-        },
-    );
-    let outcome = look(&sandbox, host).await;
-    drop(sandbox);
-    run.remove()?;
-    outcome
-}
-
-/// Lets our own program look at the walls from inside.
-async fn look(sandbox: &Sandbox, host: &SandboxHost) -> Result<(), SandboxError> {
-    let mut command = vec![spec::PROGRAM.to_owned()];
-    command.extend_from_slice(&host.config.program.prefix_args);
-    command.extend(["sandbox-init", "--probe"].map(str::to_owned));
-    command.push(host.engine.user().to_string());
-    let step = Step {
-        command,
-        env: Vec::new(),
-        stdin: Stdin::Closed,
-        timeout: Duration::from_secs(60),
-    };
-    let mut running = sandbox.spawn(&step).await?;
-    let mut said = String::new();
-    if let Some(mut errors) = running.stderr.take() {
-        // What cannot be read is not in the message; the outcome tells.
-        errors.read_to_string(&mut said).await.ok();
-    }
-    let said = said.trim();
-    match running.wait().await {
-        Ok(Exit::Exited { code: 0 }) => Ok(()),
-        Ok(exit) => {
-            let cause = format!("the probe ended with {exit:?}: {said}");
-            Err(SandboxError::part(Part::Namespaces, cause))
-        }
-        Err(SandboxError::Part {
-            part: part @ (Part::Bubblewrap | Part::Engine),
-            ..
-        }) if !said.is_empty() => Err(SandboxError::part(part, said)),
-        Err(error) => Err(error),
     }
 }
 

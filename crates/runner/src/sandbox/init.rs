@@ -39,8 +39,14 @@ struct Options {
     processes: Option<u64>,
     stdin: Option<PathBuf>,
     inherit_stdin: bool,
-    probe: Option<u32>,
+    probe: Option<Look>,
     command: Vec<String>,
+}
+
+/// Whose walls are looked at, by which user.
+enum Look {
+    Machine(u32),
+    Image(u32),
 }
 
 /// What the command is given beside its words.
@@ -63,8 +69,12 @@ pub fn main(args: impl Iterator<Item = String>) -> ExitCode {
             return ExitCode::from(125);
         }
     };
-    if let Some(user) = options.probe {
-        return match probe::look(user) {
+    if let Some(look) = &options.probe {
+        let seen = match look {
+            Look::Machine(user) => probe::machine(*user),
+            Look::Image(user) => probe::image(*user),
+        };
+        return match seen {
             Ok(()) => ExitCode::SUCCESS,
             Err(wall) => {
                 report::complain(&wall);
@@ -276,7 +286,11 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
             "--stdin" => options.stdin = Some(PathBuf::from(value()?)),
             "--inherit-stdin" => options.inherit_stdin = true,
             "--probe" => {
-                options.probe = Some(number(&value()?)?);
+                options.probe = Some(Look::Machine(number(&value()?)?));
+                return Ok(options);
+            }
+            "--probe-image" => {
+                options.probe = Some(Look::Image(number(&value()?)?));
                 return Ok(options);
             }
             "--door" => {

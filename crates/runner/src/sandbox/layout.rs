@@ -28,8 +28,19 @@ const TAKEN: &[&str] = &[
     "/workspace",
 ];
 
-/// All variables of a command that is given these.
-pub(crate) fn environment(given: &[(String, String)]) -> Vec<(String, String)> {
+/// All variables of a command that is given these, where `below` are those of an image. What is given
+/// goes first, then what is ours, then the image's; only the search path and the language are the
+/// image's before they are ours.
+pub(crate) fn environment(
+    below: &[(String, String)],
+    given: &[(String, String)],
+) -> Vec<(String, String)> {
+    let has = |list: &[(String, String)], name: &str| list.iter().any(|(other, _)| other == name);
+    let set = |name: &str| {
+        below
+            .iter()
+            .any(|(other, value)| other == name && !value.is_empty())
+    };
     let mut all: Vec<(String, String)> = [
         (
             "PATH",
@@ -41,9 +52,15 @@ pub(crate) fn environment(given: &[(String, String)]) -> Vec<(String, String)> {
         ("TMPDIR", "/tmp"),
     ]
     .into_iter()
-    .filter(|(name, _)| given.iter().all(|(other, _)| other != name))
+    .filter(|(name, _)| !has(given, name))
+    .filter(|(name, _)| !(matches!(*name, "PATH" | "LANG") && set(name)))
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .collect();
+    let more = below
+        .iter()
+        .filter(|(name, _)| !has(given, name) && !has(&all, name));
+    let more: Vec<_> = more.cloned().collect();
+    all.extend(more);
     all.extend(given.iter().cloned());
     all
 }
@@ -72,6 +89,39 @@ pub(super) fn place(target: &Path) -> Result<&str, SandboxError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_images_variables_are_below_all_others() {
+        let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            pairs.iter().map(own).collect()
+        };
+        let image = pairs(&[
+            ("PATH", "/opt/bin"),
+            ("HOME", "/elsewhere"),
+            ("TOOL", "1"),
+            ("CI", "no"),
+            ("LANG", ""),
+        ]);
+        let all = environment(&image, &pairs(&[("CI", "true")]));
+        let of = |name: &str| {
+            let mut found = all.iter().filter(|(other, _)| other == name);
+            let value = found.next().map(|(_, value)| value.as_str());
+            assert!(found.next().is_none(), "{name} is there twice");
+            value
+        };
+        assert_eq!(of("PATH"), Some("/opt/bin"));
+        assert_eq!(of("HOME"), Some("/home/agent"));
+        assert_eq!(of("TOOL"), Some("1"));
+        assert_eq!(of("CI"), Some("true"));
+        assert_eq!(of("LANG"), Some("C.UTF-8"));
+        let plain = environment(&[], &[]);
+        assert!(
+            plain
+                .iter()
+                .any(|(name, value)| name == "PATH" && value.starts_with("/usr/"))
+        );
+    }
 
     #[test]
     fn a_place_never_covers_the_system_or_the_platform() {

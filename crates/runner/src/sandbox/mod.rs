@@ -12,9 +12,11 @@ mod container;
 mod error;
 mod etc;
 mod host;
+mod images;
 pub mod init;
 mod layout;
 mod probe;
+mod prove;
 mod relay;
 mod remove;
 mod report;
@@ -32,11 +34,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Instant;
 
 pub use bubblewrap::enter;
+pub use container::{Credentials, Image};
 pub use error::{Part, SandboxError};
 pub use host::{Backend, HostConfig, SandboxHost, Support};
+pub use images::Making;
 pub use run_dir::RunDir;
 pub use running::{Killer, Running};
-pub use spec::{Bind, Cap, Exit, Limits, Relay, SandboxProgram, Spec, Stdin, Step, Tree};
+pub use spec::{Bind, Cap, Exit, Limits, Relay, SandboxProgram, Spec, Stdin, Step, System, Tree};
 
 pub(crate) use layout::environment;
 pub(crate) use remove::remove_tree;
@@ -109,6 +113,14 @@ impl Sandbox {
             deadline,
         };
         match &self.host.engine {
+            Engine::Bubblewrap(_)
+                if step.system != System::Machine && self.spec.image.is_some() =>
+            {
+                Err(SandboxError::part(
+                    Part::Engine,
+                    "bubblewrap cannot show the system of an image",
+                ))
+            }
             Engine::Bubblewrap(engine) => engine.start(self, step, begun).await,
             Engine::Container(engine) => engine.start(self, step, begun),
         }

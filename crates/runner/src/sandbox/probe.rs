@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,8 +14,28 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{geteuid, getpid};
 
-/// The first wall that does not hold.
-pub(super) fn look(user: u32) -> Result<(), String> {
+/// The first wall that does not hold where the system is this machine's.
+pub(super) fn machine(user: u32) -> Result<(), String> {
+    wall("nothing of the host", !Path::new("/etc/shadow").exists())?;
+    wall("nothing of the host", empty(Path::new("/var/run")))?;
+    look(user)
+}
+
+/// The same where it is an image's; besides, what commands are started with must be there.
+pub(super) fn image(user: u32) -> Result<(), String> {
+    let shell = fs::metadata("/bin/sh");
+    let program =
+        shell.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);
+    if !program {
+        return Err("it has no /bin/sh, with which commands are started".to_owned());
+    }
+    if fs::write("/tmp/x", "x").is_err() {
+        return Err("its /tmp cannot be written by everybody: give it the rights 1777".to_owned());
+    }
+    look(user)
+}
+
+fn look(user: u32) -> Result<(), String> {
     let status = fs::read_to_string("/proc/self/status").map_err(|e| e.to_string())?;
     let field = |name: &str| {
         status
@@ -41,8 +62,7 @@ pub(super) fn look(user: u32) -> Result<(), String> {
     for path in ["/usr/x", "/etc/x", "/x", "/dev/x", "/nightshift/x"] {
         wall("a read-only system", fs::write(path, "x").is_err())?;
     }
-    wall("nothing of the host", !Path::new("/etc/shadow").exists())?;
-    for path in ["/sys", "/run", "/var/run"] {
+    for path in ["/sys", "/run"] {
         wall("nothing of the host", empty(Path::new(path)))?;
     }
     let names = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();

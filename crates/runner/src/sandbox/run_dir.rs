@@ -33,6 +33,7 @@ const OURS: &[&str] = &[
     "control",
     "control/acceptance",
     "control/bin",
+    "control/lib",
     "control/objects",
     "control/sockets",
     "lower",

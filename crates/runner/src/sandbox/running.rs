@@ -182,6 +182,14 @@ impl Life {
         }
     }
 
+    /// The cap on what is written where no directory of the run is, if it is passed.
+    async fn overwritten(&mut self) -> Option<Cap> {
+        match self {
+            Self::Bubblewrap(_) => None,
+            Self::Container(life) => life.overwritten().await,
+        }
+    }
+
     fn part(&self) -> Part {
         match self {
             Self::Bubblewrap(_) => Part::Bubblewrap,
@@ -285,6 +293,9 @@ impl Watched {
                     return Some(cap);
                 }
             }
+        }
+        if let Some(cap) = self.life.overwritten().await {
+            return Some(cap);
         }
         if let Some(first) = self.life.unlimited() {
             let family = tokio::task::spawn_blocking(move || family(first)).await;

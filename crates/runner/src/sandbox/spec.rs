@@ -5,9 +5,12 @@
 //! weaken the walls.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use super::Image;
 
 /// Where the working tree is inside.
 pub const WORKSPACE: &str = "/workspace";
@@ -15,8 +18,10 @@ pub const WORKSPACE: &str = "/workspace";
 pub const HOME: &str = "/home/agent";
 /// The read-only directory of the platform inside.
 pub const CONTROL: &str = "/nightshift";
-/// Our own program inside.
+/// Our own program inside. In an image it may be a script that starts it.
 pub const PROGRAM: &str = "/nightshift/bin/nightshift";
+/// What our own program needs in an image whose system is not this machine's.
+pub const LIB: &str = "/nightshift/lib";
 /// The broker's sockets inside.
 pub const SOCKETS: &str = "/nightshift/sockets";
 /// The project's objects inside; alternates of warm checkouts point here.
@@ -111,6 +116,8 @@ pub struct Spec {
     pub run_dir: PathBuf,
     /// The working tree.
     pub tree: Tree,
+    /// The system of steps of [`System::Project`]; none is the machine's own.
+    pub image: Option<Arc<Image>>,
     /// Visible, never writable: agent programs, the project's objects.
     pub read_only: Vec<Bind>,
     /// Visible and writable: a harness's session directory. Targets under [`HOME`].
@@ -119,6 +126,20 @@ pub struct Spec {
     pub relays: Vec<Relay>,
     /// The caps.
     pub limits: Limits,
+}
+
+/// Whose system a command sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum System {
+    /// This machine's own: for what the platform does in the tree.
+    #[default]
+    Machine,
+    /// The project's: its image, where it names one.
+    Project,
+    /// The project's image, to be added to: as root inside, its file system can be written and
+    /// outlives the step as long as [`super::Making`]. Neither the
+    /// tree nor a home is there.
+    Install,
 }
 
 /// Where the command's standard input comes from.
@@ -139,6 +160,8 @@ pub struct Step {
     pub command: Vec<String>,
     /// All variables, beside `PATH`, `HOME`, `USER`, `LANG`, `TMPDIR`, which may be set here too.
     pub env: Vec<(String, String)>,
+    /// Whose system it sees.
+    pub system: System,
     /// Its input.
     pub stdin: Stdin,
     /// The wall clock, armed before the start.

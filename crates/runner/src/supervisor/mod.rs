@@ -204,7 +204,7 @@ impl Supervisor {
             slots: i64::try_from(config.slots).unwrap_or(i64::MAX),
             version: config.version.clone(),
             harnesses: Some(usable(config)),
-            images: false,
+            images: self.worker.shows_images(),
             wait_s: config.timing.claim_wait.as_secs(),
         };
         let client = self.worker.client();

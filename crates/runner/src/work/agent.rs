@@ -14,6 +14,7 @@ use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::transcript::{self, Entry, Stream};
 
 use super::bench::Bench;
+use super::check::Printed;
 use super::cut::{Cut, bounded};
 use super::step::{self, Guard, Reader, Stepped};
 use super::{Task, seal};
@@ -23,17 +24,21 @@ use crate::harness::{
     MAX_LINE_BYTES, Paths,
 };
 use crate::inside;
-use crate::sandbox::{self, Exit, Stdin, spec};
+use crate::sandbox::{self, Exit, Stdin, System, spec};
 
 /// How often what the agent's calls used is asked for.
 const MEASURE: Duration = Duration::from_secs(5);
 
-/// Puts the harness's files into the home and becomes the program.
-const START: &str = r#"
+/// Puts the harness's files into the home.
+const FILES: &str = r#"
 cd /nightshift/home
 find . -type f -exec /bin/sh -c 'cd -- "$HOME" && exec rm -rf -- "$@"' clear {} +
 cp -R -- . "$HOME"
 cd /workspace
+"#;
+
+/// Becomes the program.
+const START: &str = r#"
 if ! command -v -- "$1" >/dev/null; then
     echo "nightshift: the sandbox has no program $1" >&2
     exit 127
@@ -111,7 +116,7 @@ pub(crate) fn tools(bench: &Bench<'_>, author: &AuthorOrder) -> Result<(), Cut> 
             files: sealed.files.iter().map(|file| file.path.clone()).collect(),
         }),
         tree: spec::WORKSPACE.into(),
-        env: sandbox::environment(&bench.plain_env()),
+        env: bench.whole_env(),
     };
     let bytes = serde_json::to_vec(&control)
         .map_err(|error| Cut::failed(Reason::WorkspaceFailed, error.to_string()))?;
@@ -174,7 +179,14 @@ pub(crate) async fn start(
     for file in &invocation.files {
         bench.control(&Path::new("home").join(&file.path), &file.contents)?;
     }
-    let mut command = ["/bin/sh", "-euc", START, "start"]
+    let script = match bench.image() {
+        None => format!("{FILES}{START}"),
+        Some(_) => {
+            put_files(bench).await?;
+            START.to_owned()
+        }
+    };
+    let mut command = ["/bin/sh", "-euc", &script, "start"]
         .map(str::to_owned)
         .to_vec();
     for word in &invocation.argv {
@@ -186,6 +198,7 @@ pub(crate) async fn start(
     let step = sandbox::Step {
         command,
         env: environment(bench, author, &invocation),
+        system: System::Project,
         stdin: match invocation.stdin {
             harness::Stdin::Null => Stdin::Closed,
             harness::Stdin::Prompt => Stdin::File("/nightshift/prompt.md".into()),
@@ -243,7 +256,10 @@ pub(crate) async fn start(
     if let (harness::Exit::Code(127), Some(program)) = (exit, missing) {
         outcome.failure = Some(AgentFailure::ProgramMissing {
             program,
-            install: "install it where the sandbox sees it (/usr, or the runner's read-only directories), or correct the agent's command".to_owned(),
+            install: match bench.image() {
+                None => "install it where the sandbox sees it (/usr, or the runner's read-only directories), or correct the agent's command".to_owned(),
+                Some(image) => format!("add it to the image {} with environment.install in .nightshift/config.toml, or correct the agent's command", image.name()),
+            },
         });
     }
     if impatient && outcome.failure.is_none() {
@@ -256,6 +272,40 @@ pub(crate) async fn start(
         question,
         cut,
     })
+}
+
+/// Puts the harness's files into the home by this machine's own programs: an image may have none of
+/// them.
+async fn put_files(bench: &Bench<'_>) -> Result<(), Cut> {
+    let step = sandbox::Step {
+        command: ["/bin/sh", "-euc", FILES].map(str::to_owned).to_vec(),
+        env: Vec::new(),
+        system: System::Machine,
+        stdin: Stdin::Closed,
+        timeout: bench.task.left(),
+    };
+    let mut printed = Printed::default();
+    let phase = transcript::Step::Prepare;
+    match step::run(
+        bench,
+        phase,
+        &step,
+        Guard::Work,
+        MAX_LINE_BYTES,
+        &mut printed,
+    )
+    .await?
+    {
+        Stepped::Ended(Exit::Exited { code: 0 }) => Ok(()),
+        Stepped::Ended(Exit::Capped(cap)) => Err(Cut::capped(cap)),
+        other => Err(Cut::failed(
+            Reason::WorkspaceFailed,
+            format!(
+                "the agent's settings could not be put into its home ({other:?}): {}",
+                printed.tail().trim()
+            ),
+        )),
+    }
 }
 
 /// Notes again and again what the agent's calls used, for whoever watches the run.

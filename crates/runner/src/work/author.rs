@@ -15,15 +15,16 @@ use nightshift_domain::config::Harness as Kind;
 use nightshift_domain::failure::Reason;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::prompt;
+use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript::{self, Usage};
 
 use super::agent::{self, Came};
 use super::bench::{Agent, Bench};
-use super::check::{self, ended};
+use super::check::{self, ended, last_lines};
 use super::cut::{Cut, bounded};
 use super::publish::{self, Snapshot};
 use super::step::Guard;
-use super::{Ended, Task, session, usage};
+use super::{Ended, Task, image, program, session, usage};
 use crate::harness::{AgentFailure, AgentOrder, Harness, Session};
 use crate::sandbox::{self, spec};
 
@@ -70,7 +71,8 @@ pub(crate) async fn run(task: &Task) -> Option<Ended> {
         ));
     };
     let mut so_far = SoFar::default();
-    let opened = open(task, author).await;
+    let mut early = Traffic::default();
+    let opened = open(task, author, &mut early).await;
     let worked = match &opened {
         Ok((bench, harness, first)) => {
             let worked = work(bench, author, *harness, first.clone(), &mut so_far).await;
@@ -86,6 +88,7 @@ pub(crate) async fn run(task: &Task) -> Option<Ended> {
     if let Ok((bench, ..)) = opened {
         traffic = Some(bench.close().await);
     }
+    usage::add(traffic.get_or_insert_default(), early);
     if let Some(traffic) = &traffic {
         so_far.usage = usage::measured(so_far.usage, traffic, whole);
     }
@@ -117,9 +120,14 @@ pub(crate) async fn run(task: &Task) -> Option<Ended> {
 async fn open<'a>(
     task: &'a Task,
     author: &AuthorOrder,
+    early: &mut Traffic,
 ) -> Result<(Bench<'a>, &'static dyn Harness, AgentOrder), Cut> {
     let harness = agent::adapter(&author.agent)?;
     let mut order = agent::order(task, author);
+    let image = image::of(task, early).await?;
+    if let Some(image) = &image {
+        order.programs = program::of(task, image, harness).await?;
+    }
     let invocation = agent::plan(task, harness, &order, author.agent.harness)?;
     order.session = session::resumable(task, author, &invocation);
     if order.session.is_some() {
@@ -141,7 +149,7 @@ async fn open<'a>(
         read_only: invocation.binds.iter().map(bind).collect(),
         writable: session::binds(task, author, &invocation)?,
     };
-    let bench = Bench::open(task, &task.order.start, Some(agent)).await?;
+    let bench = Bench::open(task, &task.order.start, image, Some(agent)).await?;
     agent::tools(&bench, author)?;
     if let Some(dialect) = dialect {
         order.model_base_url =
@@ -488,11 +496,4 @@ async fn rescue(bench: &Bench<'_>, author: &AuthorOrder, so_far: &mut SoFar) {
             format!("what the run had could not be kept: {words}"),
         );
     }
-}
-
-/// The last lines of an output, for a message.
-fn last_lines(tail: &str) -> String {
-    let lines: Vec<&str> = tail.trim_end().lines().rev().take(20).collect();
-    let lines: Vec<&str> = lines.into_iter().rev().collect();
-    lines.join("\n")
 }

@@ -25,7 +25,7 @@ use crate::broker::{
     Ways, rule,
 };
 use crate::sandbox::spec::PROXY_PORT;
-use crate::sandbox::{self, Exit, Limits, Sandbox, Stdin, Tree};
+use crate::sandbox::{self, Exit, Image, Limits, RunDir, Sandbox, Spec, Stdin, System, Tree};
 use crate::secret::Secret;
 use crate::supervisor::Halt;
 use crate::workspace::{Collect, Source, Workspace};
@@ -60,13 +60,20 @@ impl<'a> Bench<'a> {
     pub(crate) async fn open(
         task: &'a Task,
         commit: &ObjectId,
+        image: Option<Arc<Image>>,
         agent: Option<Agent>,
     ) -> Result<Self, Cut> {
         let begun = std::time::Instant::now();
         let workspace = prepare(task, commit).await?;
         let mut spec = workspace.spec(limits(task));
+        spec.image = image;
+        // A proof leans on nothing that was allowed for one issue.
+        let granted: &[Allowed] = match task.order.author {
+            Some(_) => &task.order.grants,
+            None => &[],
+        };
         let mut ways = Ways {
-            network: Some(network(task)),
+            network: Some(network(task, granted)),
             ..Ways::default()
         };
         if let Some(agent) = agent {
@@ -74,7 +81,7 @@ impl<'a> Bench<'a> {
             spec.writable.extend(agent.writable);
             add_agents_ways(&mut ways, task, agent.route);
         }
-        let room = open_room(task, &workspace, ways).await?;
+        let room = open_room(task, workspace.run_dir(), ways).await?;
         spec.relays = room.relays();
         let bench = Self {
             task,
@@ -90,6 +97,46 @@ impl<'a> Bench<'a> {
             format!("at {} after {:.1?}", commit.short(), begun.elapsed()),
         );
         Ok(bench)
+    }
+
+    /// Where something is added to an image, with the ways to what the project's and the operator's
+    /// lists name: what is allowed for one issue is not there, since others get the result as well.
+    pub(crate) async fn install(
+        task: &'a Task,
+        image: &Arc<Image>,
+        run: &RunDir,
+    ) -> Result<Self, Cut> {
+        let ways = Ways {
+            network: Some(network(task, &[])),
+            ..Ways::default()
+        };
+        let room = open_room(task, run, ways).await?;
+        let spec = Spec {
+            run_dir: run.path().to_owned(),
+            tree: Tree::Plain,
+            image: Some(Arc::clone(image)),
+            read_only: Vec::new(),
+            writable: Vec::new(),
+            relays: room.relays(),
+            limits: limits(task),
+        };
+        Ok(Self {
+            task,
+            sandbox: Sandbox::new(Arc::clone(&task.worker.host), spec),
+            workspace: None,
+            room: Some(room),
+        })
+    }
+
+    /// The system that the project's commands see, where it is an image's.
+    pub(crate) fn image(&self) -> Option<&Image> {
+        self.sandbox.spec().image.as_deref()
+    }
+
+    /// All variables of a command of the project that is given nothing of its own.
+    pub(crate) fn whole_env(&self) -> Vec<(String, String)> {
+        let below = self.image().map(Image::env).unwrap_or_default();
+        sandbox::environment(below, &self.plain_env())
     }
 
     /// Writes a file that is visible inside at `/nightshift/<name>`.
@@ -214,6 +261,7 @@ impl<'a> Bench<'a> {
         let command = sandbox::Step {
             command,
             env: Vec::new(),
+            system: System::Machine,
             stdin: Stdin::Closed,
             timeout: self.task.left(),
         };
@@ -330,7 +378,7 @@ fn limits(task: &Task) -> Limits {
 
 /// What the project and the operator allow. Where that is nothing, everything is refused, and what was
 /// tried is known.
-fn network(task: &Task) -> NetworkWay {
+fn network(task: &Task, granted: &[Allowed]) -> NetworkWay {
     let operator = &task.worker.config.network;
     let grants = |entries: &[Allowed], by: &str| -> Vec<Grant> {
         let grant = |entry: &Allowed| Grant {
@@ -341,10 +389,7 @@ fn network(task: &Task) -> NetworkWay {
     };
     let mut allow = grants(&task.order.network.allow, "project");
     allow.extend(grants(&operator.allow, "operator"));
-    // A proof leans on nothing that was allowed for one issue.
-    if task.order.author.is_some() {
-        allow.extend(grants(&task.order.grants, "issue"));
-    }
+    allow.extend(grants(granted, "issue"));
     NetworkWay {
         allow,
         budget: operator.budget,
@@ -368,7 +413,7 @@ fn add_agents_ways(ways: &mut Ways, task: &Task, route: Option<RouteWay>) {
     });
 }
 
-async fn open_room(task: &Task, workspace: &Workspace, ways: Ways) -> Result<Room, Cut> {
+async fn open_room(task: &Task, run: &RunDir, ways: Ways) -> Result<Room, Cut> {
     let (control, log) = (Arc::clone(&task.control), Arc::clone(&task.log));
     let clock = Arc::clone(&task.worker.clock);
     let lever: Lever = Box::new(move |event| match event {
@@ -386,10 +431,7 @@ async fn open_room(task: &Task, workspace: &Workspace, ways: Ways) -> Result<Roo
         Event::Spent { what } => log.status(transcript::Step::Runner, what),
     });
     let worker = &task.worker;
-    let opened = worker
-        .broker
-        .open(&worker.host, workspace.run_dir(), ways, lever)
-        .await;
+    let opened = worker.broker.open(&worker.host, run, ways, lever).await;
     opened.map_err(|error| Cut::failed(Reason::SandboxUnavailable, error.to_string()))
 }
 

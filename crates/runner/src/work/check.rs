@@ -16,12 +16,12 @@ use super::cut::Cut;
 use super::seal;
 use super::step::{self, Guard, Reader, Stepped};
 use crate::harness::output;
-use crate::sandbox::{self, Cap, Exit, Stdin};
+use crate::sandbox::{self, Cap, Exit, Stdin, System};
 
 /// What is kept of the output.
 const TAIL: usize = 16 << 10;
 /// The longest line of a check's output.
-const MAX_LINE: usize = 64 << 10;
+pub(crate) const MAX_LINE: usize = 64 << 10;
 
 /// The name of the sealed tests' result.
 pub(crate) const ACCEPTANCE: &str = "acceptance";
@@ -43,6 +43,7 @@ pub(crate) async fn run(
     let command = sandbox::Step {
         command: ["/bin/sh", "-c", line].map(str::to_owned).to_vec(),
         env,
+        system: System::Project,
         stdin: Stdin::Closed,
         timeout: timeout.min(left),
     };
@@ -92,6 +93,7 @@ pub(crate) async fn accept(
     let command = sandbox::Step {
         command: ["/bin/sh", "-euc", seal::LAY].map(str::to_owned).to_vec(),
         env: bench.plain_env(),
+        system: System::Machine,
         stdin: Stdin::Closed,
         timeout: bench.task.left(),
     };
@@ -146,6 +148,13 @@ pub(crate) fn ended(outcome: &Outcome) -> String {
         Outcome::TimedOut => "ran out of time".to_owned(),
         Outcome::Capped { limit } => format!("hit the {limit} limit"),
     }
+}
+
+/// The last lines of an output, for a message.
+pub(crate) fn last_lines(tail: &str) -> String {
+    let lines: Vec<&str> = tail.trim_end().lines().rev().take(20).collect();
+    let lines: Vec<&str> = lines.into_iter().rev().collect();
+    lines.join("\n")
 }
 
 fn limit_word(cap: Cap) -> &'static str {

@@ -143,7 +143,12 @@ pub(crate) fn bounded(mut words: String) -> String {
 
 impl From<SandboxError> for Cut {
     fn from(error: SandboxError) -> Self {
-        Self::failed(Reason::SandboxUnavailable, error.to_string())
+        let reason = match error {
+            // Another start would see the same image.
+            SandboxError::Image { .. } => Reason::Misconfigured,
+            _ => Reason::SandboxUnavailable,
+        };
+        Self::failed(reason, error.to_string())
     }
 }
 

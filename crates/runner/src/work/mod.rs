@@ -11,7 +11,10 @@ mod bench;
 mod check;
 mod complete;
 mod cut;
+mod image;
+mod install;
 mod log;
+mod program;
 mod proof;
 mod publish;
 mod seal;
@@ -95,6 +98,11 @@ impl Worker {
 
     pub(crate) fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Whether runs can see the system of an image that their project names.
+    pub(crate) fn shows_images(&self) -> bool {
+        self.host.support().no_images.is_none()
     }
 
     pub(crate) fn client(&self) -> &Client {

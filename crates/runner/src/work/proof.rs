@@ -4,6 +4,7 @@
 //! Invariants: no token inside, and no way out but to the hosts that the project's list names; results
 //! are raw, nothing is judged here; what cannot be measured is left out rather than guessed. Deliberately absent: the agent, and any write.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use nightshift_api::runner::End;
@@ -17,7 +18,8 @@ use nightshift_domain::tryout::Report;
 use super::bench::Bench;
 use super::check;
 use super::cut::Cut;
-use super::{Ended, Task};
+use super::{Ended, Task, image, usage};
+use crate::sandbox::Image;
 
 /// Carries out a proof; `None` when the run is lost.
 pub(crate) async fn run(task: &Task) -> Option<Ended> {
@@ -40,7 +42,7 @@ pub(crate) async fn try_out(task: &Task) -> Option<Ended> {
             "the server sent tests to be tried and none are there; do server and runner have the same version?",
         ));
     };
-    match on_base(task, acceptance).await {
+    match tried(task, acceptance).await {
         Ok(OnBase { setup, acceptance }) => Some(Ended::of(End::Tried {
             report: Report {
                 base: task.order.base.clone(),
@@ -52,16 +54,23 @@ pub(crate) async fn try_out(task: &Task) -> Option<Ended> {
     }
 }
 
+async fn tried(task: &Task, acceptance: &Acceptance) -> Result<OnBase, Cut> {
+    let image = image::of(task, &mut Traffic::default()).await?;
+    on_base(task, acceptance, &image).await
+}
+
 async fn report(task: &Task, traffic: &mut Traffic) -> Result<ProofReport, Cut> {
+    let image = image::of(task, traffic).await?;
     // One after the other: both use the run's one directory.
     let acceptance_on_base = match (&task.order.acceptance, task.order.kind) {
-        (Some(acceptance), Kind::Verify) => on_base(task, acceptance).await?.acceptance,
+        (Some(acceptance), Kind::Verify) => on_base(task, acceptance, &image).await?.acceptance,
         // The base of a trial holds what others landed since; nothing has to be red there.
         (Some(_) | None, _) => None,
     };
-    let bench = Bench::open(task, &task.order.start, None).await?;
+    let bench = Bench::open(task, &task.order.start, image, None).await?;
     let report = on_head(&bench, acceptance_on_base).await;
-    *traffic = bench.close().await;
+    let early = std::mem::replace(traffic, bench.close().await);
+    usage::add(traffic, early);
     report
 }
 
@@ -73,10 +82,14 @@ struct OnBase {
 }
 
 /// The sealed tests where the change is not: they must be red there.
-async fn on_base(task: &Task, acceptance: &Acceptance) -> Result<OnBase, Cut> {
+async fn on_base(
+    task: &Task,
+    acceptance: &Acceptance,
+    image: &Option<Arc<Image>>,
+) -> Result<OnBase, Cut> {
     let base = &task.order.base;
     task.say(Step::Checks, format!("on the base {}", base.short()));
-    let bench = Bench::open(task, base, None).await?;
+    let bench = Bench::open(task, base, image.clone(), None).await?;
     let result = async {
         let setup = check::setup(&bench, base).await?;
         if setup.as_ref().is_some_and(|setup| !setup.passed()) {

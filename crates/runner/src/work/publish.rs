@@ -18,7 +18,7 @@ use super::bench::Bench;
 use super::check::Printed;
 use super::cut::Cut;
 use super::step::{self, Guard, Reader, Stepped};
-use crate::sandbox::{self, Exit, Stdin, spec};
+use crate::sandbox::{self, Exit, Stdin, System, spec};
 
 /// Makes the commit and prints it, or prints `unchanged`. `$1` is the start. What is printed before
 /// tells whose fault a failure is: the tree's from `reading` on, the platform's again from `read` on.
@@ -234,6 +234,8 @@ async fn shell(
     let command = sandbox::Step {
         command,
         env,
+        // An image may have no git.
+        system: System::Machine,
         stdin: Stdin::Closed,
         timeout,
     };

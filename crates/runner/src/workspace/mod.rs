@@ -27,7 +27,8 @@ use checkout::{Checkouts, InUse};
 use mirror::Mirror;
 
 use crate::sandbox::{
-    Bind, Exit, Limits, RunDir, Sandbox, SandboxHost, Spec, Stdin, Step, Tree, free_bytes, spec,
+    Bind, Exit, Limits, RunDir, Sandbox, SandboxHost, Spec, Stdin, Step, System, Tree, free_bytes,
+    spec,
 };
 use crate::secret::Secret;
 
@@ -208,6 +209,7 @@ impl Workspaces {
         let step = Step {
             command: workspace.adjust().unwrap_or_default(),
             env: Vec::new(),
+            system: System::Machine,
             stdin: Stdin::Closed,
             timeout: CHECKOUT,
         };
@@ -278,6 +280,7 @@ impl Workspace {
                 },
                 None => Tree::Plain,
             },
+            image: None,
             read_only: vec![Bind {
                 source: self.objects.clone(),
                 target: spec::OBJECTS.into(),

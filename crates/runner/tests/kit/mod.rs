@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use nightshift_runner::sandbox::{
     Backend, Exit, HostConfig, Limits, RunDir, Running, Sandbox, SandboxError, SandboxHost,
-    SandboxProgram, Spec, Stdin, Step, Tree,
+    SandboxProgram, Spec, Stdin, Step, System, Tree,
 };
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
@@ -154,6 +154,7 @@ impl Machine {
         let spec = Spec {
             run_dir: run.path().to_owned(),
             tree,
+            image: None,
             read_only: Vec::new(),
             writable: Vec::new(),
             relays: Vec::new(),
@@ -259,6 +260,7 @@ pub(crate) fn step(script: &str) -> Step {
     Step {
         command: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
         env: Vec::new(),
+        system: System::Project,
         stdin: Stdin::Closed,
         timeout: Duration::from_secs(60),
     }

@@ -18,6 +18,7 @@ use nightshift_domain::trust::Trust;
 use nightshift_runner::broker::BrokerProgram;
 use nightshift_runner::config::{Config, Endpoints, OperatorNetwork, Timing};
 use nightshift_runner::harness::Programs;
+use nightshift_runner::registry::Registries;
 use nightshift_runner::sandbox::{Backend, SandboxProgram};
 use nightshift_runner::secret::Secret;
 use nightshift_testkit::git::{FileChange, FileContent, Mode, NewCommit, Person};
@@ -91,6 +92,7 @@ pub(crate) fn config(server: &str, data: &Path) -> Config {
         endpoints: Endpoints::default(),
         prices: Vec::new(),
         network: OperatorNetwork::default(),
+        registries: Registries::default(),
         timing: timing(),
     }
 }

@@ -12,7 +12,11 @@ mod crash;
 mod end;
 mod host;
 mod house;
+mod image;
+#[path = "../kit/image.rs"]
+mod picture;
 mod planted;
 mod proof;
 mod real;
+mod registry;
 mod server;

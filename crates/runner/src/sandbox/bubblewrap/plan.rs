@@ -57,7 +57,7 @@ pub(super) fn arguments(
 ) -> Result<Vec<Arg>, SandboxError> {
     let mut plan = Plan::default();
     plan.plain(WALLS);
-    for (name, value) in environment(&step.env) {
+    for (name, value) in environment(&[], &step.env) {
         plan.plain(&["--setenv", &name, &value]);
     }
     plan.system(etc);

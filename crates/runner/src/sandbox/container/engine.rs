@@ -12,7 +12,7 @@ use bollard::errors::Error;
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, ListContainersOptionsBuilder,
-    RemoveContainerOptionsBuilder, StartContainerOptions,
+    PruneContainersOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
 use rustix::process::Pid;
@@ -20,12 +20,18 @@ use tokio::time::{sleep, timeout};
 
 use super::Live;
 use super::door::{Door, Packet};
+use super::mounted;
 use super::plan::LABEL;
 use super::process::Process;
 use crate::sandbox::error::{Part, SandboxError};
 
 /// How long one answer may take, in seconds.
 const ANSWER: u64 = 60;
+/// How often the engine is asked for a list that cannot be read, and after which pause.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(250);
+/// What became of a container that is not found any more, or is found without a process.
+const SILENT: &str = "its first process ended before it spoke to the runner";
 /// From the start of a container to the first word of its first process.
 const WORD: Duration = Duration::from_secs(30);
 
@@ -84,28 +90,68 @@ pub(super) async fn look(docker: &Docker, socket: &Path) -> Result<Found, Sandbo
     })
 }
 
+/// A container to be brought up.
+pub(super) struct Coming {
+    pub(super) docker: Docker,
+    pub(super) name: String,
+    pub(super) body: ContainerCreateBody,
+    /// The project's name of its image, if it is one.
+    pub(super) image: Option<String>,
+    /// What must be a mount of its own inside; empty where the system is the machine's.
+    pub(super) places: Vec<String>,
+    pub(super) door: Door,
+    /// As whom its first process runs.
+    pub(super) user: u32,
+    pub(super) packet: Packet,
+}
+
 /// Brings a container up and hands its first process the order.
-pub(super) async fn start(
-    docker: Docker,
-    name: String,
-    body: ContainerCreateBody,
-    door: Door,
-    user: u32,
-    packet: Packet,
-) -> Result<Live, SandboxError> {
+pub(super) async fn start(coming: Coming) -> Result<Live, SandboxError> {
+    let Coming {
+        docker,
+        name,
+        body,
+        image,
+        places,
+        door,
+        user,
+        packet,
+    } = coming;
     let options = CreateContainerOptionsBuilder::new().name(&name).build();
     let made = docker.create_container(Some(options), body).await;
     made.map_err(|e| SandboxError::part(Part::Engine, format!("making a container: {e}")))?;
-    let started = enter(&docker, &name, door, user, packet).await;
+    let shown = Shown { image, places };
+    let started = enter(&docker, &name, &shown, door, user, packet).await;
     if started.is_err() {
         remove(&docker, &name).await;
     }
     started
 }
 
+/// What a container has that is not the machine's.
+struct Shown {
+    image: Option<String>,
+    places: Vec<String>,
+}
+
+impl Shown {
+    /// What an image can cause is said of it, where there is one.
+    fn unfit(&self, cause: &dyn std::fmt::Display) -> SandboxError {
+        let cause = format!("starting a container: {cause}");
+        match &self.image {
+            Some(name) => SandboxError::Image {
+                name: name.clone(),
+                cause,
+            },
+            None => SandboxError::part(Part::Engine, cause),
+        }
+    }
+}
+
 async fn enter(
     docker: &Docker,
     name: &str,
+    shown: &Shown,
     door: Door,
     user: u32,
     packet: Packet,
@@ -114,25 +160,30 @@ async fn enter(
         SandboxError::part(Part::Engine, format!("starting a container: {cause}"))
     };
     let started = docker.start_container(name, None::<StartContainerOptions>);
-    started.await.map_err(|e| failed(&e))?;
+    started.await.map_err(|error| match error {
+        // The engine's runtime could not make of it what was asked for.
+        Error::DockerResponseServerError { .. } => shown.unfit(&error),
+        error => failed(&error),
+    })?;
     let found = docker.inspect_container(name, None::<InspectContainerOptions>);
     let state = match found.await {
         Ok(found) => found.state.unwrap_or_default(),
-        Err(error) => return Err(failed(&ended(&error))),
+        Err(Error::DockerResponseServerError {
+            status_code: 404, ..
+        }) => return Err(shown.unfit(&SILENT)),
+        Err(error) => return Err(failed(&error)),
     };
     let number = state.pid.and_then(|pid| i32::try_from(pid).ok());
     let Some(pid) = number.and_then(Pid::from_raw) else {
         let code = state.exit_code.unwrap_or_default();
         let said = state.error.unwrap_or_default();
-        return Err(failed(&format!(
-            "its first process ended with {code} before it spoke to the runner: {said}"
-        )));
+        return Err(shown.unfit(&format!("{SILENT}: it was {code}: {said}")));
     };
     let process = Process::open(pid).map_err(|e| failed(&format!("its first process: {e}")))?;
     let line = tokio::select! {
         biased;
         line = door.first() => line.map_err(|e| failed(&e))?,
-        () = process.gone() => return Err(failed(&"its first process ended before it spoke to the runner")),
+        () = process.gone() => return Err(shown.unfit(&SILENT)),
         () = sleep(WORD) => return Err(failed(&format!("no word of its first process within {} s", WORD.as_secs()))),
     };
     let peer = line.peer_cred().map_err(|e| failed(&e))?;
@@ -141,6 +192,11 @@ async fn enter(
         return Err(failed(&format!(
             "another process than its first one ({pid}) came to its door ({peer:?}); the engine must run on the runner's own machine"
         )));
+    }
+    if !shown.places.is_empty() {
+        let mounted = std::fs::read_to_string(format!("/proc/{pid}/mountinfo"));
+        let mounted = mounted.map_err(|e| failed(&e))?;
+        mounted::check(&mounted, &shown.places).map_err(|why| shown.unfit(&why))?;
     }
     drop(door);
     let mut line = line;
@@ -152,47 +208,58 @@ async fn enter(
     })
 }
 
-/// A container that removes itself is not found any more.
-fn ended(error: &Error) -> String {
-    match error {
-        Error::DockerResponseServerError {
-            status_code: 404, ..
-        } => "its first process ended before it spoke to the runner".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-/// Removes a container, whatever it does.
-async fn remove(docker: &Docker, name: &str) {
-    let options = RemoveContainerOptionsBuilder::new().force(true).build();
-    let removed = docker.remove_container(name, Some(options));
+/// Removes a container, whatever it does; says whether it is gone.
+pub(in crate::sandbox) async fn remove(docker: &Docker, name: &str) -> bool {
+    let options = RemoveContainerOptionsBuilder::new().force(true).v(true);
+    let removed = docker.remove_container(name, Some(options.build()));
     match timeout(Duration::from_secs(10), removed).await {
-        Ok(Ok(())) => {}
+        Ok(Ok(())) => true,
+        Ok(Err(Error::DockerResponseServerError {
+            status_code: 404, ..
+        })) => true,
         // It removes itself, too.
         Ok(Err(Error::DockerResponseServerError {
-            status_code: 404 | 409,
-            ..
-        })) => {}
-        Ok(Err(error)) => tracing::warn!(name, %error, "a container stays until the next start"),
-        Err(_elapsed) => tracing::warn!(name, "a container stays until the next start"),
+            status_code: 409, ..
+        })) => false,
+        Ok(Err(error)) => {
+            tracing::warn!(name, %error, "a container stays until the next start");
+            false
+        }
+        Err(_elapsed) => {
+            tracing::warn!(name, "a container stays until the next start");
+            false
+        }
     }
 }
 
 /// Removes every container of this label; returns how many there were.
 pub(super) async fn sweep(docker: &Docker, label: &str) -> Result<usize, SandboxError> {
     let ours = HashMap::from([("label", vec![format!("{LABEL}={label}")])]);
+    let failed =
+        |e: Error| SandboxError::part(Part::Engine, format!("looking for old containers: {e}"));
+    // Those that have ended. Podman has a word of its own for some of them, by which the library
+    // cannot read a list.
+    let options = PruneContainersOptionsBuilder::new().filters(&ours).build();
+    let ended = docker.prune_containers(Some(options)).await;
+    let ended = ended.map_err(failed)?.containers_deleted;
     let options = ListContainersOptionsBuilder::new()
         .all(true)
         .filters(&ours)
         .build();
-    let found = docker.list_containers(Some(options)).await;
-    let found = found.map_err(|e| {
-        SandboxError::part(Part::Engine, format!("looking for old containers: {e}"))
-    })?;
+    let mut tries = TRIES;
+    let found = loop {
+        tries -= 1;
+        match docker.list_containers(Some(options.clone())).await {
+            Ok(found) => break found,
+            // It is about to have ended.
+            Err(Error::JsonDataError { .. }) if tries > 0 => sleep(PAUSE).await,
+            Err(error) => return Err(failed(error)),
+        }
+    };
     for container in &found {
         if let Some(id) = &container.id {
             remove(docker, id).await;
         }
     }
-    Ok(found.len())
+    Ok(found.len() + ended.map_or(0, |ended| ended.len()))
 }

@@ -1,20 +1,26 @@
 //! The engine `container`: Docker or Podman, asked through its socket.
 //!
-//! One container for each step, over the run's directory, with the same view as the other engine
-//! gives: this machine's system read-only, the tree, a home. The engine makes the namespaces, limits
-//! and removes; our own first process inside gets its command through a door ([`door`]) and lays our
-//! filter of system calls over the engine's. Invariants: the first process is known by a descriptor of
-//! the kernel, not by a number, and its end is the confirmation that nothing of the container is
-//! alive; a container ends with its runner; what a dead runner left is removed by its label.
-//! Deliberately absent: the overlay (a run has a checkout of its own), images that a project chooses,
-//! engines without root, which cannot give a container an ordinary user of this machine.
+//! One container for each step, over the run's directory. Its system is this machine's, read-only, as
+//! the other engine gives it, or, for what is the project's to say, that of an image that the project
+//! names. The engine makes the namespaces, limits and removes; our own first process inside gets its
+//! command through a door ([`door`]) and lays our filter of system calls over the engine's. Invariants:
+//! the first process is known by a descriptor of the kernel, not by a number, and its end is the
+//! confirmation that nothing of the container is alive; a container ends with its runner; what a dead
+//! runner left is removed by its label; an image changes what is seen, and no wall. Deliberately absent:
+//! the overlay (a run has a checkout of its own), building from a file of instructions, engines without
+//! root, which cannot give a container an ordinary user of this machine.
 
 pub(super) mod door;
+mod empty;
 mod engine;
 mod group;
 mod image;
+mod layer;
+mod loader;
+mod mounted;
 mod plan;
 mod process;
+mod shelf;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -29,14 +35,23 @@ use nix::unistd::{Gid, Uid, fchown};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 
+pub use self::image::Image;
+pub use self::shelf::Credentials;
+
+pub(super) use self::engine::remove;
+pub(super) use self::shelf::{clean, commit, find, installed, pull, written};
+
 use self::door::{Door, Order, Packet};
-use self::plan::{Frame, House};
+use self::engine::Coming;
+use self::layer::Layer;
+use self::loader::Loader;
+use self::plan::{Frame, House, Root};
 use self::process::Process;
 use super::cgroup::Group;
 use super::error::{Part, SandboxError};
 use super::layout::environment;
 use super::running::{self, First, Life as AnyLife, PATIENCE, Running, Streams, Watched};
-use super::spec::{self, Cap, Limits, Spec, Stdin, Step};
+use super::spec::{self, Cap, Limits, SandboxProgram, Spec, Stdin, Step, System};
 use super::{Begun, Sandbox};
 
 /// What this engine needs of the machine.
@@ -45,6 +60,8 @@ pub(super) struct Container {
     docker: Docker,
     frame: Frame,
     about: String,
+    /// What our own program needs in an image, if it needs anything; or why it cannot start there.
+    loader: Result<Option<Loader>, String>,
 }
 
 /// A container whose first process has spoken to us.
@@ -70,17 +87,25 @@ pub(super) struct Life {
     limits: Limits,
     /// Whether the engine was asked to limit memory and processes.
     limited: bool,
+    /// What is written into the container itself, where it may be.
+    layer: Option<Layer>,
 }
 
 impl Container {
     /// Put over what engines write into `/etc`: names of the host's network.
-    pub(super) const FILES: &[(&str, &str)] = &[("hostname", "nightshift\n"), ("resolv.conf", "")];
+    pub(super) const FILES: &[(&str, &str)] = &[
+        ("hostname", "nightshift\n"),
+        ("resolv.conf", ""),
+        (plan::PRELOAD, ""),
+    ];
 
     /// Asks the engine at `socket` who it is, and makes what all containers of a runner share.
     pub(super) async fn open(
         socket: &Path,
         label: &str,
         user: (u32, u32),
+        program: &SandboxProgram,
+        data: &Path,
     ) -> Result<Self, SandboxError> {
         if user.0 == 0 {
             return Err(SandboxError::part(
@@ -90,8 +115,9 @@ impl Container {
         }
         let docker = engine::connect(socket).await?;
         let found = engine::look(&docker, socket).await?;
-        let image = image::empty(&docker).await?;
+        let image = empty::image(&docker).await?;
         Ok(Self {
+            loader: Loader::prepare(program, &data.join("lib")).map_err(|e| e.to_string()),
             docker,
             about: found.about,
             frame: Frame {
@@ -112,6 +138,36 @@ impl Container {
     /// As whom a command finds itself inside.
     pub(super) fn user(&self) -> u32 {
         self.frame.user.0
+    }
+
+    /// Why there cannot be images of projects, if there cannot.
+    pub(super) fn no_images(&self) -> Option<&str> {
+        self.loader.as_ref().err().map(String::as_str)
+    }
+
+    pub(super) fn docker(&self) -> &Docker {
+        &self.docker
+    }
+
+    /// What the runner's own images and containers are known by.
+    pub(super) fn label(&self) -> &str {
+        &self.frame.label
+    }
+
+    /// The words that start our own program in an image.
+    pub(super) fn words(&self, program: &SandboxProgram) -> Vec<String> {
+        let mut words = match &self.loader {
+            Ok(Some(loader)) => return loader.words().to_vec(),
+            Ok(None) | Err(_) => vec![spec::PROGRAM.to_owned()],
+        };
+        words.extend_from_slice(&program.prefix_args);
+        words
+    }
+
+    /// What a step's container is called.
+    pub(super) fn name(&self, spec: &Spec, number: u32) -> String {
+        let run = spec.run_dir.file_name().unwrap_or_default();
+        format!("{}-{}-{number}", self.frame.label, run.to_string_lossy())
     }
 
     pub(super) fn describe(&self) -> &str {
@@ -138,14 +194,21 @@ impl Container {
         let etc = host.config.data.join("etc");
         let mounts = std::fs::read_to_string("/proc/self/mountinfo")
             .map_err(|e| SandboxError::host("reading /proc/self/mountinfo", e))?;
+        let root = match (step.system, &spec.image) {
+            (System::Project, Some(image)) => Root::Image(image),
+            (System::Install, Some(image)) => Root::Install(image),
+            (System::Machine | System::Project | System::Install, _) => Root::Machine,
+        };
+        let installs = step.system == System::Install;
         let house = House {
             program: &host.config.program,
+            loader: self.loader.as_ref().ok().and_then(Option::as_ref),
             read_only: &host.config.read_only,
             etc: &etc,
             mounts: &mounts,
         };
         let door = format!("{}/{name}", spec::SOCKETS);
-        let body = plan::body(&self.frame, &house, spec, &door)?;
+        let body = plan::body(&self.frame, &house, spec, root, &door)?;
         let sockets = spec.run_dir.join("sockets");
         let door = Door::open(&sockets, &name, host.owner()).map_err(|e| {
             let place = sockets.join(&name);
@@ -155,20 +218,37 @@ impl Container {
             .append(true)
             .open(&begun.report)
             .map_err(|e| SandboxError::host(format!("opening {}", begun.report.display()), e))?;
-        let (streams, files) = self.streams(step, report.into())?;
+        let user = match installs {
+            true => (0, 0),
+            false => self.frame.user,
+        };
+        let (streams, files) = streams(step, report.into(), user)?;
+        let below = match root {
+            Root::Machine => &[][..],
+            Root::Image(image) | Root::Install(image) => image.env(),
+        };
         let packet = Packet {
-            order: self.order(spec, step),
+            order: self.order(spec, step, below),
             files,
         };
-        let run = spec.run_dir.file_name().unwrap_or_default();
-        let name = format!(
-            "{}-{}-{}",
-            self.frame.label,
-            run.to_string_lossy(),
-            begun.number
-        );
-        let user = self.frame.user.0;
-        let starting = engine::start(self.docker.clone(), name, body, door, user, packet);
+        let name = self.name(spec, begun.number);
+        let layer = installs.then(|| {
+            let most = spec.limits.disk_bytes;
+            Layer::new(self.docker.clone(), name.clone(), most)
+        });
+        let starting = engine::start(Coming {
+            docker: self.docker.clone(),
+            places: plan::places(&body, root),
+            name,
+            body,
+            image: match root {
+                Root::Machine => None,
+                Root::Image(image) | Root::Install(image) => Some(image.name().to_owned()),
+            },
+            door,
+            user: user.0,
+            packet,
+        });
         let first = Arc::new(OnceLock::new());
         let life = Life {
             starting: Some(Box::pin(starting)),
@@ -179,12 +259,13 @@ impl Container {
             hit: None,
             limits: spec.limits.clone(),
             limited: self.frame.limits,
+            layer,
         };
         let watched = Watched::new(AnyLife::Container(life), sandbox, begun);
         Ok(running::watch_over(watched, streams, First::Known(first)))
     }
 
-    fn order(&self, spec: &Spec, step: &Step) -> Order {
+    fn order(&self, spec: &Spec, step: &Step, below: &[(String, String)]) -> Order {
         let relays = spec.relays.iter();
         Order {
             relays: relays
@@ -197,45 +278,44 @@ impl Container {
                 Stdin::File(path) => Some(path.clone()),
                 Stdin::Closed | Stdin::Pipe => None,
             },
-            env: environment(&step.env),
+            env: environment(below, &step.env),
             command: step.command.clone(),
         }
     }
+}
 
-    /// Pipes: our ends, and what goes inside behind the report.
-    fn streams(
-        &self,
-        step: &Step,
-        report: OwnedFd,
-    ) -> Result<(Streams, Vec<OwnedFd>), SandboxError> {
-        let pipes = || -> io::Result<(Streams, Vec<OwnedFd>)> {
-            let (output, stdout) = io::pipe()?;
-            let (errors, stderr) = io::pipe()?;
-            let mut files: Vec<OwnedFd> = vec![report, stdout.into(), stderr.into()];
-            let mut streams = Streams {
-                stdin: None,
-                stdout: Some(tokio::process::ChildStdout::from_std(ChildStdout::from(
-                    OwnedFd::from(output),
-                ))?),
-                stderr: Some(tokio::process::ChildStderr::from_std(ChildStderr::from(
-                    OwnedFd::from(errors),
-                ))?),
-            };
-            if step.stdin == Stdin::Pipe {
-                let (stdin, input) = io::pipe()?;
-                files.push(stdin.into());
-                let input = ChildStdin::from(OwnedFd::from(input));
-                streams.stdin = Some(tokio::process::ChildStdin::from_std(input)?);
-            }
-            let (uid, gid) = self.frame.user;
-            for file in files.iter().skip(1) {
-                // So that `/dev/stdout` can be opened by its name.
-                fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
-            }
-            Ok((streams, files))
+/// Pipes: our ends, and what goes inside behind the report, for this user.
+fn streams(
+    step: &Step,
+    report: OwnedFd,
+    (uid, gid): (u32, u32),
+) -> Result<(Streams, Vec<OwnedFd>), SandboxError> {
+    let pipes = || -> io::Result<(Streams, Vec<OwnedFd>)> {
+        let (output, stdout) = io::pipe()?;
+        let (errors, stderr) = io::pipe()?;
+        let mut files: Vec<OwnedFd> = vec![report, stdout.into(), stderr.into()];
+        let mut streams = Streams {
+            stdin: None,
+            stdout: Some(tokio::process::ChildStdout::from_std(ChildStdout::from(
+                OwnedFd::from(output),
+            ))?),
+            stderr: Some(tokio::process::ChildStderr::from_std(ChildStderr::from(
+                OwnedFd::from(errors),
+            ))?),
         };
-        pipes().map_err(|e| SandboxError::host("making pipes", e))
-    }
+        if step.stdin == Stdin::Pipe {
+            let (stdin, input) = io::pipe()?;
+            files.push(stdin.into());
+            let input = ChildStdin::from(OwnedFd::from(input));
+            streams.stdin = Some(tokio::process::ChildStdin::from_std(input)?);
+        }
+        for file in files.iter().skip(1) {
+            // So that `/dev/stdout` can be opened by its name.
+            fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+        }
+        Ok((streams, files))
+    };
+    pipes().map_err(|e| SandboxError::host("making pipes", e))
 }
 
 impl Life {
@@ -282,6 +362,12 @@ impl Life {
     /// The cap that the kernel enforced, if any.
     pub(super) fn hit(&self) -> Option<Cap> {
         self.hit.or_else(|| self.group.hit())
+    }
+
+    /// The cap on what is written into the container itself, if it is passed.
+    pub(super) async fn overwritten(&mut self) -> Option<Cap> {
+        self.live.as_ref()?;
+        self.layer.as_mut()?.passed().await
     }
 
     /// Where to watch, if the engine limits nothing.
