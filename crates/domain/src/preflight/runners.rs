@@ -1,7 +1,7 @@
 //! What runners that are alive lack for an issue. Deliberately absent: how much of them is free.
 
 use super::{Code, Facts, Finding, Runner, quoted, stops};
-use crate::config::Agent;
+use crate::config::{Agent, Harness};
 use crate::job::Kind;
 use crate::sentence::{templates, text};
 
@@ -69,7 +69,9 @@ pub(super) fn look(facts: &Facts<'_>, agent: &Agent, found: &mut Vec<Finding>) {
         let own = runner.harnesses.as_ref();
         takes(runner, Kind::Author) && own.is_none_or(|own| own.iter().any(|one| one == harness))
     };
-    if !able.iter().any(|runner| has(runner)) {
+    // An image brings the program; whether it does is seen when it is there.
+    let brought = facts.image.is_some() && Harness::WITH_PROGRAM.contains(&agent.harness);
+    if !brought && !able.iter().any(|runner| has(runner)) {
         found.push(stops(
             Code::NoHarness,
             HARNESS.with([("harness", text(harness)), ("agent", quoted(&agent.name))]),

@@ -230,14 +230,14 @@ fn each_thing_is_found_and_only_it() {
             },
             &[("stops", "no-images")],
         ),
-        // What a runner without images takes does not count.
+        // What a runner without images takes does not count; the agent's program is the image's.
         (
             Facts {
                 image: Some("team/base:1"),
                 runners: &contained,
                 ..fine.clone()
             },
-            &[("stops", "no-runner"), ("stops", "no-harness")],
+            &[("stops", "no-runner")],
         ),
         (
             Facts {
