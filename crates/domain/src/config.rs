@@ -13,8 +13,11 @@ use crate::check::Check;
 use crate::host::{Allowed, AllowedError};
 use crate::image::Image;
 
+use agent::FileAgent;
+pub use agent::{Agent, Harness, PromptBy};
 use secret::{FileSecret, Secret};
 
+mod agent;
 pub mod edit;
 pub mod field;
 mod place;
@@ -74,138 +77,6 @@ pub struct Environment {
 pub struct Network {
     /// Hosts, for set-up, agent and checks alike; what is not named is out of reach.
     pub allow: Vec<Allowed>,
-}
-
-/// An agent: an identity with a harness.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Agent {
-    /// Its name, unique in the project.
-    pub name: String,
-    /// The adapter that drives its program.
-    pub harness: Harness,
-    /// The model it asks for, where its program takes one.
-    pub model: Option<String>,
-    /// Standing instructions, put before every issue.
-    pub instructions: Option<String>,
-    /// For the harnesses `command` and `acp`: the command line.
-    pub command: Option<String>,
-    /// For the `acp` harness: the mode that the agent is set to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mode: Option<String>,
-    /// For the `command` harness: how it takes the prompt.
-    pub prompt: PromptBy,
-    /// The limit of a run's wall-clock time, in seconds.
-    pub timeout_s: u64,
-}
-
-/// The adapters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Harness {
-    /// Runs the fenced shell blocks of the issue; needs no model.
-    Script,
-    /// Runs any program.
-    Command,
-    /// The built-in agent.
-    Native,
-    /// Claude Code.
-    ClaudeCode,
-    /// Codex.
-    Codex,
-    /// Gemini CLI.
-    Gemini,
-    /// opencode.
-    Opencode,
-    /// Qwen Code.
-    Qwen,
-    /// GitHub Copilot's command line, with a model of one's own.
-    Copilot,
-    /// Any program that speaks the Agent Client Protocol.
-    Acp,
-}
-
-impl Harness {
-    /// Those that drive one certain program, which speaks to a model.
-    pub const WITH_PROGRAM: [Self; 6] = [
-        Self::ClaudeCode,
-        Self::Codex,
-        Self::Gemini,
-        Self::Opencode,
-        Self::Qwen,
-        Self::Copilot,
-    ];
-    /// Those that speak to a model by themselves.
-    pub const WITH_MODEL: [Self; 7] = [
-        Self::Native,
-        Self::ClaudeCode,
-        Self::Codex,
-        Self::Gemini,
-        Self::Opencode,
-        Self::Qwen,
-        Self::Copilot,
-    ];
-
-    /// The word used in settings and on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Script => "script",
-            Self::Command => "command",
-            Self::Native => "native",
-            Self::ClaudeCode => "claude-code",
-            Self::Codex => "codex",
-            Self::Gemini => "gemini",
-            Self::Opencode => "opencode",
-            Self::Qwen => "qwen",
-            Self::Copilot => "copilot",
-            Self::Acp => "acp",
-        }
-    }
-
-    /// Whether telling it what failed can lead to another result.
-    #[must_use]
-    pub fn can_repair(self) -> bool {
-        match self {
-            Self::Script => false,
-            Self::Command
-            | Self::Native
-            | Self::ClaudeCode
-            | Self::Codex
-            | Self::Gemini
-            | Self::Opencode
-            | Self::Qwen
-            | Self::Copilot
-            | Self::Acp => true,
-        }
-    }
-
-    /// Whether its program is given the platform's tools.
-    #[must_use]
-    pub fn takes_tools(self) -> bool {
-        match self {
-            Self::Native
-            | Self::ClaudeCode
-            | Self::Codex
-            | Self::Opencode
-            | Self::Copilot
-            | Self::Acp => true,
-            // The last two start no server in a tree that they are told not to trust.
-            Self::Script | Self::Command | Self::Gemini | Self::Qwen => false,
-        }
-    }
-}
-
-/// How the `command` harness hands the prompt over.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PromptBy {
-    /// On standard input.
-    #[default]
-    Stdin,
-    /// As an argument, at `{prompt}`.
-    Argument,
-    /// As a file, whose path stands at `{prompt_file}`.
-    File,
 }
 
 /// How changes land.
@@ -281,23 +152,6 @@ impl Default for Config {
                 after_verdict: 1,
             },
             budget: Budget::default(),
-        }
-    }
-}
-
-impl Agent {
-    /// The agent that is always there.
-    #[must_use]
-    pub fn script() -> Self {
-        Self {
-            name: DEFAULT_AGENT.to_owned(),
-            harness: Harness::Script,
-            model: None,
-            instructions: None,
-            command: None,
-            mode: None,
-            prompt: PromptBy::Stdin,
-            timeout_s: 3_600,
         }
     }
 }
@@ -403,20 +257,6 @@ struct FileEnvironment {
 struct FileCheck {
     name: toml::Spanned<String>,
     run: toml::Spanned<String>,
-    timeout: Option<Span>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileAgent {
-    name: toml::Spanned<String>,
-    harness: Harness,
-    model: Option<String>,
-    instructions: Option<String>,
-    command: Option<String>,
-    #[serde(default)]
-    prompt: PromptBy,
-    mode: Option<String>,
     timeout: Option<Span>,
 }
 
@@ -540,46 +380,13 @@ impl File {
         }
         let mut agents = vec![Agent::script()];
         for (at, agent) in self.agent.into_iter().enumerate() {
-            let name = agent.name.get_ref().clone();
-            if !is_name(&name) {
-                return Err(fail(agent.name.span(), bad_name("agent", &name)));
-            }
-            if agents.iter().skip(1).any(|known| known.name == name) {
-                let message =
-                    format!("agent {name:?} is defined twice: give each agent its own name");
-                return Err(fail(agent.name.span(), message));
-            }
-            let commanded = matches!(agent.harness, Harness::Command | Harness::Acp);
-            if commanded != agent.command.is_some() {
-                let message =
-                    "`command` belongs to the harnesses \"command\" and \"acp\" and is needed there"
-                        .to_owned();
-                return Err(ConfigError {
-                    field: Some(format!("agent[{at}].command")),
-                    ..fail(agent.name.span(), message)
-                });
-            }
-            let model = agent.model.as_deref().unwrap_or_default();
-            if agent.harness == Harness::Native && model.trim().is_empty() {
-                let message =
-                    "the harness \"native\" has no model of its own: give `model`, as the runner's endpoint names it"
-                        .to_owned();
-                return Err(ConfigError {
-                    field: Some(format!("agent[{at}].model")),
-                    ..fail(agent.name.span(), message)
-                });
-            }
-            agents.retain(|known| known.name != name);
-            agents.push(Agent {
-                name,
-                harness: agent.harness,
-                model: agent.model,
-                instructions: agent.instructions,
-                command: agent.command,
-                mode: agent.mode,
-                prompt: agent.prompt,
-                timeout_s: agent.timeout.map_or(3_600, |span| span.0),
-            });
+            let made = agent.check(at, &agents);
+            let made = made.map_err(|bad| ConfigError {
+                field: bad.field.or_else(|| place::field_at(text, bad.span.start)),
+                ..fail(bad.span, bad.message)
+            })?;
+            agents.retain(|known| known.name != made.name);
+            agents.push(made);
         }
         let mut allow = Vec::new();
         for entry in self.network.allow {
