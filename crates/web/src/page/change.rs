@@ -10,12 +10,11 @@ use maud::{Markup, html};
 use nightshift_app::Error;
 use nightshift_app::git::FilePatch;
 use nightshift_app::record::Decision;
-use nightshift_app::use_case::change::{ChangeQuery, ChangeView};
+use nightshift_app::use_case::change::ChangeView;
 use nightshift_domain::check::Colour;
-use nightshift_domain::git_name::{BadName, ObjectId};
+use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::issue::Phase;
 use nightshift_domain::suggestion::{self, Lines};
-use serde::Deserialize;
 
 use super::parts;
 use super::say;
@@ -23,126 +22,16 @@ use super::visit::url_part;
 use super::{Page, Visit, markdown, picture, proposal, said};
 use crate::diff::{self, Budget, Layout, Options, Seen, Time};
 
+mod look;
+
+use look::Asked;
+pub(crate) use look::{Look, Open, commit};
+
 /// How long a page waits for colours that are not kept yet: the first screen has some, the rest is
 /// there a moment later.
 const FOR_COLOURS: Duration = Duration::from_millis(5);
 /// How long a page waits for colours and marks together.
 const FOR_MARKS: Duration = Duration::from_millis(40);
-
-/// How the diff is looked at.
-#[derive(Deserialize, Default, Clone)]
-pub(crate) struct Look {
-    from: Option<String>,
-    to: Option<String>,
-    split: Option<String>,
-    space: Option<String>,
-}
-
-#[derive(Deserialize, Default, Clone)]
-pub(crate) struct Asked {
-    from: Option<String>,
-    to: Option<String>,
-    split: Option<String>,
-    space: Option<String>,
-    context: Option<u32>,
-    file: Option<usize>,
-    #[serde(default)]
-    open: Vec<usize>,
-    comment: Option<String>,
-}
-
-impl Look {
-    fn pairs(&self) -> Vec<(&'static str, &str)> {
-        [
-            ("from", &self.from),
-            ("to", &self.to),
-            ("split", &self.split),
-            ("space", &self.space),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value.as_deref()?)))
-        .collect()
-    }
-
-    /// The address of the page that looks like this.
-    fn address(&self, home: &str) -> String {
-        let pairs: Vec<String> = self
-            .pairs()
-            .into_iter()
-            .map(|(name, value)| format!("{name}={}", url_part(value)))
-            .collect();
-        if pairs.is_empty() {
-            home.to_owned()
-        } else {
-            format!("{home}?{}", pairs.join("&"))
-        }
-    }
-}
-
-/// A comment that is being written, and on which lines.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Open {
-    /// The file's place in the patch.
-    pub(crate) file: usize,
-    /// The first line.
-    pub(crate) first: i64,
-    /// The last line.
-    pub(crate) last: i64,
-    /// What is written so far.
-    pub(crate) body: String,
-}
-
-impl Open {
-    /// Reads `<file>.<line>` or `<file>.<first>-<last>`.
-    fn read(text: &str) -> Option<Self> {
-        let (file, lines) = text.split_once('.')?;
-        let (first, last) = lines.split_once('-').unwrap_or((lines, lines));
-        Some(Self {
-            file: file.parse().ok()?,
-            first: first.parse().ok()?,
-            last: last.parse().ok()?,
-            body: String::new(),
-        })
-    }
-}
-
-impl Asked {
-    fn look(&self) -> Look {
-        Look {
-            from: self.from.clone(),
-            to: self.to.clone(),
-            split: self.split.clone(),
-            space: self.space.clone(),
-        }
-    }
-
-    fn of(look: &Look) -> Self {
-        Self {
-            from: look.from.clone(),
-            to: look.to.clone(),
-            split: look.split.clone(),
-            space: look.space.clone(),
-            ..Self::default()
-        }
-    }
-
-    /// The parts of the address that say how to look, without those that say where.
-    fn address(&self, home: &str) -> String {
-        self.look().address(home)
-    }
-
-    fn with(&self, change: impl FnOnce(&mut Self)) -> Self {
-        let mut next = Self {
-            file: None,
-            open: Vec::new(),
-            comment: None,
-            context: None,
-            ..self.clone()
-        };
-        change(&mut next);
-        next
-    }
-}
 
 /// What a page shows beside what is asked: a comment that is being written, and a refusal.
 #[derive(Default)]
@@ -231,7 +120,7 @@ async fn begin(
     let lines = Lines::new(open.first, open.last).ok_or_else(|| Error::Invalid {
         detail: say::range_order().into(),
     })?;
-    let query = query(&Asked::of(look))?;
+    let query = Asked::of(look).query()?;
     let view = visit
         .app
         .change_get(&visit.caller, project, number, &query)
@@ -259,7 +148,7 @@ async fn show_with(
     asked: &Asked,
     beside: &Beside<'_>,
 ) -> Response {
-    let query = match query(asked) {
+    let query = match asked.query() {
         Ok(query) => query,
         Err(error) => return visit.failed(error),
     };
@@ -279,22 +168,6 @@ async fn show_with(
         }
         Err(error) => visit.failed(error),
     }
-}
-
-fn query(asked: &Asked) -> Result<ChangeQuery, Error> {
-    Ok(ChangeQuery {
-        from: asked.from.as_deref().map(commit).transpose()?,
-        to: asked.to.as_deref().map(commit).transpose()?,
-        ignore_whitespace: asked.space.is_some(),
-        context: asked.context,
-    })
-}
-
-/// Reads a commit that came with an address or a form.
-pub(crate) fn commit(text: &str) -> Result<ObjectId, Error> {
-    text.parse().map_err(|error: BadName| Error::Invalid {
-        detail: error.said().into(),
-    })
 }
 
 fn body(
