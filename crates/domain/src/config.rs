@@ -404,7 +404,7 @@ impl File {
                 let said = |error| {
                     let text = given.get_ref();
                     let message = format!(
-                        "environment.image: {text:?} is no name of an image: {error}; write \"registry.example.com/team/base:1\""
+                        "{text:?} is no name of an image: {error}; write \"registry.example.com/team/base:1\""
                     );
                     fail(given.span(), message)
                 };
@@ -415,7 +415,7 @@ impl File {
         let install = self.environment.install;
         let install = install.filter(|install| !install.get_ref().trim().is_empty());
         if let (None, Some(install)) = (&image, &install) {
-            let message = "environment.install adds to an image, and none is named: give `image`, or use `setup`, which needs none";
+            let message = "it adds to an image, and none is named: give `image`, or use `setup`, which needs none";
             return Err(fail(install.span(), message.to_owned()));
         }
         let checks: Vec<String> = seen.into_iter().collect();
