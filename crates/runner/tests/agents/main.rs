@@ -3,7 +3,8 @@
 //! the programs take 1.6 GB and the table some minutes.
 //!
 //! A cell says `yes` where what stands above it was seen, `no` with the reason below the table where it was
-//! not, and a dash where it was not tried. Arguments name the harnesses to try; all, if there is none.
+//! not, and a dash where it was not tried. `anew` is a send-back that was worked in a new session, with the
+//! whole order, by a program that does not find its sessions again. Arguments name the harnesses to try; all, if there is none.
 //! Ends with 1 if a cell says `no`.
 #![expect(clippy::unwrap_used, reason = "a test")]
 #![expect(clippy::print_stdout, reason = "the table is what was asked for")]
@@ -32,9 +33,10 @@ use serde_json::{Value, json};
 use self::house::check;
 use self::program::{Tried, furnished, programs};
 
+const RESUMES: &str = "resumes after a send-back";
 const COLUMNS: [&str; 8] = [
     "edits, tests pass",
-    "resumes after a send-back",
+    RESUMES,
     "usage counted",
     "budget stops it",
     "429 parks and resumes",
@@ -77,6 +79,7 @@ async fn main() -> ExitCode {
         for (column, cell) in COLUMNS.iter().zip(row(tried).await) {
             let word = match cell {
                 None => "–",
+                Some(Ok(())) if *column == RESUMES && !tried.finds_sessions => "anew",
                 Some(Ok(())) => "yes",
                 Some(Err(why)) => {
                     reasons.push(format!("{}, {column}: {why}", tried.name));
@@ -232,7 +235,10 @@ async fn works(tried: &'static Tried) -> Result<(Seen, Seen), String> {
         format!("{} output tokens of {least}", usage.output_tokens)
     });
 
-    let mut order = house.author("The test fails. Fix it.");
+    let mut order = house.author(match tried.finds_sessions {
+        true => "The test fails. Fix it.",
+        false => "The test fails. Fix it.\nSENT BACK: say what it does.",
+    });
     order.start = attempt;
     order.round = 2;
     let author = tried.drives(&mut order);
@@ -243,6 +249,9 @@ async fn works(tried: &'static Tried) -> Result<(Seen, Seen), String> {
     let resumes = brought(&complete).and_then(|(attempt, resumed)| {
         let calc = house.git(&["show", &format!("{attempt}:calc.py")]);
         ensure(calc.starts_with("# sums"), || format!("it made {calc:?}"))?;
+        if !tried.finds_sessions {
+            return Ok(());
+        }
         let second = &main_requests(&model)[first.len()..];
         let last = first.last().map_or(0, |exchange| exchange.items);
         ensure(

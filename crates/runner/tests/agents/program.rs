@@ -24,6 +24,8 @@ pub(crate) struct Tried {
     pub(crate) configuration: bool,
     /// Whether it refuses trees that it cannot be kept from.
     pub(crate) refuses: bool,
+    /// Whether it finds a session of an earlier run again.
+    pub(crate) finds_sessions: bool,
 }
 
 impl Tried {
@@ -48,6 +50,7 @@ impl Tried {
             name: "acp (gemini)",
             program: "gemini",
             configuration: false,
+            finds_sessions: false,
             ..Self::new("acp", Harness::Acp, "x-goog-api-key", "")
         },
     ];
@@ -66,6 +69,7 @@ impl Tried {
             prefix,
             configuration: true,
             refuses: false,
+            finds_sessions: true,
         }
     }
 
