@@ -371,6 +371,8 @@ pub(crate) async fn blocks(w: World) {
         .unwrap();
     assert_eq!(open.iter().filter(|(front, _)| *front == a.id).count(), 2);
     assert_eq!(open.len(), 3);
+    let before = blocks_open_before(&mut tx, &[a.id, c.id]).await.unwrap();
+    assert_eq!(before, [(c.id, 1), (c.id, 2)], "oldest first");
     let mut ended = c.clone();
     ended.state.phase = Phase::Closed {
         reason: "no".to_owned(),
@@ -382,6 +384,12 @@ pub(crate) async fn blocks(w: World) {
         [(a.id, 2)],
         "what has ended waits for nothing"
     );
+    ended.id = a.id;
+    ended.number = a.number;
+    ended.version = a.version;
+    issue_save(&mut tx, &ended, at(10)).await.unwrap();
+    let before = blocks_open_before(&mut tx, &[c.id]).await.unwrap();
+    assert_eq!(before, [(c.id, 2)], "what has ended blocks nothing");
     block_set(&mut tx, c.id, &[]).await.unwrap();
     assert_eq!(blockers(&mut tx, c.id).await.unwrap(), []);
     assert!(block_set(&mut tx, c.id, &[c.id]).await.is_err());
