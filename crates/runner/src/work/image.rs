@@ -123,6 +123,9 @@ async fn found(task: &Task, named: &Named) -> Result<Arc<Image>, Cut> {
 
 fn missing(named: &Named) -> Cut {
     let way = match named.registry() {
+        Some("localhost") => format!(
+            "only that engine itself has such names: make it there, with `podman build --tag {named}` or `podman tag` (or docker's)"
+        ),
         Some(_) => format!(
             "name it on the runner under [sandbox] pull = [{:?}] in runner.toml, or bring it there with `podman pull {named}` (or `docker pull`)",
             named.repository()
@@ -166,5 +169,32 @@ pub(super) async fn unless_cut<T>(task: &Task, what: impl Future<Output = T>) ->
             Reason::TimeLimit,
             "the run's time was used up before its image was there",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_image_is_told_with_the_ways_that_there_are() {
+        for (name, way, not) in [
+            (
+                "registry.example.com/team/base:1",
+                "pull = [\"registry.example.com/team/base\"]",
+                "podman tag",
+            ),
+            ("localhost:5000/base", "podman pull", "podman tag"),
+            ("localhost/base:1", "make it there", "pull ="),
+            ("base:1", "it is never pulled", "pull ="),
+        ] {
+            let Cut::Failed(failure) = missing(&name.parse().expect("a name")) else {
+                panic!("{name}: no failure");
+            };
+            assert_eq!(failure.reason, Reason::Misconfigured);
+            let said = failure.detail;
+            assert!(said.contains(name) && said.contains(way), "{said}");
+            assert!(!said.contains(not), "{said}");
+        }
     }
 }
