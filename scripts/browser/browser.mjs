@@ -25,6 +25,14 @@ export async function withBrowser(work) {
   }
 }
 
+// Does what leads to another page, and waits until that page is there: neither a click nor a key
+// waits for it, and what is read before is of the old page.
+export async function loads(page, act) {
+  const loaded = page.waitForEvent("load");
+  await act();
+  await loaded;
+}
+
 // A context that is signed in, with what it does wrong collected in `faults`.
 export async function signedIn(browser, server, token, options = {}) {
   const context = await browser.newContext({ baseURL: server, ...options });

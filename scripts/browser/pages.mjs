@@ -3,7 +3,7 @@
 // usage: node pages.mjs SERVER TOKEN PATH …
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { axePath, signedIn, withBrowser } from "./browser.mjs";
+import { axePath, loads, signedIn, withBrowser } from "./browser.mjs";
 
 const [server, token, ...paths] = process.argv.slice(2);
 const axe = readFileSync(axePath, "utf8");
@@ -55,7 +55,7 @@ await withBrowser(async (browser) => {
   }
   await plain.page.goto("/");
   const before = await plain.page.locator(".card").count();
-  await plain.page.locator(".card[data-approvable=true] form.approve button").first().click();
+  await loads(plain.page, () => plain.page.locator(".card[data-approvable=true] form.approve button").first().click());
   assert.equal(new URL(plain.page.url()).pathname, "/");
   assert.equal(await plain.page.locator(".card").count(), before - 1, "a decision without scripts");
 });

@@ -2,7 +2,7 @@
 // usage: node provider.mjs SERVER
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { axePath, withBrowser } from "./browser.mjs";
+import { axePath, loads, withBrowser } from "./browser.mjs";
 
 const [server] = process.argv.slice(2);
 const axe = readFileSync(axePath, "utf8");
@@ -15,9 +15,9 @@ await withBrowser(async (browser) => {
     page.on("pageerror", (error) => faults.push(String(error)));
     await page.goto("/board");
     assert.equal(new URL(page.url()).pathname, "/sign-in");
-    await page.getByRole("link", { name: "Sign in with House & Co" }).click();
+    await loads(page, () => page.getByRole("link", { name: "Sign in with House & Co" }).click());
     assert.notEqual(new URL(page.url()).origin, new URL(server).origin, "the provider's own page");
-    await page.locator("#agree").click();
+    await loads(page, () => page.locator("#agree").click());
     assert.equal(page.url(), `${server}/board`, "back where one wanted to go");
     const who = await page.locator("nav .who").innerText();
     assert.equal(who.trim().split(/\s+/).pop(), "ada");

@@ -2,7 +2,7 @@
 // usage: node settings.mjs SERVER TOKEN PROJECT
 // Prints the keystrokes; exits non-zero when anything is not as it should be.
 import assert from "node:assert/strict";
-import { signedIn, withBrowser } from "./browser.mjs";
+import { loads, signedIn, withBrowser } from "./browser.mjs";
 
 const [server, token, project] = process.argv.slice(2);
 const address = `/p/${project}/settings`;
@@ -22,7 +22,7 @@ await withBrowser(async (browser) => {
       }
       assert.fail(`the Tab key never comes to ${wanted}`);
     };
-    const load = async (key) => { const loaded = page.waitForEvent("load"); await press(key); await loaded; };
+    const load = (key) => loads(page, () => press(key));
     const said = (id) => page.locator(`#${id}-wrong`).innerText();
     const name = javaScriptEnabled ? "with" : "without";
 

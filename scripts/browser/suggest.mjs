@@ -1,7 +1,7 @@
 // Suggestions and pictures in a change: by keyboard alone, without scripts, and with hostile pictures.
 // usage: node suggest.mjs SERVER TOKEN KEYBOARD-PATH PLAIN-PATH PICTURES-PATH
 import assert from "node:assert/strict";
-import { signedIn, withBrowser } from "./browser.mjs";
+import { loads, signedIn, withBrowser } from "./browser.mjs";
 
 const [server, token, byKeys, plain, pictures] = process.argv.slice(2);
 
@@ -17,41 +17,38 @@ await withBrowser(async (browser) => {
     assert.fail(`${selector} is not reached by keyboard`);
   };
   await page.goto(byKeys);
-  await page.keyboard.press("c");
-  await page.waitForURL(/comment=/);
-  await page.waitForSelector("#say");
+  await loads(page, () => page.keyboard.press("c"));
+  assert.match(page.url(), /comment=/);
   const focus = await page.evaluate(() => document.activeElement?.outerHTML.slice(0, 200) + " of " + [...document.querySelectorAll("textarea")].map((t) => t.outerHTML.slice(0, 90)));
   assert.match(focus, /^<textarea id="say"/);
   await page.keyboard.press("Shift+Tab");
   await page.keyboard.press("ControlOrMeta+a");
   await page.keyboard.type("2");
   await tabTo("button[value=suggest]");
-  await page.keyboard.press("Enter");
-  await page.waitForLoadState("load");
+  await loads(page, () => page.keyboard.press("Enter"));
   const begun = await page.inputValue("#say");
   assert.match(begun, /^```suggestion\none\ntwo\n```/);
   await page.keyboard.press("ControlOrMeta+a");
   await page.keyboard.type("```suggestion\nONE\n```");
   await tabTo("button[value=keep]");
-  await page.keyboard.press("Enter");
-  await page.waitForSelector("figure.suggestion");
+  await loads(page, () => page.keyboard.press("Enter"));
   await tabTo("figure.suggestion form.apply button");
-  await page.keyboard.press("Enter");
-  await page.waitForLoadState("load");
-  await page.waitForSelector("figure.suggestion", { state: "detached" });
+  await loads(page, () => page.keyboard.press("Enter"));
+  assert.equal(await page.locator("figure.suggestion").count(), 0, "what is applied is no suggestion any more");
   assert.match(await page.locator("table.diff").first().innerText(), /ONE/);
   assert.deepEqual(keys.faults, []);
 
   // Without scripts.
   const bare = await signedIn(browser, server, token, { javaScriptEnabled: false });
   await bare.page.goto(plain);
-  await bare.page.locator("a.comment").first().click();
-  await bare.page.locator("button[value=suggest]").click();
+  const click = (selector) => loads(bare.page, () => bare.page.locator(selector).first().click());
+  await click("a.comment");
+  await click("button[value=suggest]");
   const text = bare.page.locator("#say");
   assert.match(await text.inputValue(), /^```suggestion\none\n```/);
   await text.fill("```suggestion\nuno\n```");
-  await bare.page.locator("button[value=keep]").click();
-  await bare.page.locator("figure.suggestion form.apply button").click();
+  await click("button[value=keep]");
+  await click("figure.suggestion form.apply button");
   assert.match(await bare.page.locator("table.diff").first().innerText(), /uno/);
   assert.deepEqual(bare.faults, []);
 

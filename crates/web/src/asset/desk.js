@@ -7,11 +7,13 @@
   const filter = document.getElementById("filter");
   const helpButton = document.getElementById("help-button");
   let current = null; // the key of the current card
-  let decided = []; // forms of the last decision, to take it back
-  let timer = 0;
+  const STALE = 3000; // ms: a list that was made before a decision may come this long after its answer
+  let decisions = []; // what can still be taken back, the newest last: its cards, its picks, whether it was taken
+  const going = new Map(); // keys of cards that are decided, and with what, until a list comes without them
 
   const cards = () => [...desk.querySelectorAll(".card")].filter((card) => !card.hidden);
-  const card = () => cards().find((one) => one.dataset.key === current);
+  const keyed = (key) => cards().find((one) => one.dataset.key === key);
+  const card = () => keyed(current);
 
   function choose(one) {
     for (const other of desk.querySelectorAll(".card.current")) other.classList.remove("current");
@@ -35,71 +37,104 @@
   async function send(form, extra) {
     const body = new URLSearchParams(new FormData(form));
     for (const [name, value] of extra || []) body.append(name, value);
-    const answer = await fetch(form.action, { method: "POST", body, redirect: "manual" });
-    if (answer.type === "opaqueredirect" || answer.ok) return true;
-    const text = await answer.text();
-    const page = new DOMParser().parseFromString(text, "text/html");
-    say(page.querySelector(".lead")?.textContent || answer.statusText, true);
+    const taken = await posted(form.action, body);
+    if (taken) form.reset(); // what is sent is no longer being written
+    return taken;
+  }
+
+  // Whether the server took it; what it says, or that it says nothing, is shown.
+  async function posted(address, body) {
+    try {
+      const answer = await fetch(address, { method: "POST", body, redirect: "manual" });
+      if (answer.type === "opaqueredirect" || answer.ok) return true;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      say(page.querySelector(".lead")?.textContent || answer.statusText, true);
+    } catch {
+      say(undo.dataset.unreachable, true);
+    }
     return false;
   }
 
   function say(text, bad) {
-    clearTimeout(timer);
     undo.replaceChildren(text);
     undo.className = bad ? "notice bad" : "notice";
   }
 
-  function offerUndo(picks) {
-    decided = picks;
+  function quiet() {
+    undo.replaceChildren();
+    undo.className = "";
+  }
+
+  // A decision counts from its key, not from its answer: `u` finds it at once, and waits for it.
+  async function undoable(one) {
+    decisions.push(one);
+    if (!(await one.taken)) {
+      decisions = decisions.filter((other) => other !== one);
+      return;
+    }
+    if (!decisions.includes(one)) return; // taken back meanwhile
     say(undo.dataset.done + " ");
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = undo.dataset.word + " (u)";
     button.addEventListener("click", takeBack);
     undo.append(button);
-    timer = setTimeout(() => { decided = []; undo.replaceChildren(); undo.className = ""; }, 1000 * Number(undo.dataset.seconds));
+    setTimeout(() => {
+      decisions = decisions.filter((other) => other !== one);
+      if (!decisions.length && undo.contains(button)) quiet();
+    }, 1000 * Number(undo.dataset.seconds));
   }
 
   async function takeBack() {
-    if (!decided.length) return;
-    const picks = decided;
-    decided = [];
+    const last = decisions.pop();
+    if (!last || !(await last.taken)) return;
     const form = desk.querySelector("form") || document.querySelector("form[action='/sign-out']");
     const body = new URLSearchParams({ form_token: form.elements.form_token.value });
-    for (const pick of picks) body.append("pick", pick);
-    const answer = await fetch("/desk/undo", { method: "POST", body, redirect: "manual" });
-    say(answer.type === "opaqueredirect" ? "" : (new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(".lead")?.textContent || ""), answer.type !== "opaqueredirect");
+    for (const pick of last.picks) body.append("pick", pick);
+    if (!(await posted("/desk/undo", body))) return;
+    quiet();
+    stay(last.keys, last.taken);
   }
 
-  async function decide(form, undoable) {
-    const one = form.closest(".card");
-    if (!form.reportValidity()) return;
-    const button = form.querySelector("button");
-    if (button.disabled) return;
-    button.disabled = true;
-    const pick = form.elements.pick.value;
-    const all = cards();
-    const next = all[all.indexOf(one) + 1] || all[all.indexOf(one) - 1];
-    if (await send(form)) {
-      one.hidden = true;
-      choose(next);
-      if (undoable) offerUndo([pick]);
+  // Hides what is decided and goes on to `next` at once; a refusal brings all of it back.
+  async function leave(keys, next, taken) {
+    for (const key of keys) going.set(key, taken);
+    apply();
+    choose(keyed(next) || cards().at(-1));
+    if (await taken) {
+      setTimeout(() => stay(keys, taken), STALE);
     } else {
-      button.disabled = false;
+      stay(keys, taken);
+      if (!document.activeElement.matches("input[name=text]")) choose(keyed(keys[0]));
     }
   }
 
-  async function approveMany() {
+  function stay(keys, taken) {
+    for (const key of keys) if (going.get(key) === taken) going.delete(key);
+    apply();
+  }
+
+  function decide(form, canUndo) {
+    const one = form?.closest(".card"); // not every card has every form
+    if (!one || !form.reportValidity() || form.querySelector("button").disabled) return;
+    const all = cards();
+    const next = all[all.indexOf(one) + 1] || all[all.indexOf(one) - 1];
+    const taken = send(form);
+    const keys = [one.dataset.key];
+    if (canUndo) undoable({ keys, picks: [form.elements.pick.value], taken });
+    leave(keys, next?.dataset.key, taken);
+  }
+
+  function approveMany() {
     const picked = cards().filter((one) => one.querySelector(".pick:checked"));
     if (!picked.length) return;
     const forms = picked.map((one) => one.querySelector("form.approve"));
     const picks = forms.map((form) => form.elements.pick.value);
-    const first = forms[0];
-    if (await send(first, picks.slice(1).map((pick) => ["pick", pick]))) {
-      for (const one of picked) one.hidden = true;
-      choose(cards()[0]);
-      offerUndo(picks);
-    }
+    const next = cards().find((one) => !picked.includes(one));
+    const taken = send(forms[0], picks.slice(1).map((pick) => ["pick", pick]));
+    const keys = picked.map((one) => one.dataset.key);
+    undoable({ keys, picks, taken });
+    leave(keys, next?.dataset.key, taken);
   }
 
   desk.addEventListener("submit", (event) => {
@@ -110,6 +145,8 @@
   });
 
   desk.addEventListener("live", () => {
+    const listed = new Set([...desk.querySelectorAll(".card")].map((one) => one.dataset.key));
+    for (const key of going.keys()) if (!listed.has(key)) going.delete(key);
     apply();
     if (current && !card()) choose(cards()[0]);
     else if (card()) { card().classList.add("current"); if (document.activeElement === document.body) card().focus({ preventScroll: true }); }
@@ -119,7 +156,7 @@
     const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const one of desk.querySelectorAll(".card")) {
       const text = one.textContent.toLowerCase();
-      one.hidden = !words.every((word) => text.includes(word));
+      one.hidden = going.has(one.dataset.key) || !words.every((word) => text.includes(word));
     }
   }
   filter.addEventListener("input", apply);

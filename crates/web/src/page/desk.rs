@@ -48,7 +48,8 @@ fn body(visit: &Visit, desk: &Desk) -> Markup {
             button #help-button type="button" hidden { (words.get("desk.keys")) " " kbd { "?" } }
         }
         div #undo role="status" aria-live="polite" data-seconds=(UNDO.as_secs())
-            data-word=(words.get("desk.undo")) data-done=(words.get("desk.decided")) {}
+            data-word=(words.get("desk.undo")) data-done=(words.get("desk.decided"))
+            data-unreachable=(words.get("desk.unreachable")) {}
         (keys(words))
         @let ink = Ink::of(visit);
         @let now = list(Ink::without_token(words), desk);
