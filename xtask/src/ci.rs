@@ -74,6 +74,24 @@ const TESTS: Line<'_> = Line {
     ],
 };
 
+/// The tests that use a container engine, which is Podman above, once more on a Docker of their own.
+const TESTS_ON_DOCKER: Line<'_> = Line {
+    env: &[("INSTA_UPDATE", "no")],
+    words: &[
+        "sh",
+        "scripts/containers/docker.sh",
+        "cargo",
+        "nextest",
+        "run",
+        "--locked",
+        "--workspace",
+        "--color",
+        "never",
+        "--filterset",
+        "test(/container/) or binary(images)",
+    ],
+};
+
 const EXAMPLES_IN_DOCUMENTS: Line<'_> = Line {
     env: &[],
     words: &[
@@ -112,15 +130,13 @@ pub fn run(root: &Path, extent: Extent) -> Result<()> {
         return Ok(());
     }
     step("documents", || DOCUMENTS.run(root))?;
+    let scratch = Scratch::new(root);
+    let scratch = scratch.as_ref();
+    let folder = scratch.and_then(|folder| Some(("TMPDIR", folder.path().to_str()?)));
+    let mut env = TESTS.env.to_vec();
+    env.extend(folder);
     let mut summary = None;
     step("tests", || {
-        let scratch = Scratch::new(root);
-        let mut env = TESTS.env.to_vec();
-        env.extend(
-            scratch
-                .as_ref()
-                .and_then(|folder| Some(("TMPDIR", folder.path().to_str()?))),
-        );
         let tests = Line { env: &env, ..TESTS };
         summary = tests.run_and_keep(root, is_summary)?;
         ensure!(
@@ -128,6 +144,13 @@ pub fn run(root: &Path, extent: Extent) -> Result<()> {
             "{tests}\nran no test"
         );
         Ok(())
+    })?;
+    step("tests on Docker", || {
+        let tests = Line {
+            env: &env,
+            ..TESTS_ON_DOCKER
+        };
+        tests.run(root)
     })?;
     step("examples in documents", || EXAMPLES_IN_DOCUMENTS.run(root))?;
     step("generated files", || generate::check(root))?;

@@ -190,8 +190,6 @@ mod container {
             ("tmp", "/nightshift"),
             ("var", "/home/agent"),
             ("run", "/workspace"),
-            ("run", "/srv"),
-            ("etc", "/home/agent"),
         ] {
             let mut files = Files::none();
             let busybox = std::fs::read("/bin/busybox").expect("a program");
@@ -209,9 +207,44 @@ mod container {
             assert!(said.contains("next: correct the image"), "{said}");
         }
         // Nothing is left of any of them.
-        assert_eq!(kit::containers(On::Container, machine.dir.path()).await, 0);
+        kit::nothing_left(On::Container, machine.dir.path()).await;
         let runs = std::fs::read_dir(machine.dir.path().join("data/runs")).expect("runs");
         assert_eq!(runs.count(), 1);
+
+        // These Podman fills, and they are refused. Docker puts a folder of its own in the place of
+        // the one, and what the other leads to is covered.
+        for (place, target, look, seen) in [
+            (
+                "etc",
+                "/home/agent",
+                "test -L /etc || echo folder; touch /etc/x || ls -A /home/agent; grep -c agent: /etc/passwd",
+                "folder\n1\n",
+            ),
+            (
+                "run",
+                "/srv",
+                "touch /srv/x || ls -A /srv /run/",
+                "/run/:\n\n/srv:\n",
+            ),
+        ] {
+            let mut files = Files::tools();
+            files.file("srv/of-the-image", 0o666, b"x");
+            files.link(place, target);
+            match proved(&machine, &files.image(&[]).await).await {
+                Ok(image) => {
+                    let mut machine = Machine::on(On::Container).await;
+                    machine.spec.image = Some(image);
+                    let ran = machine.sh(look).await;
+                    let found = (ran.exit.clone(), ran.out.as_str());
+                    assert_eq!(found, (DONE, seen), "{place}: {ran:?}");
+                    assert!(ran.err.contains("Read-only"), "{place}: {ran:?}");
+                }
+                Err(refused) => {
+                    let said = refused.to_string();
+                    assert!(said.contains("next: correct the image"), "{said}");
+                }
+            }
+        }
 
         let mut files = Files::plain();
         files.link("etc/hosts", "../usr/share/hosts");
@@ -237,6 +270,17 @@ mod container {
         let closed = proved(&machine, &files.image(&[]).await).await;
         let said = closed.expect_err("a closed folder").to_string();
         assert!(said.contains("its /tmp cannot be written"), "{said}");
+        for place in ["bin", "etc"] {
+            let mut files = Files::none();
+            files.folder(place, 0o700);
+            files.file("bin/sh", 0o755, &busybox);
+            let closed = proved(&machine, &files.image(&[]).await).await;
+            let said = closed.expect_err("a folder of root's").to_string();
+            assert!(
+                said.contains(&format!("may enter the folder of /{place}/")),
+                "{said}"
+            );
+        }
         let mut files = Files::none();
         files.file("home", 0o644, b"a file");
         let file = proved(&machine, &files.image(&[]).await).await;
@@ -282,7 +326,7 @@ mod container {
             "{ran:?}"
         );
         let kept = making.keep(&image, "key-1").await.expect("kept");
-        assert_eq!(kit::containers(On::Container, machine.dir.path()).await, 0);
+        kit::nothing_left(On::Container, machine.dir.path()).await;
         let again = machine.host.image_installed(&image, "key-1").await;
         assert_eq!(again.expect("an answer").as_ref(), Some(&kept));
         assert_ne!(kept.id(), image.id());
@@ -314,14 +358,7 @@ mod container {
             .expect("it is up");
         drop(running);
         drop(making);
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(15);
-        while kit::containers(On::Container, machine.dir.path()).await > 0 {
-            assert!(
-                std::time::Instant::now() < end,
-                "a container is still there"
-            );
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
+        kit::nothing_left(On::Container, machine.dir.path()).await;
         let none = machine.host.image_installed(&image, "key-2").await;
         assert_eq!(none.expect("an answer"), None);
     }
@@ -396,7 +433,7 @@ mod container {
         // It ended before anybody looked; it is not kept all the same.
         let kept = making.keep(&image, "key-3").await.expect_err("too large");
         assert!(kept.to_string().contains("4194304 bytes"), "{kept}");
-        assert_eq!(kit::containers(On::Container, machine.dir.path()).await, 0);
+        kit::nothing_left(On::Container, machine.dir.path()).await;
         assert_eq!(run(&machine, &step("true")).await.exit, DONE);
     }
 }

@@ -7,7 +7,7 @@ mod on_each;
 
 use std::time::{Duration, Instant};
 
-use kit::{DONE, Machine, On, config_on, containers, finish, step};
+use kit::{DONE, Machine, On, config_on, containers, finish, nothing_left, step};
 use nightshift_runner::sandbox::{Cap, Exit, SandboxError, SandboxHost};
 use tokio::io::AsyncReadExt as _;
 
@@ -134,15 +134,6 @@ async fn killing_at_any_moment_of_the_start_leaves_nothing(on: On) {
     nothing_left(on, machine.dir.path()).await;
 }
 
-/// The engine removes what has ended, a moment later.
-async fn nothing_left(on: On, dir: &std::path::Path) {
-    let end = Instant::now() + Duration::from_secs(20);
-    while containers(on, dir).await > 0 {
-        assert!(Instant::now() < end, "containers stay");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 async fn the_wall_clock_ends_a_step(on: On) {
     let machine = Machine::on(on).await;
     let mut short = step(&format!("sleep {}", mark(15)));
@@ -192,6 +183,9 @@ async fn a_memory_hog_is_capped(on: On) {
         Ok(Exit::Capped(Cap::Memory(128 << 20))),
         "{ran:?}"
     );
+    // The kernel ends what the command is before what tells of it.
+    let sooner = machine.sh("cat /proc/self/oom_score_adj").await;
+    assert_eq!(sooner.out, "500\n", "{sooner:?}");
 }
 
 async fn a_disk_hog_is_capped_by_bytes_and_by_files(on: On) {

@@ -12,7 +12,9 @@
 )]
 
 use std::fs::{File, OpenOptions};
-use std::os::fd::OwnedFd;
+use std::io::Read as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
@@ -29,6 +31,47 @@ use super::probe;
 use super::relay;
 use super::report::{self, Event};
 use super::seccomp;
+
+/// What the kernel goes by when it chooses whom to end where memory ends (`oom_score_adj` in proc(5));
+/// nothing where it cannot be had. It is opened while we may still look at ourselves.
+struct Choice(Option<(File, Vec<u8>)>);
+
+impl Choice {
+    /// What the command and all that it starts have instead of ours, of at most 1000.
+    const SOONER: &[u8] = b"500";
+
+    fn open() -> Self {
+        let opened = || {
+            let mut options = OpenOptions::new();
+            let mut file = options
+                .read(true)
+                .write(true)
+                .open("/proc/self/oom_score_adj")?;
+            let mut ours = Vec::new();
+            file.read_to_end(&mut ours)?;
+            Ok::<_, std::io::Error>((file, ours))
+        };
+        Self(opened().ok())
+    }
+
+    /// For what is started from now on.
+    fn command(&self) {
+        self.set(Self::SOONER);
+    }
+
+    /// As it was before.
+    fn ourselves(&self) {
+        if let Self(Some((_, ours))) = self {
+            self.set(ours);
+        }
+    }
+
+    fn set(&self, value: &[u8]) {
+        if let Self(Some((file, _))) = self {
+            file.write_at(value, 0).ok();
+        }
+    }
+}
 
 #[derive(Default)]
 struct Options {
@@ -89,20 +132,25 @@ pub fn main(args: impl Iterator<Item = String>) -> ExitCode {
 }
 
 fn by_arguments(options: &Options) -> ExitCode {
-    let report = match take_report(options.report) {
+    let choice = Choice::open();
+    let report = match take_report(options.report, &choice) {
         Ok(report) => report,
         Err(cause) => {
             report::complain(&format!("sandbox-init: no report: {cause}"));
             return ExitCode::from(125);
         }
     };
-    told(report, |report| run(options, Given::default(), report))
+    told(report, |report| {
+        run(options, Given::default(), &choice, report)
+    })
 }
 
 /// Nothing of the command exists before the runner has said through its door what it is, and nothing
 /// of it is left once the door is shut.
 fn by_door(mut options: Options, place: &Path) -> ExitCode {
-    let received = closed(&[])
+    let emptied = closed(&[]);
+    let choice = Choice::open();
+    let received = emptied
         .and_then(|()| prctl::set_dumpable(false).map_err(|e| e.to_string()))
         .and_then(|()| door::receive(place));
     let Received {
@@ -134,7 +182,7 @@ fn by_door(mut options: Options, place: &Path) -> ExitCode {
         // Also the thread that listens at the door is behind the filter.
         seccomp::apply().map_err(|e| (Part::Seccomp, e))?;
         line.watch().map_err(|e| (Part::Program, e.to_string()))?;
-        run(&options, given, report)
+        run(&options, given, &choice, report)
     });
     // The runner looks at the caps while the kernel still knows of them.
     line.end();
@@ -162,7 +210,12 @@ fn told(
     }
 }
 
-fn run(options: &Options, given: Given, report: &mut File) -> Result<ExitStatus, (Part, String)> {
+fn run(
+    options: &Options,
+    given: Given,
+    choice: &Choice,
+    report: &mut File,
+) -> Result<ExitStatus, (Part, String)> {
     if !prctl::get_no_new_privs().unwrap_or(false) {
         return Err((
             Part::Namespaces,
@@ -194,10 +247,13 @@ fn run(options: &Options, given: Given, report: &mut File) -> Result<ExitStatus,
     if let Some(stderr) = given.stderr {
         command.stderr(stderr);
     }
+    // Where memory ends, the kernel ends the command before us, who say what became of it.
+    choice.command();
     let child = command.spawn();
     let child = child.map_err(|e| (Part::Command, format!("{name}: {e}")))?;
     // Our copies of its streams would keep them open beyond its end.
     drop(command);
+    choice.ourselves();
     report::write(report, &Event::Started).map_err(|e| (Part::Program, e.to_string()))?;
     wait_for(child.id()).map_err(|e| (Part::Program, format!("waiting: {e}")))
 }
@@ -241,14 +297,16 @@ fn limits(options: &Options) -> nix::Result<()> {
 
 /// Opens the report for ourselves, becomes unreadable for everybody else inside, and closes every
 /// file that was inherited beside the standard streams.
-fn take_report(number: Option<i32>) -> Result<File, String> {
+fn take_report(number: Option<i32>, choice: &Choice) -> Result<File, String> {
     let number = number.ok_or("no --report")?;
     let file = OpenOptions::new()
         .append(true)
         .open(format!("/proc/self/fd/{number}"))
         .map_err(|e| e.to_string())?;
     prctl::set_dumpable(false).map_err(|e| e.to_string())?;
-    closed(&[std::os::fd::AsRawFd::as_raw_fd(&file)])?;
+    let choice = choice.0.iter().map(|(file, _)| file.as_raw_fd());
+    let kept: Vec<i32> = choice.chain([file.as_raw_fd()]).collect();
+    closed(&kept)?;
     Ok(file)
 }
 

@@ -4,6 +4,7 @@
 //! that lets one fall keeps the runner from starting.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -23,6 +24,14 @@ pub(super) fn machine(user: u32) -> Result<(), String> {
 
 /// The same where it is an image's; besides, what commands are started with must be there.
 pub(super) fn image(user: u32) -> Result<(), String> {
+    for place in ["/bin/sh", "/etc/passwd"] {
+        let closed = fs::metadata(place).is_err_and(|e| e.kind() == ErrorKind::PermissionDenied);
+        if closed {
+            return Err(format!(
+                "nobody but root may enter the folder of {place}: give it the rights 755"
+            ));
+        }
+    }
     let shell = fs::metadata("/bin/sh");
     let program =
         shell.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);

@@ -4,8 +4,9 @@
 //! not grow with every run of the tests.
 #![expect(dead_code, reason = "each test program uses its own part of the kit")]
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bollard::Docker;
 use sha2::{Digest as _, Sha256};
@@ -18,17 +19,27 @@ const NAMES: &[&str] = &[
     "wc", "wget",
 ];
 
-/// Files of an image.
-pub(crate) struct Files(Builder<Vec<u8>>);
+/// Files of an image, and the folders that are in it.
+pub(crate) struct Files(Builder<Vec<u8>>, BTreeSet<PathBuf>);
 
 impl Files {
     /// Nothing at all.
     pub(crate) fn none() -> Self {
-        Self(Builder::new(Vec::new()))
+        Self(Builder::new(Vec::new()), BTreeSet::new())
     }
 
     /// One program that is linked to nothing, under many names: no C library is there.
     pub(crate) fn plain() -> Self {
+        let mut files = Self::tools();
+        files.file("etc/passwd", 0o644, b"root:x:0:0:root:/:/bin/sh\n");
+        files.file("etc/shadow", 0o640, b"root:IMAGES-OWN:1::::::\n");
+        files.folder("root", 0o700);
+        files.folder("srv", 0o777);
+        files
+    }
+
+    /// That program and a place for temporary files alone.
+    pub(crate) fn tools() -> Self {
         let busybox = Path::new("/bin/busybox");
         assert!(
             busybox.is_file(),
@@ -40,10 +51,6 @@ impl Files {
         for name in NAMES {
             files.link(&format!("bin/{name}"), "busybox");
         }
-        files.file("etc/passwd", 0o644, b"root:x:0:0:root:/:/bin/sh\n");
-        files.file("etc/shadow", 0o640, b"root:IMAGES-OWN:1::::::\n");
-        files.folder("root", 0o700);
-        files.folder("srv", 0o777);
         files.folder("tmp", 0o1777);
         files
     }
@@ -114,6 +121,8 @@ impl Files {
     }
 
     pub(crate) fn folder(&mut self, name: &str, mode: u32) -> &mut Self {
+        self.within(name);
+        self.1.insert(PathBuf::from(name));
         let mut header = header(EntryType::Directory, mode, 0);
         let name = format!("{name}/");
         let made = self.0.append_data(&mut header, name, std::io::empty());
@@ -122,6 +131,7 @@ impl Files {
     }
 
     pub(crate) fn file(&mut self, name: &str, mode: u32, bytes: &[u8]) -> &mut Self {
+        self.within(name);
         let mut header = header(EntryType::Regular, mode, bytes.len());
         self.0
             .append_data(&mut header, name, bytes)
@@ -130,11 +140,22 @@ impl Files {
     }
 
     pub(crate) fn link(&mut self, name: &str, target: &str) -> &mut Self {
+        self.within(name);
         let mut header = header(EntryType::Symlink, 0o777, 0);
         self.0
             .append_link(&mut header, name, target)
             .expect("a link");
         self
+    }
+
+    /// Has the folders that this is in: Docker makes those that an archive lacks for root alone.
+    fn within(&mut self, name: &str) {
+        let folder = Path::new(name).parent().and_then(Path::to_str);
+        if let Some(folder) = folder.filter(|folder| !folder.is_empty())
+            && !self.1.contains(Path::new(folder))
+        {
+            self.folder(folder, 0o755);
+        }
     }
 
     fn copy(&mut self, from: &Path, name: &str) {
@@ -150,7 +171,7 @@ impl Files {
     pub(crate) async fn image(self, changes: &[&str]) -> String {
         let bytes = self.0.into_inner().expect("an archive");
         let mut hash = Sha256::new();
-        hash.update(b"2");
+        hash.update(b"3");
         hash.update(&bytes);
         hash.update(changes.join("\n"));
         let name = format!("localhost/test-{}", hex::encode(&hash.finalize()[..8]));

@@ -188,6 +188,15 @@ pub(crate) async fn containers(on: On, dir: &std::path::Path) -> usize {
     }
 }
 
+/// Waits until the engine has none of them: it removes what has ended a moment later.
+pub(crate) async fn nothing_left(on: On, dir: &std::path::Path) {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while containers(on, dir).await > 0 {
+        assert!(std::time::Instant::now() < end, "containers stay");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
 /// All that the engine tells about the one container of the data directory in `dir`, and what it
 /// printed as far as the engine knows.
 pub(crate) async fn known_of(on: On, dir: &std::path::Path) -> String {

@@ -240,8 +240,14 @@ pub(super) async fn sweep(docker: &Docker, label: &str) -> Result<usize, Sandbox
     // Those that have ended. Podman has a word of its own for some of them, by which the library
     // cannot read a list.
     let options = PruneContainersOptionsBuilder::new().filters(&ours).build();
-    let ended = docker.prune_containers(Some(options)).await;
-    let ended = ended.map_err(failed)?.containers_deleted;
+    let ended = match docker.prune_containers(Some(options)).await {
+        Ok(ended) => ended.containers_deleted.map_or(0, |ended| ended.len()),
+        // Somebody else has Docker do the same, one at a time; its list has them all.
+        Err(Error::DockerResponseServerError {
+            status_code: 409, ..
+        }) => 0,
+        Err(error) => return Err(failed(error)),
+    };
     let options = ListContainersOptionsBuilder::new()
         .all(true)
         .filters(&ours)
@@ -261,5 +267,5 @@ pub(super) async fn sweep(docker: &Docker, label: &str) -> Result<usize, Sandbox
             remove(docker, id).await;
         }
     }
-    Ok(found.len() + ended.map_or(0, |ended| ended.len()))
+    Ok(found.len() + ended)
 }
