@@ -4,6 +4,7 @@ mod awry;
 mod budget;
 mod guideline;
 mod happy;
+mod harness;
 mod host;
 mod image;
 mod inside;
