@@ -10,7 +10,7 @@ use crate::id::Number;
 use crate::issue::{Issue, Phase};
 use crate::job;
 use crate::route::{Lack, Needs, Runner, lack};
-use crate::sentence::{Sentence, Template, templates, text};
+use crate::sentence::{Sentence, templates, text};
 
 /// What is known about an issue's surroundings.
 #[derive(Debug, Clone)]
@@ -64,11 +64,14 @@ pub fn reason(facts: &Facts<'_>, now: Timestamp) -> Option<Sentence> {
             Some(failure) => UNPROVED.with([("detail", text(&failure.detail))]),
             None => DECISION.plain(),
         }),
-        Phase::Landing => facts.queue.clone().or_else(|| {
-            facts
-                .job
-                .and_then(|(kind, phase)| job(facts.runners, facts.needs, kind, phase, now))
-        }),
+        Phase::Landing => {
+            let asked = facts.issue.failed.as_ref().map(failed);
+            asked.or_else(|| facts.queue.clone()).or_else(|| {
+                facts
+                    .job
+                    .and_then(|(kind, phase)| job(facts.runners, facts.needs, kind, phase, now))
+            })
+        }
         Phase::Ready | Phase::Working => ready_reason(facts, now),
     }
 }
@@ -90,11 +93,15 @@ fn ready_reason(facts: &Facts<'_>, now: Timestamp) -> Option<Sentence> {
     }
 }
 
+/// A failure that says itself what to do.
+#[must_use]
+pub fn stands(failure: &Failure) -> Sentence {
+    let detail = failure.detail.lines().next().unwrap_or_default();
+    let reason = failure.reason.name().into();
+    STANDS.with([("reason", reason), ("detail", text(detail))])
+}
+
 fn failed(failure: &Failure) -> Sentence {
-    let said = |template: &'static Template, detail: &str| {
-        let reason = failure.reason.name().into();
-        template.with([("reason", reason), ("detail", text(detail))])
-    };
     // These say what to do themselves.
     let says_so = matches!(
         failure.reason,
@@ -102,12 +109,13 @@ fn failed(failure: &Failure) -> Sentence {
             | Reason::AcceptanceGreen
             | Reason::AcceptanceBroken
             | Reason::SecretMissing
+            | Reason::HostMissing
     );
     if says_so {
-        said(&STANDS, failure.detail.lines().next().unwrap_or_default())
-    } else {
-        said(&FAILED, &failure.detail)
+        return stands(failure);
     }
+    let reason = failure.reason.name().into();
+    FAILED.with([("reason", reason), ("detail", text(&failure.detail))])
 }
 
 /// Why a job does not run, or `None` while it does.

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use nightshift_domain::access::Actor;
+use nightshift_domain::failure::Reason;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{JobId, RunId};
 use nightshift_domain::issue::Event as IssueEvent;
@@ -354,9 +355,15 @@ impl App {
                     failure: failure.clone(),
                 }
             }
+            (job::Phase::Failed { failure } | job::Phase::Dead { failure }, Kind::Trial)
+                if failure.reason == Reason::SecretMissing =>
+            {
+                let failure = failure.clone();
+                return self.trial_asks(tx, row, job.id, failure, &context).await;
+            }
             (job::Phase::Cancelled, Kind::Author) => IssueEvent::AuthorStopped,
             (_, Kind::Tryout) => return self.tryout_ended(tx, row, job, &context).await,
-            // A trial's end is read by the merge reconciler; the others go on or were meant to end.
+            // Any other end of a trial is read by the merge reconciler; the others go on or were meant to end.
             (
                 job::Phase::Failed { .. } | job::Phase::Dead { .. } | job::Phase::Cancelled,
                 Kind::Trial | Kind::Verify,

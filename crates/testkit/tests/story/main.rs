@@ -14,4 +14,5 @@ mod settings;
 mod steer;
 mod suggest;
 mod told;
+mod trial;
 mod tried;

@@ -255,6 +255,7 @@ impl Surroundings {
             .iter()
             .filter(|entry| entry.project == row.project)
             .take_while(|entry| entry.issue != row.id)
+            .filter(|entry| !entry.asks)
             .last()
             .map(|entry| merge::behind(entry.number))
     }
