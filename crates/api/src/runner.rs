@@ -29,7 +29,9 @@ pub struct ClaimRequest {
     pub slots: i64,
     /// Its version.
     pub version: String,
-    /// Harnesses whose programs and endpoints it has; absent where a runner does not say.
+    /// Harnesses whose programs and endpoints it has: it is handed author jobs of their agents only,
+    /// and with `images` those whose program the project's image brings. Absent where a runner does
+    /// not say, as one of an older version: then it is handed all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub harnesses: Option<Vec<String>>,
     /// Whether its sandboxes can have an image that a project names.
@@ -308,6 +310,9 @@ pub struct RunnerLine {
     pub slots: i64,
     /// Its version.
     pub version: String,
+    /// Harnesses whose programs and endpoints it has; absent where it does not say, and has all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harnesses: Option<Vec<String>>,
     /// Whether its sandboxes can have an image that a project names.
     pub images: bool,
     /// Whether it was heard of within the last lease.

@@ -162,9 +162,9 @@ impl App {
     ) -> Result<(Issue, Vec<Effect>), Error> {
         let what = event_name(&event);
         let failure = match &event {
-            Event::AuthorFailed { failure } | Event::ProofFailed { failure } => {
-                Some(failure.clone())
-            }
+            Event::AuthorFailed { failure }
+            | Event::ProofFailed { failure }
+            | Event::TrialAsked { failure } => Some(failure.clone()),
             _ => None,
         };
         let change = row.state.clone().apply(event)?;
@@ -347,6 +347,7 @@ impl App {
             candidate: None,
             trial_job: None,
             entered_at: context.now + context.hold,
+            asks: false,
         };
         Ok(queue::queue_enter(tx, &entry).await?)
     }
@@ -502,6 +503,7 @@ fn event_name(event: &Event) -> &'static str {
         Event::AuthorFailed { .. } => "issue.failed",
         Event::AuthorStopped => "issue.stopped",
         Event::Approved => "pull.approved",
+        Event::TrialAsked { .. } => "pull.trial-asked",
         Event::SentBack => "pull.sent-back",
         Event::Conflicted { .. } => "pull.conflicted",
         Event::Unlanded => "pull.returned",

@@ -19,6 +19,7 @@ use nightshift_domain::host::Allowed;
 use nightshift_domain::issue::{Cause, Event};
 use nightshift_domain::job::Kind;
 use nightshift_domain::prompt::{self, Prompt, Said, What};
+use nightshift_domain::route::{Needs, Runner};
 use nightshift_domain::trust::Trust;
 use nightshift_git::{Merge, NewCommit, Person, Repository};
 use nightshift_store::issue::Issue;
@@ -111,7 +112,7 @@ struct Start {
 }
 
 impl App {
-    /// Prepares a run that was just claimed.
+    /// Prepares a run that was just claimed by a runner with this.
     ///
     /// # Errors
     /// `Ok(Err(failure))` where the order itself is impossible; the caller ends the run with it.
@@ -119,6 +120,7 @@ impl App {
         &self,
         mut job: Job,
         mut made: Run,
+        able: &Runner,
     ) -> Result<Result<Prepared, Failure>, Error> {
         let project = self.refresh_config(job.project).await?;
         let Some(base) = self.base_tip(&project).await? else {
@@ -135,6 +137,10 @@ impl App {
         };
         let sealed = acceptance::acceptance_get(&mut tx, job.issue).await?;
         drop(tx);
+        // The settings may have been read anew since the job was picked.
+        if !able.can(Needs::of(made.kind, &project.config, &row.agent)) {
+            return Ok(Err(given_back()));
+        }
         let secrets = match self.secrets_for(&project, made.kind).await? {
             Ok(secrets) => secrets,
             Err(failure) => return Ok(Err(failure)),
@@ -573,6 +579,15 @@ fn wall(
         (_, Some(author)) => author.agent.timeout_s + proof.min(AROUND_AGENT) + 300,
         (Kind::Tryout, None) => setup + tests + 300,
         (Kind::Author | Kind::Verify | Kind::Trial, None) => proof + 600,
+    }
+}
+
+/// The job goes to another runner; the start does not count.
+fn given_back() -> Failure {
+    Failure {
+        reason: Reason::Released,
+        detail: "the project's settings or the issue's agent changed as the job was claimed, and this runner lacks what it needs now: it waits for one that has it".to_owned(),
+        retry_at: None,
     }
 }
 

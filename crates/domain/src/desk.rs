@@ -32,7 +32,7 @@ impl Wanted {
         match (&state.phase, &state.failed) {
             (Phase::NeedsInput { .. }, _) => Some(Self::Answer),
             (Phase::InReview, None) => Some(Self::Review),
-            (Phase::InReview | Phase::Ready, Some(_)) => Some(Self::Rescue),
+            (Phase::InReview | Phase::Ready | Phase::Landing, Some(_)) => Some(Self::Rescue),
             (
                 Phase::Draft
                 | Phase::Ready

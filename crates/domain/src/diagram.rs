@@ -155,6 +155,9 @@ fn issue_events() -> Vec<issue::Event> {
         },
         E::AuthorStopped,
         E::Approved,
+        E::TrialAsked {
+            failure: some_failure(Reason::HostMissing),
+        },
         E::SentBack,
         E::Conflicted { paths: vec![] },
         E::Unlanded,
@@ -191,6 +194,7 @@ fn issue_event_word(event: &issue::Event) -> &'static str {
         E::AuthorFailed { .. } => "author failed",
         E::AuthorStopped => "author stopped",
         E::Approved => "approved",
+        E::TrialAsked { .. } => "trial asked",
         E::SentBack => "sent back",
         E::Conflicted { .. } => "conflict",
         E::Unlanded => "merged tree failed",

@@ -80,6 +80,8 @@ reasons! {
     Misconfigured = "misconfigured",
     /// A secret that the project's steps need has no value.
     SecretMissing = "secret-missing",
+    /// What a proof could not reach must be allowed, or denied, by a person.
+    HostMissing = "host-missing",
     /// The project's set-up command failed.
     SetupFailed = "setup-failed",
     /// The agent's program ended with a failure.
@@ -163,6 +165,7 @@ impl Reason {
             | Self::ProgramMissing
             | Self::Misconfigured
             | Self::SecretMissing
+            | Self::HostMissing
             | Self::SetupFailed
             | Self::AgentFailed
             | Self::NoChange

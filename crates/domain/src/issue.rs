@@ -188,6 +188,11 @@ pub enum Event {
     AuthorStopped,
     /// A person approved the current head.
     Approved,
+    /// The trial of the merged tree lacks what a person must give or refuse: it waits in the queue.
+    TrialAsked {
+        /// What, and what to do.
+        failure: Failure,
+    },
     /// A person sent the result back.
     SentBack,
     /// The merge queue found a conflict with the base.
@@ -204,7 +209,7 @@ pub enum Event {
         /// The commit there.
         commit: ObjectId,
     },
-    /// A person wants the failed author to try again.
+    /// A person wants what failed to be tried again, or gave what it lacked.
     Retried,
     /// What the proof of the current head missed is in its reach now: the head is proved again.
     ProofRetried,
@@ -434,7 +439,11 @@ impl Issue {
                 | Phase::Closed { .. } => self.refuse(say::no_author()),
             },
             Event::Approved => match self.phase {
-                Phase::InReview => self.to(Phase::Landing, vec![E::EnterQueue]),
+                Phase::InReview => {
+                    let mut next = self;
+                    next.failed = None;
+                    next.to(Phase::Landing, vec![E::EnterQueue])
+                }
                 Phase::Draft
                 | Phase::Ready
                 | Phase::Working
@@ -442,6 +451,20 @@ impl Issue {
                 | Phase::Landing
                 | Phase::Done { .. }
                 | Phase::Closed { .. } => self.refuse(say::approve()),
+            },
+            Event::TrialAsked { failure } => match self.phase {
+                Phase::Landing => {
+                    let mut next = self;
+                    next.failed = Some(failure);
+                    next.to(Phase::Landing, vec![E::Notify(Notice::Failed)])
+                }
+                Phase::Draft
+                | Phase::Ready
+                | Phase::Working
+                | Phase::NeedsInput { .. }
+                | Phase::InReview
+                | Phase::Done { .. }
+                | Phase::Closed { .. } => self.refuse(say::not_queued()),
             },
             Event::SentBack => match self.phase {
                 Phase::InReview => self.new_round(vec![]),
@@ -577,13 +600,14 @@ impl Issue {
         if self.failed.is_none() {
             return self.refuse(say::retry());
         }
-        let (phase, effect) = match self.phase {
-            Phase::Ready => (Phase::Ready, Effect::QueueAuthor(Cause::Retry)),
-            Phase::InReview => (Phase::Working, Effect::QueueVerify),
+        let (phase, effects) = match self.phase {
+            Phase::Ready => (Phase::Ready, vec![Effect::QueueAuthor(Cause::Retry)]),
+            Phase::InReview => (Phase::Working, vec![Effect::QueueVerify]),
+            // The merge queue goes on with it by itself.
+            Phase::Landing => (Phase::Landing, vec![]),
             Phase::Draft
             | Phase::Working
             | Phase::NeedsInput { .. }
-            | Phase::Landing
             | Phase::Done { .. }
             | Phase::Closed { .. } => {
                 return self.refuse(say::retry());
@@ -591,7 +615,7 @@ impl Issue {
         };
         let mut next = self;
         next.failed = None;
-        next.to(phase, vec![effect])
+        next.to(phase, effects)
     }
 
     /// What git says wins: a decision that changed while the branch was being moved came too late.
@@ -641,8 +665,16 @@ impl Issue {
     }
 
     fn to(self, phase: Phase, effects: Vec<Effect>) -> Result<Change, Refused> {
+        // What a trial lacks is of no interest outside of the merge queue.
+        let leaves = self.phase == Phase::Landing && phase != Phase::Landing;
+        let failed = self.failed.filter(|_| !leaves);
         Ok(Change {
-            next: Self { phase, ..self },
+            next: Self {
+                phase,
+                failed,
+                round: self.round,
+                repairs: self.repairs,
+            },
             effects,
         })
     }
@@ -697,6 +729,7 @@ mod tests {
             Event::AuthorFailed { failure: failure() },
             Event::AuthorStopped,
             Event::Approved,
+            Event::TrialAsked { failure: failure() },
             Event::SentBack,
             Event::Conflicted {
                 paths: vec!["a".to_owned()],
@@ -750,6 +783,40 @@ mod tests {
     }
 
     #[test]
+    fn a_trial_that_asks_keeps_the_approval_and_nothing_of_it_outlives_the_queue() {
+        let approved = after(&[
+            Event::AuthorStarted,
+            Event::HeadAdopted,
+            GREEN,
+            Event::Approved,
+        ]);
+        let asked = Event::TrialAsked { failure: failure() };
+        let change = approved.clone().apply(asked.clone()).expect("asked");
+        assert_eq!(change.effects, [Effect::Notify(Notice::Failed)]);
+        let waits = change.next;
+        assert_eq!(waits.phase, Phase::Landing);
+        assert!(waits.failed.is_some() && Notice::Failed.stands(&waits));
+        let again = waits.clone().apply(Event::Retried).expect("goes on");
+        assert_eq!((again.next, again.effects), (approved.clone(), vec![]));
+        assert!(approved.apply(Event::Retried).is_err(), "nothing is asked");
+        for event in every_event() {
+            let Ok(change) = waits.clone().apply(event.clone()) else {
+                continue;
+            };
+            let stays = matches!(event, Event::TrialAsked { .. });
+            assert_eq!(change.next.failed.is_some(), stays, "{event:?}");
+        }
+        // What could not be proved, and was approved all the same, does not stop the queue.
+        let unproved = after(&[
+            Event::AuthorStarted,
+            Event::HeadAdopted,
+            Event::ProofFailed { failure: failure() },
+            Event::Approved,
+        ]);
+        assert_eq!(unproved.failed, None);
+    }
+
+    #[test]
     fn a_second_approval_is_refused_and_says_why() {
         let issue = after(&[
             Event::AuthorStarted,
@@ -795,9 +862,9 @@ mod tests {
     proptest! {
         /// Whatever happens in whatever order: nothing leaves `done`, rounds fall only when a decision is withdrawn, only
         /// `in-review` leads to `landing`, only landing to `done`, and whoever leaves `landing`
-        /// leaves the merge queue.
+        /// leaves the merge queue, with what its trial asked.
         #[test]
-        fn invariants_hold_for_any_sequence(steps in prop::collection::vec(0usize..21, 0..80)) {
+        fn invariants_hold_for_any_sequence(steps in prop::collection::vec(0usize..every_event().len(), 0..80)) {
             let events = every_event();
             let mut issue = Issue::filed(false).next;
             for step in steps {
@@ -809,9 +876,17 @@ mod tests {
                 let withdrawn = events[step] == Event::Withdrawn;
                 prop_assert!(next.round >= before.round || withdrawn);
                 prop_assert!(next.round >= 1);
-                if next.phase == Phase::Landing {
+                let stays = before.phase == Phase::Landing && next.phase == Phase::Landing;
+                if next.phase == Phase::Landing && !stays {
                     prop_assert_eq!(&before.phase, &Phase::InReview);
                     prop_assert!(change.effects.contains(&Effect::EnterQueue));
+                    prop_assert!(next.failed.is_none());
+                }
+                if stays {
+                    let asks = matches!(events[step], Event::TrialAsked { .. });
+                    prop_assert!(asks || events[step] == Event::Retried);
+                    prop_assert_eq!(next.failed.is_some(), asks);
+                    prop_assert!(!change.effects.contains(&Effect::EnterQueue));
                 }
                 if matches!(next.phase, Phase::Done { .. }) {
                     let landed = matches!(events[step], Event::Landed { .. });
@@ -819,6 +894,7 @@ mod tests {
                 }
                 if before.phase == Phase::Landing && next.phase != Phase::Landing {
                     prop_assert!(change.effects.contains(&Effect::LeaveQueue));
+                    prop_assert!(next.failed.is_none());
                 }
                 issue = next;
             }

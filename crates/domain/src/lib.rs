@@ -29,6 +29,7 @@ pub mod merge;
 pub mod preflight;
 pub mod prompt;
 mod refusal;
+pub mod route;
 pub mod sentence;
 pub mod size;
 pub mod speech;

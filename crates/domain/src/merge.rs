@@ -2,7 +2,8 @@
 //!
 //! The default branch moves only to a commit whose tree was tested, by compare-and-swap from the
 //! value on which the candidate was built. Every entry that does not move has its reason in
-//! `waiting`. Deliberately absent: git, the database, the clock.
+//! `waiting`. One whose trial asks a person is passed over until it is answered, however long that
+//! takes: nobody waits behind it, and it keeps its place. Deliberately absent: git, the database, the clock.
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,8 @@ pub struct Entry {
     pub approved: ObjectId,
     /// Whether the approval can still be withdrawn; until then it waits.
     pub held: bool,
+    /// What its trial asks of a person, until that is answered.
+    pub asks: Option<Sentence>,
     /// The commit built for landing, if one was.
     pub candidate: Option<Candidate>,
 }
@@ -168,6 +171,13 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
             });
             continue;
         }
+        if let Some(reason) = &entry.asks {
+            plan.waiting.push(Waiting {
+                issue: entry.issue,
+                reason: reason.clone(),
+            });
+            continue;
+        }
         if let Some(number) = first {
             plan.waiting.push(Waiting {
                 issue: entry.issue,
@@ -250,6 +260,7 @@ mod tests {
             head: oid(1),
             approved: oid(1),
             held: false,
+            asks: None,
             candidate,
         }
     }
@@ -310,6 +321,54 @@ mod tests {
         ));
     }
 
+    #[test]
+    fn what_asks_a_person_stands_in_nobodys_way() {
+        let asks = || Some(crate::waiting::stands(&failure("allow it, or deny it")));
+        let waits = Entry {
+            asks: asks(),
+            ..entry(1, candidate(5, Trial::Wanted))
+        };
+        let (now, reasons) = steps(vec![
+            waits.clone(),
+            entry(2, candidate(5, Trial::Green)),
+            entry(3, None),
+        ]);
+        assert!(matches!(now[..], [Step::Land { issue, .. }] if issue == entry(2, None).issue));
+        assert_eq!(
+            reasons,
+            [
+                "host-missing: allow it, or deny it",
+                "#2 is ahead in the merge queue"
+            ]
+        );
+        // Answered: it is the first again.
+        let (again, _) = steps(vec![
+            Entry {
+                asks: None,
+                candidate: None,
+                ..waits
+            },
+            entry(2, candidate(5, Trial::Green)),
+        ]);
+        assert!(matches!(again[..], [Step::Build { issue, .. }] if issue == entry(1, None).issue));
+        // A new head is no longer what was approved, whatever is asked.
+        let moved = Entry {
+            asks: asks(),
+            head: oid(2),
+            ..entry(1, None)
+        };
+        let (returned, _) = steps(vec![moved]);
+        assert!(matches!(returned[..], [Step::Return { .. }]));
+    }
+
+    fn failure(detail: &str) -> crate::failure::Failure {
+        crate::failure::Failure {
+            reason: crate::failure::Reason::HostMissing,
+            detail: detail.to_owned(),
+            retry_at: None,
+        }
+    }
+
     fn any_trial() -> impl Strategy<Value = Trial> {
         prop_oneof![
             Just(Trial::SameTree),
@@ -326,9 +385,10 @@ mod tests {
         /// of the approved head; and every entry either has a step or a reason.
         #[test]
         fn only_tested_candidates_on_the_current_base_land(
-            entries in prop::collection::vec((0u8..3, 0u8..2, prop::option::of((3u8..6, 0u8..2, any_trial()))), 0..6)
+            entries in prop::collection::vec((0u8..3, 0u8..2, any::<bool>(), prop::option::of((3u8..6, 0u8..2, any_trial()))), 0..6)
         ) {
-            let entries: Vec<Entry> = entries.into_iter().enumerate().map(|(at, (head, approved, c))| Entry {
+            let entries: Vec<Entry> = entries.into_iter().enumerate().map(|(at, (head, approved, asks, c))| Entry {
+                asks: asks.then(|| crate::waiting::stands(&failure("which?"))),
                 head: oid(head), approved: oid(approved),
                 candidate: c.map(|(base, from, trial)| Candidate { commit: oid(9), base: oid(base), head: oid(from), trial }),
                 ..entry(i64::try_from(at).expect("small") + 1, None)
@@ -344,6 +404,7 @@ mod tests {
                     prop_assert_eq!(&c.base, &oid(5));
                     prop_assert_eq!(&c.head, &entry.approved);
                     prop_assert_eq!(&entry.head, &entry.approved);
+                    prop_assert!(entry.asks.is_none());
                     prop_assert!(matches!(c.trial, Trial::Green | Trial::SameTree));
                 }
             }

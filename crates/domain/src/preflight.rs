@@ -14,6 +14,7 @@ use crate::check::Acceptance;
 use crate::config::{Agent, Harness};
 use crate::failure::Failure;
 use crate::id::Number;
+use crate::route::Runner;
 use crate::sentence::{Place, Sentence, Template, templates, text};
 use crate::tryout::Tried;
 
@@ -81,17 +82,6 @@ pub struct Blocker {
     pub phase: Option<&'static str>,
     /// Whether it failed and waits for a person.
     pub failed: bool,
-}
-
-/// What a runner that is alive says of itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Runner {
-    /// Kinds of jobs that it takes, if it says so.
-    pub kinds: Option<Vec<String>>,
-    /// Harnesses that it has, if it says so.
-    pub harnesses: Option<Vec<String>>,
-    /// Whether its sandboxes can have an image that a project names.
-    pub images: bool,
 }
 
 /// How bad it is.

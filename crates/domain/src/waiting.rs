@@ -9,7 +9,8 @@ use crate::failure::{Failure, Reason};
 use crate::id::Number;
 use crate::issue::{Issue, Phase};
 use crate::job;
-use crate::sentence::{Sentence, Template, templates, text};
+use crate::route::{Lack, Needs, Runner, lack};
+use crate::sentence::{Sentence, templates, text};
 
 /// What is known about an issue's surroundings.
 #[derive(Debug, Clone)]
@@ -20,23 +21,14 @@ pub struct Facts<'a> {
     pub blockers: &'a [Number],
     /// Its live job, if any.
     pub job: Option<(job::Kind, &'a job::Phase)>,
+    /// What that needs of its runner.
+    pub needs: Needs,
     /// Runners heard of within the last lease.
-    pub runners: Runners,
-    /// Whether the project names an image.
-    pub image: bool,
+    pub runners: &'a [Runner],
     /// What the merge queue says about it.
     pub queue: Option<Sentence>,
     /// Whether the agent it names is defined.
     pub agent_known: bool,
-}
-
-/// How many runners are alive.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Runners {
-    /// All of them.
-    pub all: usize,
-    /// Those whose sandboxes can have an image.
-    pub with_images: usize,
 }
 
 templates! {
@@ -54,7 +46,10 @@ templates! {
     POSTPONED = "waiting.postponed": "postponed";
     NO_RUNNER = "waiting.no-runner": "the {kind} job waits and no runner is alive: start one with `nightshift runner`";
     RUNNER = "waiting.runner": "the {kind} job waits for a free runner";
+    NO_KIND = "waiting.no-kind": "the {kind} job waits, and no runner that is alive takes such jobs: start one with `nightshift runner --kind {kind}`";
     NO_IMAGES = "waiting.no-images": "the {kind} job waits for a runner with containers, since the project names an image: set `engine = \"container\"` in a runner's runner.toml";
+    NO_HARNESS = "waiting.no-harness": "the {kind} job waits, and no runner that is alive has the program and the model endpoint of {harness}: see `nightshift agent doctor` on a runner's machine, or give the issue another agent";
+    NO_HARNESS_IN_IMAGE = "waiting.no-harness-in-image": "the {kind} job waits, and no runner with containers that is alive has the model endpoint of {harness}: see `nightshift agent doctor` on its machine, or give the issue another agent";
     TRIED_FIRST = "waiting.tried-first": "its sealed tests are tried first: {then}";
 }
 
@@ -69,11 +64,14 @@ pub fn reason(facts: &Facts<'_>, now: Timestamp) -> Option<Sentence> {
             Some(failure) => UNPROVED.with([("detail", text(&failure.detail))]),
             None => DECISION.plain(),
         }),
-        Phase::Landing => facts.queue.clone().or_else(|| {
-            facts
-                .job
-                .and_then(|(kind, phase)| job(facts.runners, facts.image, kind, phase, now))
-        }),
+        Phase::Landing => {
+            let asked = facts.issue.failed.as_ref().map(failed);
+            asked.or_else(|| facts.queue.clone()).or_else(|| {
+                facts
+                    .job
+                    .and_then(|(kind, phase)| job(facts.runners, facts.needs, kind, phase, now))
+            })
+        }
         Phase::Ready | Phase::Working => ready_reason(facts, now),
     }
 }
@@ -90,16 +88,20 @@ fn ready_reason(facts: &Facts<'_>, now: Timestamp) -> Option<Sentence> {
         return Some(NO_AGENT.plain());
     }
     match facts.job {
-        Some((kind, phase)) => job(facts.runners, facts.image, kind, phase, now),
+        Some((kind, phase)) => job(facts.runners, facts.needs, kind, phase, now),
         None => Some(SOON.plain()),
     }
 }
 
+/// A failure that says itself what to do.
+#[must_use]
+pub fn stands(failure: &Failure) -> Sentence {
+    let detail = failure.detail.lines().next().unwrap_or_default();
+    let reason = failure.reason.name().into();
+    STANDS.with([("reason", reason), ("detail", text(detail))])
+}
+
 fn failed(failure: &Failure) -> Sentence {
-    let said = |template: &'static Template, detail: &str| {
-        let reason = failure.reason.name().into();
-        template.with([("reason", reason), ("detail", text(detail))])
-    };
     // These say what to do themselves.
     let says_so = matches!(
         failure.reason,
@@ -107,19 +109,20 @@ fn failed(failure: &Failure) -> Sentence {
             | Reason::AcceptanceGreen
             | Reason::AcceptanceBroken
             | Reason::SecretMissing
+            | Reason::HostMissing
     );
     if says_so {
-        said(&STANDS, failure.detail.lines().next().unwrap_or_default())
-    } else {
-        said(&FAILED, &failure.detail)
+        return stands(failure);
     }
+    let reason = failure.reason.name().into();
+    FAILED.with([("reason", reason), ("detail", text(&failure.detail))])
 }
 
-/// Why a job does not run, or `None` while it does; `image` where its project names one.
+/// Why a job does not run, or `None` while it does.
 #[must_use]
 pub fn job(
-    runners: Runners,
-    image: bool,
+    runners: &[Runner],
+    needs: Needs,
     kind: job::Kind,
     phase: &job::Phase,
     now: Timestamp,
@@ -132,12 +135,21 @@ pub fn job(
                 let why = why.unwrap_or_else(|| POSTPONED.plain());
                 return Some(PARKED.with([("until", text(until)), ("why", why.into())]));
             }
-            let template = match runners {
-                Runners { all: 0, .. } => &NO_RUNNER,
-                Runners { with_images: 0, .. } if image => &NO_IMAGES,
-                Runners { .. } => &RUNNER,
+            let about = [("kind", text(kind.as_str()))];
+            let waits = match lack(runners, kind, needs) {
+                None => RUNNER.with(about),
+                Some(Lack::Runner) => NO_RUNNER.with(about),
+                Some(Lack::Kind) => NO_KIND.with(about),
+                Some(Lack::Image) => NO_IMAGES.with(about),
+                Some(Lack::Harness(harness)) => {
+                    let template = match needs.image {
+                        true => &NO_HARNESS_IN_IMAGE,
+                        false => &NO_HARNESS,
+                    };
+                    let [kind] = about;
+                    template.with([kind, ("harness", text(harness.as_str()))])
+                }
             };
-            let waits = template.with([("kind", text(kind.as_str()))]);
             Some(match kind {
                 job::Kind::Tryout => TRIED_FIRST.with([("then", waits.into())]),
                 job::Kind::Author | job::Kind::Verify | job::Kind::Trial => waits,
@@ -153,6 +165,7 @@ pub fn job(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Harness;
 
     fn now() -> Timestamp {
         Timestamp::from_second(1_700_000_000).expect("a time")
@@ -167,16 +180,20 @@ mod tests {
         }
     }
 
+    /// One that says nothing of itself.
+    static SILENT: [Runner; 1] = [Runner {
+        kinds: None,
+        harnesses: None,
+        images: false,
+    }];
+
     fn facts(issue: &Issue) -> Facts<'_> {
         Facts {
             issue,
             blockers: &[],
             job: None,
-            runners: Runners {
-                all: 1,
-                with_images: 0,
-            },
-            image: false,
+            needs: Needs::default(),
+            runners: &SILENT,
             queue: None,
             agent_known: true,
         }
@@ -201,8 +218,74 @@ mod tests {
                 retry_at: None,
             }),
         };
+        let image = Needs {
+            image: true,
+            harness: None,
+        };
+        let claude = Needs {
+            image: false,
+            harness: Some(Harness::ClaudeCode),
+        };
+        let native = Needs {
+            image: true,
+            harness: Some(Harness::Native),
+        };
+        let bare = Runner {
+            harnesses: Some(vec!["codex".to_owned()]),
+            ..Runner::default()
+        };
+        let contained = [
+            bare.clone(),
+            Runner {
+                images: true,
+                ..bare.clone()
+            },
+        ];
+        let able = [bare.clone(), Runner::default()];
+        let proofs = [Runner {
+            kinds: Some(vec!["verify".to_owned()]),
+            ..Runner::default()
+        }];
+        let codex = [bare];
+        let author = Some((job::Kind::Author, &queued));
         let cases = [
             (facts(&ready), "its job is about to be queued"),
+            (
+                Facts {
+                    job: author,
+                    needs: claude,
+                    runners: &codex,
+                    ..facts(&ready)
+                },
+                "the author job waits, and no runner that is alive has the program and the model endpoint of claude-code: see `nightshift agent doctor` on a runner's machine, or give the issue another agent",
+            ),
+            (
+                Facts {
+                    job: author,
+                    needs: native,
+                    runners: &contained,
+                    ..facts(&ready)
+                },
+                "the author job waits, and no runner with containers that is alive has the model endpoint of native: see `nightshift agent doctor` on its machine, or give the issue another agent",
+            ),
+            (
+                Facts {
+                    job: author,
+                    needs: claude,
+                    runners: &able,
+                    ..facts(&ready)
+                },
+                "the author job waits for a free runner",
+            ),
+            (
+                Facts {
+                    job: author,
+                    needs: claude,
+                    runners: &proofs,
+                    ..facts(&ready)
+                },
+                "the author job waits, and no runner that is alive takes such jobs: start one with `nightshift runner --kind author`",
+            ),
             (
                 Facts {
                     blockers: &[3, 4],
@@ -220,8 +303,8 @@ mod tests {
             (
                 Facts {
                     job: Some((job::Kind::Author, &queued)),
-                    runners: Runners::default(),
-                    image: true,
+                    runners: &[],
+                    needs: image,
                     ..facts(&ready)
                 },
                 "the author job waits and no runner is alive: start one with `nightshift runner`",
@@ -229,7 +312,7 @@ mod tests {
             (
                 Facts {
                     job: Some((job::Kind::Author, &queued)),
-                    image: true,
+                    needs: image,
                     ..facts(&ready)
                 },
                 "the author job waits for a runner with containers, since the project names an image: set `engine = \"container\"` in a runner's runner.toml",
@@ -237,7 +320,7 @@ mod tests {
             (
                 Facts {
                     job: Some((job::Kind::Tryout, &queued)),
-                    image: true,
+                    needs: image,
                     ..facts(&ready)
                 },
                 "its sealed tests are tried first: the tryout job waits for a runner with containers, since the project names an image: set `engine = \"container\"` in a runner's runner.toml",
@@ -245,11 +328,8 @@ mod tests {
             (
                 Facts {
                     job: Some((job::Kind::Author, &queued)),
-                    image: true,
-                    runners: Runners {
-                        all: 2,
-                        with_images: 1,
-                    },
+                    needs: image,
+                    runners: &contained,
                     ..facts(&ready)
                 },
                 "the author job waits for a free runner",

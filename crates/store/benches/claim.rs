@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use nightshift_domain::config::Config;
 use nightshift_domain::id::{IssueId, JobId, ProjectId, RunId, RunnerId, UserId};
 use nightshift_domain::job::{self, Event as JobEvent, Kind, Outcome};
+use nightshift_domain::route::Runner as Able;
 use nightshift_domain::trust::Trust;
 use nightshift_store::*;
 use sqlx::postgres::PgPoolOptions;
@@ -190,7 +191,7 @@ impl World {
         let begin = Instant::now();
         for _ in 0..EACH {
             let mut tx = self.db.write().await.unwrap();
-            let next = job_claim_next(&mut tx, &[Kind::Author], false, now())
+            let next = job_claim_next(&mut tx, &[Kind::Author], &Able::default(), now())
                 .await
                 .unwrap();
             let mut job = next.unwrap();

@@ -160,6 +160,8 @@
     created_at bigint NOT NULL
     updated_at bigint NOT NULL
     image bigint NOT NULL DEFAULT 0
+    agent text
+    harness text NOT NULL DEFAULT ''::text
     CHECK (((starts >= 0) AND (starts <= epoch)))
     CHECK (((phase = 'queued'::text) = (not_before IS NOT NULL)))
     CHECK (((phase = 'leased'::text) = (lease_until IS NOT NULL)))
@@ -182,7 +184,7 @@
     CREATE INDEX jobs_live ON public.jobs USING btree (priority, created_at, id) WHERE (phase = ANY (ARRAY['queued'::text, 'leased'::text]))
     CREATE INDEX jobs_phase ON public.jobs USING btree (phase)
     CREATE UNIQUE INDEX jobs_pkey ON public.jobs USING btree (id)
-    CREATE INDEX jobs_queued ON public.jobs USING btree (image, priority, created_at, id, not_before, kind) WHERE (phase = 'queued'::text)
+    CREATE INDEX jobs_queued ON public.jobs USING btree (image, harness, priority, created_at, id, not_before, kind) WHERE (phase = 'queued'::text)
     CREATE UNIQUE INDEX jobs_run ON public.jobs USING btree (run_id) WHERE (run_id IS NOT NULL)
     CREATE INDEX jobs_urgent ON public.jobs USING btree (image, created_at, id, not_before) WHERE ((phase = 'queued'::text) AND (kind = 'tryout'::text))
 -- members

@@ -145,7 +145,7 @@ CREATE TABLE jobs (
     priority INTEGER NOT NULL CHECK (priority BETWEEN 0 AND 3),
     version INTEGER NOT NULL CHECK (version >= 1),
     created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL, kind TEXT NOT NULL DEFAULT 'author' CHECK (kind IN ('author', 'verify', 'trial', 'tryout')), image INTEGER NOT NULL DEFAULT 0 CHECK (image IN (0, 1)),
+    updated_at INTEGER NOT NULL, kind TEXT NOT NULL DEFAULT 'author' CHECK (kind IN ('author', 'verify', 'trial', 'tryout')), image INTEGER NOT NULL DEFAULT 0 CHECK (image IN (0, 1)), agent TEXT, harness TEXT NOT NULL DEFAULT '',
     CHECK ((phase = 'queued') = (not_before IS NOT NULL)),
     CHECK ((phase = 'leased') = (lease_until IS NOT NULL)),
     CHECK ((phase = 'leased') = (runner_id IS NOT NULL)),
@@ -161,7 +161,7 @@ CREATE INDEX jobs_live ON jobs (priority, created_at, id) WHERE phase IN ('queue
 
 CREATE INDEX jobs_phase ON jobs (phase);
 
-CREATE INDEX jobs_queued ON jobs (image, priority, created_at, id, not_before, kind) WHERE phase = 'queued';
+CREATE INDEX jobs_queued ON jobs (image, harness, priority, created_at, id, not_before, kind) WHERE phase = 'queued';
 
 CREATE UNIQUE INDEX jobs_run ON jobs (run_id) WHERE run_id IS NOT NULL;
 

@@ -124,7 +124,7 @@ sql! { "issue";
             "SELECT ", columns!(), " FROM jsonb_array_elements_text(CAST($8 AS JSONB)) AS seen (project) CROSS JOIN jsonb_array_elements_text(CAST($7 AS JSONB)) AS wanted (word) CROSS JOIN LATERAL (SELECT ", columns!(), " FROM issues WHERE project_id = CAST(seen.project AS UUID) AND phase = wanted.word",
             postgres_rest!(), ") AS pick ORDER BY created_at DESC, id DESC LIMIT $3"));
     LIST_IN_PHASE = both(concat!("SELECT ", columns!(), " FROM issues WHERE phase = $1 AND id > $2 ORDER BY id LIMIT $3"));
-    FAILED = both("SELECT id FROM issues WHERE project_id = $1 AND phase IN ('ready', 'in-review') AND failed IS NOT NULL ORDER BY id");
+    FAILED = both("SELECT id FROM issues WHERE project_id = $1 AND phase IN ('ready', 'in-review', 'landing') AND failed IS NOT NULL ORDER BY id");
     COUNT_BY_PHASE = both("SELECT phase, COUNT(*) FROM issues WHERE project_id = $1 GROUP BY phase ORDER BY phase");
     // Counting stops at a limit, so that it costs the same however many there are; see the lists for
     // why the engines differ. $1 limit, $2 phases, $3 projects.

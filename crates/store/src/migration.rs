@@ -106,6 +106,12 @@ pub(crate) const ALL: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0014_filter.sql"),
         postgres: include_str!("../migrations/postgres/0014_filter.sql"),
     },
+    Migration {
+        version: 15,
+        name: "harness",
+        sqlite: include_str!("../migrations/sqlite/0015_harness.sql"),
+        postgres: include_str!("../migrations/postgres/0015_harness.sql"),
+    },
 ];
 
 /// The one table that exists before the first migration.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use nightshift_domain::config::{Config, ConfigError};
 use nightshift_domain::git_name::{BranchName, ObjectId};
 use nightshift_domain::id::{Number, ProjectId};
+use nightshift_domain::route;
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -49,12 +50,14 @@ sql! { "project";
     LIST = both(concat!("SELECT ", columns!(), " FROM projects ORDER BY name"));
     LIST_OF_USER = both(concat!("SELECT ", columns!(), " FROM projects WHERE id IN (SELECT project_id FROM members WHERE user_id = $1) ORDER BY name"));
     SET_CONFIG = both("UPDATE projects SET config = $2, config_error = $3, config_commit = $4, image = $5 WHERE id = $1");
-    DROP_IMAGE = both("UPDATE projects SET image = 0 WHERE id = $1 AND image = 1");
     HAS_IMAGE = both("SELECT image FROM projects WHERE id = $1");
-    // SQLite's one writer is the lock. Whoever holds a job must not wait for a project here, since
-    // others take them the other way round.
-    LOCK_IMAGE = sqlite("SELECT image FROM projects WHERE id = $1 AND image = 1"),
-        postgres("SELECT image FROM projects WHERE id = $1 AND image = 1 FOR NO KEY UPDATE SKIP LOCKED");
+    CONFIG = both("SELECT config FROM projects WHERE id = $1");
+    // SQLite's one writer is the lock.
+    LOCK_CONFIG = sqlite("SELECT config FROM projects WHERE id = $1"),
+        postgres("SELECT config FROM projects WHERE id = $1 FOR NO KEY UPDATE");
+    // Whoever holds a job must not wait for a project, since others take them the other way round.
+    TRY_LOCK_CONFIG = sqlite("SELECT config FROM projects WHERE id = $1"),
+        postgres("SELECT config FROM projects WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED");
     NEXT_NUMBER = both("UPDATE projects SET next_number = next_number + 1 WHERE id = $1 RETURNING next_number - 1");
     // SQLite's one writer is the lock. NO KEY: rows that refer to the project stay insertable.
     LOCK = sqlite("SELECT 1 WHERE EXISTS (SELECT 1 FROM projects WHERE id = $1)"),
@@ -134,18 +137,21 @@ pub async fn project_set_config(
     error: Option<&ConfigError>,
     commit: Option<&ObjectId>,
 ) -> Result<(), Error> {
-    let image = config.environment.image.is_some();
+    // First of all the lock, so that no claim makes a note by what was said until now.
+    let before: Option<(String,)> = tx.one(&LOCK_CONFIG, values![id]).await?;
+    let before = before.and_then(|(text,)| COLUMNS.json::<Config>("config", &text).ok());
     let values = values![
         id,
         COLUMNS.to_json(config)?,
         COLUMNS.to_json_option(error)?,
         commit,
-        image
+        config.environment.image.is_some()
     ];
-    if !image && tx.run(&DROP_IMAGE, values![id]).await? > 0 {
-        crate::job::forget_image(tx, id).await?;
+    tx.must_run(&SET_CONFIG, values).await?;
+    if before.is_none_or(|before| route::differ(&before, config)) {
+        crate::job::forget_needs(tx, id).await?;
     }
-    tx.must_run(&SET_CONFIG, values).await
+    Ok(())
 }
 
 /// Whether its settings name an image.
@@ -153,11 +159,20 @@ pub(crate) async fn has_image(tx: &mut Tx, id: Uuid) -> Result<bool, Error> {
     Ok(tx.number(&HAS_IMAGE, values![id]).await? != 0)
 }
 
-/// Whether its settings name an image and go on to do so until the transaction ends. Also `false`
-/// where somebody else holds the project just now.
-pub(crate) async fn lock_image(tx: &mut Tx, id: Uuid) -> Result<bool, Error> {
-    let found: Option<(i64,)> = tx.one(&LOCK_IMAGE, values![id]).await?;
-    Ok(found.is_some())
+/// Its settings, for a claim.
+pub(crate) async fn config(tx: &mut Tx, id: Uuid) -> Result<Config, Error> {
+    let found: Option<(String,)> = tx.one(&CONFIG, values![id]).await?;
+    let (text,) = found.ok_or(Error::NotFound { what: COLUMNS.0 })?;
+    COLUMNS.json("config", &text)
+}
+
+/// Its settings, which stay so until the transaction ends. `None` also where somebody else holds the
+/// project just now.
+pub(crate) async fn lock_config(tx: &mut Tx, id: Uuid) -> Result<Option<Config>, Error> {
+    let found: Option<(String,)> = tx.one(&TRY_LOCK_CONFIG, values![id]).await?;
+    found
+        .map(|(text,)| COLUMNS.json("config", &text))
+        .transpose()
 }
 
 /// Takes the next number of an issue; concurrent takers wait for each other.

@@ -33,6 +33,8 @@ pub struct QueueEntry {
     pub trial_job: Option<JobId>,
     /// Since when.
     pub entered_at: Timestamp,
+    /// Whether its trial asks a person, as its issue says; what is entered does not.
+    pub asks: bool,
 }
 
 const COLUMNS: Columns = Columns("merge queue entry");
@@ -43,12 +45,18 @@ macro_rules! columns {
     };
 }
 
+macro_rules! asks {
+    () => {
+        "(SELECT COUNT(*) FROM issues WHERE issues.id = queue_entries.issue_id AND issues.failed IS NOT NULL) AS asks"
+    };
+}
+
 sql! { "merge queue entry";
     ENTER = both(concat!("INSERT INTO queue_entries (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"));
     LEAVE = both("DELETE FROM queue_entries WHERE issue_id = $1");
     SET_CANDIDATE = both("UPDATE queue_entries SET candidate = $2, trial_job_id = $3 WHERE issue_id = $1");
-    GET = both(concat!("SELECT ", columns!(), " FROM queue_entries WHERE issue_id = $1"));
-    LIST = both(concat!("SELECT ", columns!(), " FROM queue_entries WHERE project_id = $1 ORDER BY entered_at, number"));
+    GET = both(concat!("SELECT ", columns!(), ", ", asks!(), " FROM queue_entries WHERE issue_id = $1"));
+    LIST = both(concat!("SELECT ", columns!(), ", ", asks!(), " FROM queue_entries WHERE project_id = $1 ORDER BY entered_at, number"));
     PROJECTS = both("SELECT DISTINCT project_id FROM queue_entries ORDER BY project_id");
 }
 
@@ -62,6 +70,7 @@ struct Row {
     candidate: Option<String>,
     trial_job_id: Option<Uuid>,
     entered_at: i64,
+    asks: i64,
 }
 
 impl Row {
@@ -75,6 +84,7 @@ impl Row {
             candidate: COLUMNS.json_option("candidate", self.candidate.as_deref())?,
             trial_job: self.trial_job_id.map(JobId),
             entered_at: COLUMNS.time("entered_at", self.entered_at)?,
+            asks: self.asks != 0,
         })
     }
 }

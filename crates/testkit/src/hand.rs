@@ -24,6 +24,7 @@ use crate::person::http;
 pub struct Hand {
     client: Client,
     url: String,
+    harnesses: Option<Vec<String>>,
     images: bool,
 }
 
@@ -34,6 +35,7 @@ impl Hand {
         Self {
             client: Client::new(http(), url, Some(token.to_owned())),
             url: url.to_owned(),
+            harnesses: None,
             images: false,
         }
     }
@@ -43,6 +45,16 @@ impl Hand {
     pub fn with_images(self) -> Self {
         Self {
             images: true,
+            ..self
+        }
+    }
+
+    /// One that has the programs and endpoints of these harnesses only.
+    #[must_use]
+    pub fn with_harnesses(self, names: &[&str]) -> Self {
+        let names = names.iter().map(|&name| name.to_owned());
+        Self {
+            harnesses: Some(names.collect()),
             ..self
         }
     }
@@ -64,7 +76,7 @@ impl Hand {
             kinds: kinds.to_vec(),
             slots: 4,
             version: "test".to_owned(),
-            harnesses: None,
+            harnesses: self.harnesses.clone(),
             images: self.images,
             wait_s: 0,
         };

@@ -12,6 +12,7 @@ use nightshift_domain::id::{IssueId, ProjectId};
 use nightshift_domain::issue::Event;
 use nightshift_domain::job::{self, Kind};
 use nightshift_domain::merge::{Candidate, Entry, Snapshot, Step, Trial, plan};
+use nightshift_domain::waiting;
 use nightshift_git::{GitError, Merge, NewCommit, Person, RefUpdate, Repository};
 use nightshift_store::issue::Issue;
 use nightshift_store::project::Project;
@@ -108,6 +109,13 @@ impl App {
                 head,
                 approved: entry.approved.clone(),
                 held: entry.entered_at > now,
+                asks: match entry.asks {
+                    true => issue::issue_get(&mut tx, entry.issue)
+                        .await?
+                        .and_then(|row| row.state.failed)
+                        .map(|failure| waiting::stands(&failure)),
+                    false => None,
+                },
                 candidate: entry.candidate.clone(),
             });
         }

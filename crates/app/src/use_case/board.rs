@@ -197,13 +197,13 @@ impl App {
         let (ready, stuck) = self.board_phase(tx, filter, ids, "ready").await?;
         let (reviewed, unproved) = self.board_phase(tx, filter, ids, "in-review").await?;
         let (mut needs, asked) = self.board_phase(tx, filter, ids, "needs-input").await?;
-        for more in [asked, stuck, unproved] {
+        let (landing, held_up) = self.board_phase(tx, filter, ids, "landing").await?;
+        for more in [asked, stuck, unproved, held_up] {
             needs.extend(more);
         }
         needs.sort_by_key(|row| std::cmp::Reverse(row.updated_at));
         let drafts = self.board_phase(tx, filter, ids, "draft").await?.0;
         let working = self.board_phase(tx, filter, ids, "working").await?.0;
-        let landing = self.board_phase(tx, filter, ids, "landing").await?.0;
         let done = recent(tx, filter, ids).await?;
         let places = [
             (Stand::Draft, drafts, count("draft")),

@@ -10,7 +10,9 @@ use nightshift_domain::access::Actor;
 use nightshift_domain::check::{Colour, ProofReport};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::git_name::{ObjectId, RefName};
-use nightshift_domain::id::RunId;
+use nightshift_domain::grant::Need;
+use nightshift_domain::host::Allowed;
+use nightshift_domain::id::{Number, RunId};
 use nightshift_domain::issue::Event;
 use nightshift_domain::job::{self, Kind, Outcome};
 use nightshift_domain::traffic::Traffic;
@@ -26,7 +28,9 @@ use nightshift_store::message::{Message, MessageKind};
 use nightshift_store::pull::Pull;
 use nightshift_store::pull_head::Head;
 use nightshift_store::run::{Run, RunState, Session};
-use nightshift_store::{event, issue, job as jobs, message, project, pull, pull_head, run, token};
+use nightshift_store::{
+    event, host_ask, issue, job as jobs, message, project, pull, pull_head, run, token,
+};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -200,6 +204,7 @@ impl App {
         });
         ended.ended_at = Some(now);
         run::run_save(&mut tx, &ended).await?;
+        let mut missed = Vec::new();
         match (ended.kind, &checked) {
             (Kind::Author, _) => self.keep_blocked(&mut tx, &ended, now).await?,
             (Kind::Verify, Checked::Judge(judged)) => {
@@ -208,6 +213,12 @@ impl App {
             }
             (Kind::Verify, Checked::Fail(_)) => {
                 self.keep_missed(&mut tx, &ended, true, now).await?;
+            }
+            (Kind::Trial, Checked::Judge(judged)) if judged.colour != Colour::Red => {
+                host_ask::host_ask_forget(&mut tx, ended.issue, Need::Proof).await?;
+            }
+            (Kind::Trial, Checked::Judge(_) | Checked::Fail(_)) if job.state.phase.is_final() => {
+                missed = self.keep_missed_by_trial(&mut tx, &ended, now).await?;
             }
             (Kind::Verify | Kind::Trial | Kind::Tryout, _) => {}
         }
@@ -231,6 +242,16 @@ impl App {
             Checked::Ask { question } => {
                 self.take_question(&mut tx, row, &ended, question, &context)
                     .await?;
+            }
+            _ if !missed.is_empty() => {
+                self.trial_asks(
+                    &mut tx,
+                    row,
+                    job.id,
+                    missing(ended.number, &missed),
+                    &context,
+                )
+                .await?;
             }
             Checked::Judge(judged) => {
                 self.take_proof(&mut tx, row, &ended, *judged, &context)
@@ -522,5 +543,21 @@ pub fn state_word(state: &RunState) -> &'static str {
         RunState::Failed { .. } => "failed",
         RunState::Stopped => "stopped",
         RunState::Asked { .. } => "asked",
+    }
+}
+
+/// What the trial of this change lacks that could not reach these.
+fn missing(number: Number, hosts: &[Allowed]) -> Failure {
+    let names: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+    let names = names.join(", ");
+    Failure {
+        reason: Reason::HostMissing,
+        detail: format!(
+            "the trial of the merged tree was refused {names}: allow it for the project \
+             (`nightshift issue allow {number} HOST --for-project`) or deny it \
+             (`nightshift issue deny {number} HOST`), also on the desk; the merge queue then goes on \
+             with it, and lets the others pass meanwhile"
+        ),
+        retry_at: None,
     }
 }

@@ -13,7 +13,7 @@ use nightshift_domain::check::Colour;
 use nightshift_domain::config::Config;
 use nightshift_domain::config::edit::{Edit, Path};
 use nightshift_domain::config::field::Value as FieldValue;
-use nightshift_domain::failure::Reason;
+use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::grant::{self, Asked, Decided, Decision, Need};
 use nightshift_domain::host::{Allowed, AllowedError};
 use nightshift_domain::id::{IssueId, Number, RunId};
@@ -140,6 +140,29 @@ impl App {
             }
             None => Ok(()),
         }
+    }
+
+    /// Keeps which hosts a trial was refused that is red or could not be made, and says which of
+    /// them are a question: what was denied before is none.
+    pub(crate) async fn keep_missed_by_trial(
+        &self,
+        tx: &mut Tx,
+        ended: &Run,
+        now: Timestamp,
+    ) -> Result<Vec<Allowed>, Error> {
+        let Some(traffic) = &ended.traffic else {
+            return Ok(Vec::new());
+        };
+        self.keep_refused(tx, ended, traffic, Need::Proof, now)
+            .await?;
+        let asked = host_ask::host_ask_list(tx, ended.issue).await?;
+        let mut missed = grant::worth_asking(traffic);
+        missed.retain(|host| {
+            let is_open =
+                |one: &Asked| one.host == *host && one.need == Need::Proof && one.decided.is_none();
+            asked.iter().any(is_open)
+        });
+        Ok(missed)
     }
 
     async fn keep_refused(
@@ -295,6 +318,8 @@ impl App {
         self.record(&mut tx, &row, kind, &context, data).await?;
         if needs.contains(&Need::Proof) && row.state.phase == Phase::InReview {
             self.prove_with_hosts(&mut tx, row, &context).await?;
+        } else if needs.contains(&Need::Proof) && row.state.phase == Phase::Landing {
+            self.land_with_hosts(&mut tx, row, &context).await?;
         } else if needs.contains(&Need::Author) {
             let trust = Trust::of(standing);
             self.go_on_with_hosts(&mut tx, row, caller, trust, decision, &context)
@@ -374,6 +399,26 @@ impl App {
         let helps = made.is_none_or(|made| made.colour == Colour::Red);
         if decided && helps && missed.iter().any(is_new) {
             self.change(tx, row, Event::ProofRetried, context).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets the merge queue go on with a change whose trial asked, once nothing is open. Where all was
+    /// denied, the next trial decides without them, and asks no more.
+    async fn land_with_hosts(
+        &self,
+        tx: &mut Tx,
+        row: Issue,
+        context: &Context<'_>,
+    ) -> Result<(), Error> {
+        let asks = |failure: &Failure| failure.reason == Reason::HostMissing;
+        if !row.state.failed.as_ref().is_some_and(asks) {
+            return Ok(());
+        }
+        let asked = host_ask::host_ask_list(tx, row.id).await?;
+        let is_open = |one: &Asked| one.need == Need::Proof && one.decided.is_none();
+        if !asked.iter().any(is_open) {
+            self.change(tx, row, Event::Retried, context).await?;
         }
         Ok(())
     }

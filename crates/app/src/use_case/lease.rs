@@ -6,10 +6,12 @@
 use std::time::Duration;
 
 use nightshift_domain::access::Actor;
+use nightshift_domain::failure::Reason;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{JobId, RunId};
 use nightshift_domain::issue::Event as IssueEvent;
 use nightshift_domain::job::{self, Kind};
+use nightshift_domain::route::Runner;
 use nightshift_domain::transcript::Usage;
 use nightshift_store::event::NewEvent;
 use nightshift_store::job::Job;
@@ -37,10 +39,22 @@ pub struct Claim {
     pub slots: i64,
     /// Its version.
     pub version: String,
-    /// Harnesses whose programs it has, if it says so.
+    /// Harnesses whose programs and endpoints it has, if it says so; it is handed no other agents.
     pub harnesses: Option<Vec<String>>,
     /// Whether its sandboxes can have an image that a project names.
     pub images: bool,
+}
+
+impl Claim {
+    /// What it says it has. A restarted runner may say something else than it did before.
+    fn runner(&self) -> Runner {
+        let kinds = self.kinds.iter().map(|kind| kind.as_str().to_owned());
+        Runner {
+            kinds: Some(kinds.collect()),
+            harnesses: self.harnesses.clone(),
+            images: self.images,
+        }
+    }
 }
 
 /// What a heartbeat is answered.
@@ -99,23 +113,19 @@ impl App {
                 "`slots` must be 0 to 100000, `version` at most 100 bytes, and `harnesses` at most 100 names",
             ));
         }
-        let kinds: Vec<String> = claim
-            .kinds
-            .iter()
-            .map(|kind| kind.as_str().to_owned())
-            .collect();
+        let able = claim.runner();
         let now = self.now();
         let mut tx = self.db().write().await?;
         let seen = runner::Seen {
             slots: claim.slots,
             version: &claim.version,
-            kinds: Some(&kinds),
-            harnesses: claim.harnesses.as_deref(),
-            images: claim.images,
+            kinds: able.kinds.as_deref(),
+            harnesses: able.harnesses.as_deref(),
+            images: able.images,
             draining: false,
         };
         runner::runner_seen(&mut tx, runner_id, &seen, now).await?;
-        let Some(mut job) = self.next_job(&mut tx, claim, now).await? else {
+        let Some(mut job) = self.next_job(&mut tx, &claim.kinds, &able, now).await? else {
             self.commit_plain(tx).await?;
             return Ok(None);
         };
@@ -169,7 +179,7 @@ impl App {
         };
         event::event_append(&mut tx, &new, now).await?;
         self.commit_plain(tx).await?;
-        match self.prepare(job, made.clone()).await? {
+        match self.prepare(job, made.clone(), &able).await? {
             Ok(prepared) => Ok(Some(prepared)),
             Err(failure) => {
                 self.end_run(&made, super::finish::Ending::failed(failure))
@@ -179,22 +189,22 @@ impl App {
         }
     }
 
-    /// Picks the next job that this runner can do: what a person waits for first. An author whose budget is spent is told so
-    /// instead of being started.
+    /// Picks the next job that this runner can do: what a person waits for first. An author whose
+    /// budget is spent is told so instead of being started.
     async fn next_job(
         &self,
         tx: &mut nightshift_store::Tx,
-        claim: &Claim,
+        kinds: &[Kind],
+        able: &Runner,
         now: jiff::Timestamp,
     ) -> Result<Option<Job>, Error> {
-        if claim.kinds.iter().any(|kind| kind.is_urgent())
-            && let Some(job) = jobs::job_claim_urgent(tx, claim.images, now).await?
+        if kinds.iter().any(|kind| kind.is_urgent())
+            && let Some(job) = jobs::job_claim_urgent(tx, able, now).await?
         {
             return Ok(Some(job));
         }
         loop {
-            let Some(mut job) = jobs::job_claim_next(tx, &claim.kinds, claim.images, now).await?
-            else {
+            let Some(mut job) = jobs::job_claim_next(tx, kinds, able, now).await? else {
                 return Ok(None);
             };
             if job.kind != Kind::Author {
@@ -345,9 +355,15 @@ impl App {
                     failure: failure.clone(),
                 }
             }
+            (job::Phase::Failed { failure } | job::Phase::Dead { failure }, Kind::Trial)
+                if failure.reason == Reason::SecretMissing =>
+            {
+                let failure = failure.clone();
+                return self.trial_asks(tx, row, job.id, failure, &context).await;
+            }
             (job::Phase::Cancelled, Kind::Author) => IssueEvent::AuthorStopped,
             (_, Kind::Tryout) => return self.tryout_ended(tx, row, job, &context).await,
-            // A trial's end is read by the merge reconciler; the others go on or were meant to end.
+            // Any other end of a trial is read by the merge reconciler; the others go on or were meant to end.
             (
                 job::Phase::Failed { .. } | job::Phase::Dead { .. } | job::Phase::Cancelled,
                 Kind::Trial | Kind::Verify,

@@ -5,12 +5,11 @@ use nightshift_domain::check::Acceptance;
 use nightshift_domain::failure::Failure;
 use nightshift_domain::id::{IssueId, Number};
 use nightshift_domain::image::Image;
-use nightshift_domain::preflight::{self as rule, Blocker, Facts, Finding, Runner, Touched};
+use nightshift_domain::preflight::{self as rule, Blocker, Facts, Finding, Touched};
 use nightshift_store::issue::Issue;
 use nightshift_store::project::Project;
-use nightshift_store::{Tx, block, issue, pull, runner};
+use nightshift_store::{Tx, block, issue, pull};
 
-use super::account::alive;
 use super::issue::NewIssue;
 use super::tryout::{TryoutState, TryoutView};
 use crate::{App, Caller, Error};
@@ -100,17 +99,7 @@ impl App {
         about: &About<'_>,
         known: &Known<'_>,
     ) -> Result<Vec<Finding>, Error> {
-        let now = self.now();
-        let runners: Vec<Runner> = runner::runner_list(tx)
-            .await?
-            .into_iter()
-            .filter(|runner| alive(runner, now) && !runner.draining)
-            .map(|runner| Runner {
-                kinds: runner.kinds,
-                harnesses: runner.harnesses,
-                images: runner.images,
-            })
-            .collect();
+        let runners = self.runners_alive(tx).await?;
         let secrets_missing = self.secrets_missing(tx, found).await?;
         let current = known.tryout.filter(|view| view.current);
         let tried = current.and_then(|view| match &view.state {

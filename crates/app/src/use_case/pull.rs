@@ -9,6 +9,7 @@ use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{IssueId, Number, ReviewId};
 use nightshift_domain::issue::Event;
 use nightshift_domain::job::{Kind, Phase};
+use nightshift_domain::route::Needs;
 use nightshift_domain::sentence::Sentence;
 use nightshift_domain::{merge, waiting};
 use nightshift_git::{ByteStream, DiffOptions, FileDiff};
@@ -410,7 +411,6 @@ impl App {
             .await?;
         let entries = queue::queue_list(&mut tx, found.id).await?;
         let runners = self.runners_alive(&mut tx).await?;
-        let image = found.config.environment.image.is_some();
         let mut known = Vec::new();
         for entry in &entries {
             let title = issue::issue_get(&mut tx, entry.issue)
@@ -425,7 +425,9 @@ impl App {
             let waits = trial
                 .filter(|job| matches!(job.state.phase, Phase::Queued { .. }))
                 .and_then(|job| {
-                    waiting::job(runners, image, job.kind, &job.state.phase, self.now())
+                    // None of its kinds starts an agent.
+                    let needs = Needs::of(job.kind, &found.config, "");
+                    waiting::job(&runners, needs, job.kind, &job.state.phase, self.now())
                 });
             known.push((title, waits));
         }

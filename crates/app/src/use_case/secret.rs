@@ -226,7 +226,11 @@ impl App {
             let Some(row) = issue::issue_lock(tx, id).await? else {
                 continue;
             };
-            if !waits_for_secrets(&row.state) || self.budget_of(tx, &row).await?.left.is_err() {
+            // What lands is approved, and costs nothing of the budget.
+            let lands = row.state.phase == Phase::Landing;
+            if !waits_for_secrets(&row.state)
+                || (!lands && self.budget_of(tx, &row).await?.left.is_err())
+            {
                 continue;
             }
             let data = json!({ "number": row.number, "secret": name });
@@ -279,7 +283,7 @@ impl App {
 pub(crate) fn waits_for_secrets(state: &IssueState) -> bool {
     let failed = state.failed.as_ref();
     failed.is_some_and(|failure| failure.reason == Reason::SecretMissing)
-        && matches!(state.phase, Phase::Ready | Phase::InReview)
+        && matches!(state.phase, Phase::Ready | Phase::InReview | Phase::Landing)
 }
 
 /// What a value belongs to.

@@ -28,6 +28,11 @@ pub(crate) async fn run(connection: &Connection) -> Done {
                 },
                 plain(runner.slots.to_string()),
                 plain(if runner.images { "yes" } else { "no" }),
+                plain(match runner.harnesses.as_deref() {
+                    None => "all".to_owned(),
+                    Some([]) => "none".to_owned(),
+                    Some(some) => some.join(", "),
+                }),
                 plain(&runner.version),
                 plain(format!("{} ago", age(runner.last_seen_at, now))),
             ]
@@ -37,6 +42,7 @@ pub(crate) async fn run(connection: &Connection) -> Done {
             "state",
             ">slots",
             "images",
+            "harnesses",
             "version",
             ">heard of",
         ];

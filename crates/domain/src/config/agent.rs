@@ -59,6 +59,19 @@ pub enum Harness {
 }
 
 impl Harness {
+    /// Every one.
+    pub const ALL: [Self; 10] = [
+        Self::Script,
+        Self::Command,
+        Self::Native,
+        Self::ClaudeCode,
+        Self::Codex,
+        Self::Gemini,
+        Self::Opencode,
+        Self::Qwen,
+        Self::Copilot,
+        Self::Acp,
+    ];
     /// Those that drive one certain program, which speaks to a model.
     pub const WITH_PROGRAM: [Self; 6] = [
         Self::ClaudeCode,
@@ -94,6 +107,12 @@ impl Harness {
             Self::Copilot => "copilot",
             Self::Acp => "acp",
         }
+    }
+
+    /// Reads the word back.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
     }
 
     /// Whether telling it what failed can lead to another result.

@@ -1,8 +1,9 @@
 //! What runners that are alive lack for an issue. Deliberately absent: how much of them is free.
 
-use super::{Code, Facts, Finding, Runner, quoted, stops};
-use crate::config::{Agent, Harness};
+use super::{Code, Facts, Finding, quoted, stops};
+use crate::config::Agent;
 use crate::job::Kind;
+use crate::route::{Needs, Runner};
 use crate::sentence::{templates, text};
 
 templates! {
@@ -43,17 +44,13 @@ pub(super) fn look(facts: &Facts<'_>, agent: &Agent, found: &mut Vec<Finding>) {
             return;
         }
     }
-    let takes = |runner: &Runner, kind: Kind| {
-        let kinds = runner.kinds.as_ref();
-        kinds.is_none_or(|kinds| kinds.iter().any(|own| own == kind.as_str()))
-    };
     let mut needed = vec![Kind::Author, Kind::Verify];
     if facts.acceptance.is_some() {
         needed.push(Kind::Tryout);
     }
     let missing: Vec<&str> = needed
         .into_iter()
-        .filter(|kind| !able.iter().any(|runner| takes(runner, *kind)))
+        .filter(|kind| !able.iter().any(|runner| runner.takes(*kind)))
         .map(Kind::as_str)
         .collect();
     if !missing.is_empty() {
@@ -64,17 +61,21 @@ pub(super) fn look(facts: &Facts<'_>, agent: &Agent, found: &mut Vec<Finding>) {
             JOBS_NEXT.with([("kinds", text(missing.join(" --kind ")))]),
         ));
     }
-    let harness = agent.harness.as_str();
-    let has = |runner: &Runner| {
-        let own = runner.harnesses.as_ref();
-        takes(runner, Kind::Author) && own.is_none_or(|own| own.iter().any(|one| one == harness))
+    let needs = Needs {
+        image: facts.image.is_some(),
+        harness: Some(agent.harness),
     };
-    // An image brings the program; whether it does is seen when it is there.
-    let brought = facts.image.is_some() && Harness::WITH_PROGRAM.contains(&agent.harness);
-    if !brought && !able.iter().any(|runner| has(runner)) {
+    // That none takes the job is said already.
+    if able.iter().any(|runner| runner.takes(Kind::Author)) {
+        able.retain(|runner| runner.takes(Kind::Author));
+    }
+    if !able.iter().any(|runner| runner.can(needs)) {
         found.push(stops(
             Code::NoHarness,
-            HARNESS.with([("harness", text(harness)), ("agent", quoted(&agent.name))]),
+            HARNESS.with([
+                ("harness", text(agent.harness.as_str())),
+                ("agent", quoted(&agent.name)),
+            ]),
             &HARNESS_CAUSE,
             HARNESS_NEXT.plain(),
         ));

@@ -124,6 +124,13 @@ fn each_thing_is_found_and_only_it() {
         harnesses: words(&["script"]),
         images: false,
     }];
+    let parted = [
+        no_program[0].clone(),
+        Runner {
+            kinds: words(&["verify", "trial"]),
+            ..Runner::default()
+        },
+    ];
     let touched = [Touched {
         number: 7,
         paths: vec!["src/a.rs".to_owned()],
@@ -245,6 +252,14 @@ fn each_thing_is_found_and_only_it() {
                 ..fine.clone()
             },
             &[],
+        ),
+        // The program of one that takes no agent's jobs does not count.
+        (
+            Facts {
+                runners: &parted,
+                ..fine.clone()
+            },
+            &[("stops", "no-harness")],
         ),
         (
             Facts {

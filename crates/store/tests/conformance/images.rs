@@ -3,9 +3,24 @@
 use nightshift_domain::config::Config;
 use nightshift_domain::id::JobId;
 use nightshift_domain::job::{Event, Kind, Phase};
+use nightshift_domain::route::Runner as Able;
 use nightshift_store::*;
 
 use crate::world::{World, at};
+
+/// A runner without images.
+const BARE: Able = Able {
+    kinds: None,
+    harnesses: None,
+    images: false,
+};
+
+fn contained() -> Able {
+    Able {
+        images: true,
+        ..BARE
+    }
+}
 
 /// The settings of a project that names an image.
 fn with_image() -> Config {
@@ -22,13 +37,13 @@ async fn configure(w: &World, project: &Project, config: &Config) {
 }
 
 /// What each of the claims that follow takes, by the place in `put`, until there is nothing.
-async fn taken(w: &World, put: &[JobId], runner: &Runner, images: bool) -> Vec<usize> {
+async fn taken(w: &World, put: &[JobId], runner: &Runner, has: &Able) -> Vec<usize> {
     let mut order = Vec::new();
     loop {
         let mut tx = w.db.write().await.unwrap();
-        let urgent = job_claim_urgent(&mut tx, images, at(100)).await.unwrap();
+        let urgent = job_claim_urgent(&mut tx, has, at(100)).await.unwrap();
         let next = match urgent {
-            None => job_claim_next(&mut tx, Kind::ALL, images, at(100))
+            None => job_claim_next(&mut tx, Kind::ALL, has, at(100))
                 .await
                 .unwrap(),
             some => some,
@@ -71,12 +86,12 @@ pub(crate) async fn what_needs_an_image_is_passed_over_without_one(w: World) {
     let (_, put) = mixed(&w).await;
     // Whoever has images takes all in one order, noted or not.
     let mut tx = w.db.write().await.unwrap();
-    let first = job_claim_next(&mut tx, Kind::ALL, true, at(100))
+    let first = job_claim_next(&mut tx, Kind::ALL, &contained(), at(100))
         .await
         .unwrap();
     assert_eq!(first.unwrap().id, put[0]);
     drop(tx);
-    assert_eq!(taken(&w, &put, &runner, false).await, [5, 1, 3]);
+    assert_eq!(taken(&w, &put, &runner, &BARE).await, [5, 1, 3]);
     let (_, _, plain) = {
         let user = w.user("bob").await;
         let project = w.project("q").await;
@@ -86,16 +101,16 @@ pub(crate) async fn what_needs_an_image_is_passed_over_without_one(w: World) {
     let between = w.order(&plain, 2);
     w.queue(&between).await;
     let put = [put, vec![between.id]].concat();
-    assert_eq!(taken(&w, &put, &runner, true).await, [4, 0, 6, 2]);
+    assert_eq!(taken(&w, &put, &runner, &contained()).await, [4, 0, 6, 2]);
 }
 
 pub(crate) async fn settings_that_change_are_followed(w: World) {
     let runner = w.runner("r").await;
     let (project, put) = mixed(&w).await;
     // Noted by a claim, then without an image.
-    assert_eq!(taken(&w, &put, &runner, false).await, [5, 1, 3]);
+    assert_eq!(taken(&w, &put, &runner, &BARE).await, [5, 1, 3]);
     configure(&w, &project, &Config::default()).await;
-    assert_eq!(taken(&w, &put, &runner, false).await, [4, 0, 2]);
+    assert_eq!(taken(&w, &put, &runner, &BARE).await, [4, 0, 2]);
     // Queued without one, then with one, then without it while nobody looked.
     let user = w.user("bob").await;
     let issue = w.issue(&project, &user, 2).await;
@@ -103,21 +118,21 @@ pub(crate) async fn settings_that_change_are_followed(w: World) {
     w.queue(&job).await;
     let put = [job.id];
     configure(&w, &project, &with_image()).await;
-    assert_eq!(taken(&w, &put, &runner, false).await, [0; 0]);
+    assert_eq!(taken(&w, &put, &runner, &BARE).await, [0; 0]);
     configure(&w, &project, &with_image()).await;
-    assert_eq!(taken(&w, &put, &runner, false).await, [0; 0]);
+    assert_eq!(taken(&w, &put, &runner, &BARE).await, [0; 0]);
     configure(&w, &project, &Config::default()).await;
     let mut tx = w.db.write().await.unwrap();
-    let found = job_claim_next(&mut tx, Kind::ALL, false, at(100))
+    let found = job_claim_next(&mut tx, Kind::ALL, &BARE, at(100))
         .await
         .unwrap();
     assert_eq!(found.unwrap().id, job.id);
     drop(tx);
     // A claimed one that comes back is looked at anew.
     configure(&w, &project, &with_image()).await;
-    assert_eq!(taken(&w, &put, &runner, false).await, [0; 0]);
+    assert_eq!(taken(&w, &put, &runner, &BARE).await, [0; 0]);
     let mut tx = w.db.write().await.unwrap();
-    let found = job_claim_next(&mut tx, Kind::ALL, true, at(100))
+    let found = job_claim_next(&mut tx, Kind::ALL, &contained(), at(100))
         .await
         .unwrap();
     let (mut back, _) = w
@@ -134,7 +149,7 @@ pub(crate) async fn settings_that_change_are_followed(w: World) {
     job_save(&mut tx, &back, at(9_000)).await.unwrap();
     tx.commit().await.unwrap();
     let mut tx = w.db.write().await.unwrap();
-    let found = job_claim_next(&mut tx, Kind::ALL, false, at(9_000))
+    let found = job_claim_next(&mut tx, Kind::ALL, &BARE, at(9_000))
         .await
         .unwrap();
     assert_eq!(found.unwrap().id, job.id);
@@ -160,9 +175,9 @@ pub(crate) async fn many_that_need_an_image_cost_a_claim_nothing(w: World) {
     let last = w.order(&plain, MANY);
     w.queue(&last).await;
     let mut tx = w.db.write().await.unwrap();
-    let none = job_claim_urgent(&mut tx, false, at(9_000)).await.unwrap();
+    let none = job_claim_urgent(&mut tx, &BARE, at(9_000)).await.unwrap();
     assert_eq!(none, None);
-    let found = job_claim_next(&mut tx, Kind::ALL, false, at(9_000))
+    let found = job_claim_next(&mut tx, Kind::ALL, &BARE, at(9_000))
         .await
         .unwrap();
     assert_eq!(found.unwrap().id, last.id);

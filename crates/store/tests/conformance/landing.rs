@@ -241,6 +241,7 @@ pub(crate) async fn merge_queue(w: World) {
     w.queue(&job).await;
     let mut tx = w.db.write().await.unwrap();
     let entry = |issue: &Issue, time| QueueEntry {
+        asks: false,
         issue: issue.id,
         project: project.id,
         number: issue.number,

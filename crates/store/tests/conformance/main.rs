@@ -7,6 +7,7 @@
 mod check;
 mod desk;
 mod events;
+mod harnesses;
 mod images;
 mod issues;
 mod keyboard;
@@ -49,6 +50,7 @@ const BOTH: &[Case] = cases! {
     upgrade: a_database_of_version_1_is_taken_over_with_its_data;
     work: job_round_trip, jobs_are_claimed_in_order, a_damaged_job_does_not_block_the_queue, leases_expire, invariants_are_refused, runs, run_lists, sessions;
     images: what_needs_an_image_is_passed_over_without_one, settings_that_change_are_followed, many_that_need_an_image_cost_a_claim_nothing;
+    harnesses: what_a_runner_lacks_is_left_to_another, settings_and_agents_that_change_count_for_what_is_queued, an_image_brings_the_program, many_that_need_a_harness_cost_a_claim_nothing, no_note_outlives_its_cause;
     events: log_and_lists, a_planted_change_is_found, the_log_cannot_be_rewritten, outbox_keeps_the_order_per_target, notifications, idempotency;
     races: numbers_have_no_gap_and_no_double, no_job_runs_twice, one_of_many_saves_wins, events_are_gapless_and_in_order, one_of_many_answers_is_kept;
 };

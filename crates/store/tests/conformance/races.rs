@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use nightshift_domain::job::{Event as JobEvent, Kind, Outcome};
+use nightshift_domain::route::Runner as Able;
 use nightshift_store::*;
 use tokio::task::JoinSet;
 
@@ -47,7 +48,7 @@ pub(crate) async fn no_job_runs_twice(w: World) {
             let mut done = Vec::new();
             loop {
                 let mut tx = w.db.write().await.unwrap();
-                let next = job_claim_next(&mut tx, &[Kind::Author], false, at(1000))
+                let next = job_claim_next(&mut tx, &[Kind::Author], &Able::default(), at(1000))
                     .await
                     .unwrap();
                 let Some(job) = next else { return done };

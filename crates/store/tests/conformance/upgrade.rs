@@ -4,6 +4,7 @@ use nightshift_domain::config::Config;
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::id::{IssueId, JobId, RunId, RunnerId, UserId};
 use nightshift_domain::job::{Kind, Phase};
+use nightshift_domain::route::Runner as Able;
 use nightshift_store::*;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -147,6 +148,20 @@ pub(crate) async fn a_database_of_version_1_is_taken_over_with_its_data(w: World
         (runner.kinds, runner.harnesses, runner.images),
         (None, None, false)
     );
+    // What is queued is handed to runners that have its agent's program.
+    let with = |harnesses: Vec<String>| Able {
+        harnesses: Some(harnesses),
+        ..Able::default()
+    };
+    for (has, expected) in [
+        (vec![], None),
+        (vec!["script".to_owned()], Some(JobId(id(22)))),
+    ] {
+        let found = job_claim_next(&mut tx, Kind::ALL, &with(has), at(100))
+            .await
+            .unwrap();
+        assert_eq!(found.map(|job| job.id), expected);
+    }
     // What waits stands on the desk, and is to be weighed.
     let waiting = standing_list_stale(&mut tx, 9).await.unwrap();
     let waiting: Vec<IssueId> = waiting.iter().map(|one| one.issue).collect();

@@ -3,6 +3,7 @@
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::id::{JobId, RunId};
 use nightshift_domain::job::{Event, Kind, Outcome, Phase};
+use nightshift_domain::route::Runner as Able;
 use nightshift_domain::traffic::{HostUse, ModelUse, Traffic};
 use nightshift_domain::transcript::Usage;
 use nightshift_store::*;
@@ -118,7 +119,7 @@ pub(crate) async fn jobs_are_claimed_in_order(w: World) {
     for now in [99, 100, 100, 100, 100, 100, 100] {
         let mut tx = w.db.write().await.unwrap();
         let kinds = [Kind::Author, Kind::Verify];
-        let Some(job) = job_claim_next(&mut tx, &kinds, false, at(now))
+        let Some(job) = job_claim_next(&mut tx, &kinds, &Able::default(), at(now))
             .await
             .unwrap()
         else {
@@ -131,10 +132,12 @@ pub(crate) async fn jobs_are_claimed_in_order(w: World) {
     assert_eq!(order, [2, 6, 1, 5, 0]);
     let mut tx = w.db.write().await.unwrap();
     assert_eq!(
-        job_claim_next(&mut tx, &[], false, at(5000)).await.unwrap(),
+        job_claim_next(&mut tx, &[], &Able::default(), at(5000))
+            .await
+            .unwrap(),
         None
     );
-    let parked = job_claim_next(&mut tx, Kind::ALL, false, at(1000))
+    let parked = job_claim_next(&mut tx, Kind::ALL, &Able::default(), at(1000))
         .await
         .unwrap();
     assert_eq!(parked.unwrap().id, put[3]);
@@ -151,7 +154,7 @@ pub(crate) async fn a_damaged_job_does_not_block_the_queue(w: World) {
         .await
         .unwrap();
     let mut tx = w.db.write().await.unwrap();
-    let job = job_claim_next(&mut tx, Kind::ALL, false, at(10))
+    let job = job_claim_next(&mut tx, Kind::ALL, &Able::default(), at(10))
         .await
         .unwrap()
         .unwrap();

@@ -2,6 +2,7 @@
 
 mod browser;
 mod collide;
+mod held_up;
 mod keyboard;
 mod limit;
 mod live;

@@ -198,7 +198,8 @@ fn note(ink: Ink<'_>, home: &str, kept: Option<&Kept<'_>>) -> Markup {
 fn actions(ink: Ink<'_>, story: &Story, home: &str, kept: Option<&Kept<'_>>) -> Markup {
     let words = ink.words;
     let state = &story.view.line.issue.state;
-    let failed = state.failed.is_some() && matches!(state.phase, Phase::Ready | Phase::InReview);
+    let waits = matches!(state.phase, Phase::Ready | Phase::InReview | Phase::Landing);
+    let failed = state.failed.is_some() && waits;
     let button = |what: &str, word: &str, class: &str| {
         html! { form.inline method="post" action={ (home) "/act" } {
             (ink.token())

@@ -29,6 +29,7 @@ const EVENTS: &[(&str, &str)] = &[
     ("pull.proof-retried", "event.proof-retried"),
     ("pull.conflicted", "event.conflicted"),
     ("pull.returned", "event.returned"),
+    ("pull.trial-asked", "event.trial-asked"),
     ("pull.decision-withdrawn", "event.withdrawn"),
     ("pull.landed", "event.landed"),
     ("host.allowed", "event.host-allowed"),

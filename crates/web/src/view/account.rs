@@ -61,6 +61,7 @@ pub(crate) fn runner(view: RunnerView) -> RunnerLine {
         name: view.runner.name,
         slots: view.runner.slots,
         version: view.runner.version,
+        harnesses: view.runner.harnesses,
         images: view.runner.images,
         alive: view.alive,
         last_seen_at: view.runner.last_seen_at,

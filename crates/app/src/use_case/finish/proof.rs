@@ -1,7 +1,9 @@
 //! Proofs at their end: what they mean, and what follows for the change or the merge queue.
 
 use nightshift_domain::check::{self, Colour, ProofReport, Required};
+use nightshift_domain::failure::Failure;
 use nightshift_domain::git_name::ObjectId;
+use nightshift_domain::id::JobId;
 use nightshift_domain::issue::Event;
 use nightshift_domain::job::Kind;
 use nightshift_domain::merge::Trial;
@@ -145,6 +147,28 @@ impl App {
                     .is_some_and(|agent| agent.harness.can_repair()),
             max_repairs: config.repair.after_verdict,
         };
+        match self.change(tx, row, event, context).await {
+            Ok(_) | Err(Error::Refused { .. }) => Ok(()),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// A trial asks a person: the change keeps its approval and its place in the merge queue, which
+    /// passes it over until it is answered and then builds it anew.
+    pub(crate) async fn trial_asks(
+        &self,
+        tx: &mut Tx,
+        row: Issue,
+        trial: JobId,
+        failure: Failure,
+        context: &Context<'_>,
+    ) -> Result<(), Error> {
+        let entry = queue::queue_get(tx, row.id).await?;
+        if entry.is_none_or(|entry| entry.trial_job != Some(trial)) {
+            return Ok(());
+        }
+        queue::queue_set_candidate(tx, row.id, None, None).await?;
+        let event = Event::TrialAsked { failure };
         match self.change(tx, row, event, context).await {
             Ok(_) | Err(Error::Refused { .. }) => Ok(()),
             Err(other) => Err(other),

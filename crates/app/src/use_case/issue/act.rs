@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use nightshift_domain::access::Action;
 use nightshift_domain::id::Number;
-use nightshift_domain::issue::Event;
+use nightshift_domain::issue::{Event, Phase};
 use nightshift_domain::trust::Trust;
 use nightshift_store::issue::Issue;
 use nightshift_store::message::{Message, MessageKind};
@@ -208,6 +208,7 @@ impl App {
         let mut row = self.issue_row(&mut tx, &found, number).await?;
         if event == Event::Retried
             && row.state.failed.is_some()
+            && row.state.phase != Phase::Landing
             && let Err(spent) = self.budget_of(&mut tx, &row).await?.left
         {
             return Err(Error::refused(server::as_said(spent.detail)));

@@ -6,7 +6,7 @@ use nightshift_domain::id::Number;
 use nightshift_domain::issue::{Event, Phase};
 use nightshift_domain::trust::Trust;
 use nightshift_store::issue::Issue;
-use nightshift_store::{Tx, acceptance as sealed, issue, pull};
+use nightshift_store::{Tx, acceptance as sealed, issue, job as jobs, pull};
 use serde_json::json;
 
 use super::{EditIssue, IssueView};
@@ -77,6 +77,7 @@ impl App {
         if let Some(assignee) = edit.assignee {
             row.assignee = Some(assignee).filter(|name| !name.is_empty());
         }
+        let before = row.agent.clone();
         if let Some(agent) = edit.agent {
             row.agent = agent;
         }
@@ -90,6 +91,9 @@ impl App {
         self.check_fields(&mut tx, &found, &row).await?;
         issue::issue_save(&mut tx, &row, now).await?;
         row.version += 1;
+        if row.agent != before {
+            jobs::job_set_agent(&mut tx, row.id, &row.agent).await?;
+        }
         if edit.acceptance.is_some() {
             sealed::acceptance_set(&mut tx, row.id, edit.acceptance.as_ref()).await?;
         }

@@ -8,8 +8,9 @@ use nightshift_domain::id::{IssueId, Number, ProjectId};
 use nightshift_domain::issue::Phase;
 use nightshift_domain::job::Kind;
 use nightshift_domain::merge;
+use nightshift_domain::route::{Needs, Runner};
 use nightshift_domain::sentence::Sentence;
-use nightshift_domain::waiting::{self, Runners};
+use nightshift_domain::waiting;
 use nightshift_store::Tx;
 use nightshift_store::issue::{Issue, IssueFilter};
 use nightshift_store::job::Job;
@@ -137,14 +138,18 @@ impl App {
         Ok(rows.into_iter().map(line).collect())
     }
 
-    pub(crate) async fn runners_alive(&self, tx: &mut Tx) -> Result<Runners, Error> {
+    /// What the runners that are alive and take work say of themselves.
+    pub(crate) async fn runners_alive(&self, tx: &mut Tx) -> Result<Vec<Runner>, Error> {
         let now = self.now();
-        let mut known = runner::runner_list(tx).await?;
-        known.retain(|runner| alive(runner, now));
-        Ok(Runners {
-            all: known.len(),
-            with_images: known.iter().filter(|runner| runner.images).count(),
-        })
+        let known = runner::runner_list(tx).await?.into_iter();
+        Ok(known
+            .filter(|runner| alive(runner, now) && !runner.draining)
+            .map(|runner| Runner {
+                kinds: runner.kinds,
+                harnesses: runner.harnesses,
+                images: runner.images,
+            })
+            .collect())
     }
 
     /// An issue with the reason it waits.
@@ -153,7 +158,7 @@ impl App {
         tx: &mut Tx,
         found: &Project,
         row: Issue,
-        runners: Runners,
+        runners: Vec<Runner>,
     ) -> Result<IssueLine, Error> {
         let known = self.surroundings(tx, [&row], runners).await?;
         Ok(known.line(found, row, self.now()))
@@ -164,7 +169,7 @@ impl App {
         &self,
         tx: &mut Tx,
         rows: impl IntoIterator<Item = &Issue>,
-        runners: Runners,
+        runners: Vec<Runner>,
     ) -> Result<Surroundings, Error> {
         let rows: Vec<&Issue> = rows.into_iter().collect();
         let of = |wanted: fn(&Phase) -> bool| -> Vec<IssueId> {
@@ -205,7 +210,7 @@ impl App {
 
 /// What is known about issues beside themselves.
 pub(crate) struct Surroundings {
-    runners: Runners,
+    runners: Vec<Runner>,
     /// Issues in front that have not ended.
     blockers: HashMap<IssueId, Vec<Number>>,
     /// Queued and leased, oldest first.
@@ -218,16 +223,18 @@ impl Surroundings {
     /// One of these issues with the reason it waits.
     pub(crate) fn line(&self, found: &Project, row: Issue, now: Timestamp) -> IssueLine {
         let live = self.jobs.get(&row.id).map_or(&[][..], Vec::as_slice);
+        let job = live
+            .iter()
+            .find(|job| job.kind != Kind::Tryout)
+            .or(live.first());
         let facts = waiting::Facts {
             issue: &row.state,
             blockers: self.blockers.get(&row.id).map_or(&[], Vec::as_slice),
-            job: live
-                .iter()
-                .find(|job| job.kind != Kind::Tryout)
-                .or(live.first())
-                .map(|job| (job.kind, &job.state.phase)),
-            runners: self.runners,
-            image: found.config.environment.image.is_some(),
+            job: job.map(|job| (job.kind, &job.state.phase)),
+            needs: job
+                .map(|job| Needs::of(job.kind, &found.config, &row.agent))
+                .unwrap_or_default(),
+            runners: &self.runners,
             queue: self.behind(&row),
             agent_known: found.config.agent(&row.agent).is_some(),
         };
@@ -248,6 +255,7 @@ impl Surroundings {
             .iter()
             .filter(|entry| entry.project == row.project)
             .take_while(|entry| entry.issue != row.id)
+            .filter(|entry| !entry.asks)
             .last()
             .map(|entry| merge::behind(entry.number))
     }
