@@ -15,6 +15,7 @@ use crate::git_name::ObjectId;
 use crate::id::{RunId, RunnerId};
 use crate::issue::{self, Cause, Effect, Issue, Notice};
 use crate::job::{self, Job, Outcome};
+use crate::sentence::Kept;
 
 /// From, event, to.
 type Edge = (String, String, String);
@@ -120,7 +121,7 @@ fn issue_edges() -> Edges {
 fn some_failure(reason: Reason) -> Failure {
     Failure {
         reason,
-        detail: String::new(),
+        detail: Kept::quoted(""),
         retry_at: None,
     }
 }

@@ -269,7 +269,7 @@ pub fn plan(facts: &Facts<'_>) -> Vec<Finding> {
             severity: Severity::Stops,
             code: Code::BudgetSpent,
             what: BUDGET.plain(),
-            cause: BUDGET_CAUSE.with([("detail", text(&spent.detail))]),
+            cause: BUDGET_CAUSE.with([("detail", (&spent.detail).into())]),
             next: BUDGET_NEXT.plain(),
         });
     }

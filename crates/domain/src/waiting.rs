@@ -9,7 +9,7 @@ use crate::failure::{Failure, Reason};
 use crate::id::Number;
 use crate::issue::{Issue, Phase};
 use crate::job;
-use crate::sentence::{Sentence, Template, templates, text};
+use crate::sentence::{Place, Sentence, Template, templates, text};
 
 /// What is known about an issue's surroundings.
 #[derive(Debug, Clone)]
@@ -66,7 +66,7 @@ pub fn reason(facts: &Facts<'_>, now: Timestamp) -> Option<Sentence> {
         Phase::Draft => Some(DRAFT.plain()),
         Phase::NeedsInput { .. } => Some(QUESTION.plain()),
         Phase::InReview => Some(match &facts.issue.failed {
-            Some(failure) => UNPROVED.with([("detail", text(&failure.detail))]),
+            Some(failure) => UNPROVED.with([("detail", (&failure.detail).into())]),
             None => DECISION.plain(),
         }),
         Phase::Landing => facts.queue.clone().or_else(|| {
@@ -96,9 +96,9 @@ fn ready_reason(facts: &Facts<'_>, now: Timestamp) -> Option<Sentence> {
 }
 
 fn failed(failure: &Failure) -> Sentence {
-    let said = |template: &'static Template, detail: &str| {
+    let said = |template: &'static Template, detail| {
         let reason = failure.reason.name().into();
-        template.with([("reason", reason), ("detail", text(detail))])
+        template.with([("reason", reason), ("detail", detail)])
     };
     // These say what to do themselves.
     let says_so = matches!(
@@ -109,9 +109,9 @@ fn failed(failure: &Failure) -> Sentence {
             | Reason::SecretMissing
     );
     if says_so {
-        said(&STANDS, failure.detail.lines().next().unwrap_or_default())
+        said(&STANDS, Place::Line(failure.detail.clone()))
     } else {
-        said(&FAILED, &failure.detail)
+        said(&FAILED, (&failure.detail).into())
     }
 }
 
@@ -153,6 +153,7 @@ pub fn job(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sentence::Kept;
 
     fn now() -> Timestamp {
         Timestamp::from_second(1_700_000_000).expect("a time")
@@ -197,7 +198,7 @@ mod tests {
             not_before: Some(now() + std::time::Duration::from_secs(60)),
             after: Some(Failure {
                 reason: Reason::RateLimited,
-                detail: String::new(),
+                detail: Kept::quoted(""),
                 retry_at: None,
             }),
         };
@@ -280,7 +281,7 @@ mod tests {
             let mut failed = issue(Phase::Ready);
             failed.failed = Some(Failure {
                 reason,
-                detail: detail.to_owned(),
+                detail: Kept::quoted(detail),
                 retry_at: None,
             });
             said(&facts(&failed)).expect("a reason")

@@ -13,6 +13,7 @@ use nightshift_domain::git_name::{ObjectId, RefName};
 use nightshift_domain::id::RunId;
 use nightshift_domain::issue::Event;
 use nightshift_domain::job::{self, Kind, Outcome};
+use nightshift_domain::told::failure as say;
 use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript::Usage;
 use nightshift_domain::trust::Trust;
@@ -286,10 +287,10 @@ impl App {
         Ok(match (&ending.end, live.kind) {
             (End::Stopped, _) => Checked::Stop,
             (End::Failed { failure }, Kind::Author) => {
-                Checked::Fail(self.time_or_budget(live, failure.clone()).await?)
+                Checked::Fail(self.time_or_budget(live, failure.clone().checked()).await?)
             }
             (End::Failed { failure }, Kind::Verify | Kind::Trial | Kind::Tryout) => {
-                Checked::Fail(failure.clone())
+                Checked::Fail(failure.clone().checked())
             }
             (End::Asked { question }, Kind::Author) => Checked::Ask {
                 question: question.clone(),
@@ -348,27 +349,15 @@ impl App {
     ) -> Result<Result<(ObjectId, ObjectId), Failure>, Error> {
         let repository = self.repository(live.project)?;
         let found = repository.resolve(&RefName::attempt(live.id)).await?;
-        let fail = |reason, detail: &str| {
-            Ok(Err(Failure {
-                reason,
-                detail: detail.to_owned(),
-                retry_at: None,
-            }))
-        };
+        let fail = |reason, said| Ok(Err(Failure::new(reason, said)));
         let (Some(said), Some(found)) = (said, found) else {
-            return fail(Reason::PublishFailed, "the result was not pushed");
+            return fail(Reason::PublishFailed, say::not_pushed());
         };
         if *said != found {
-            return fail(
-                Reason::PublishRejected,
-                "what was pushed is not what the runner says it pushed",
-            );
+            return fail(Reason::PublishRejected, say::other_pushed());
         }
         if !repository.is_ancestor(&live.start, &found).await? {
-            return fail(
-                Reason::PublishRejected,
-                "what was pushed is not on top of the commit that the run started from",
-            );
+            return fail(Reason::PublishRejected, say::not_on_top());
         }
         let mut tx = self.db().read().await?;
         let home = project::project_get(&mut tx, live.project)
@@ -385,10 +374,7 @@ impl App {
             repository.commit(&found).await?,
         );
         if old.tree == new.tree {
-            return fail(
-                Reason::NoChange,
-                "the result does not differ from the default branch",
-            );
+            return fail(Reason::NoChange, say::no_difference());
         }
         Ok(Ok((found, base)))
     }

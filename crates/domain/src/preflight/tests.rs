@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::Config;
 use crate::failure::Reason;
+use crate::sentence::Kept;
 use crate::tryout::Why;
 
 const BODY: &str = "Say hello to everybody who comes in, in their own language.";
@@ -89,7 +90,7 @@ fn each_thing_is_found_and_only_it() {
     };
     let spent = Failure {
         reason: Reason::BudgetExhausted,
-        detail: "spent".to_owned(),
+        detail: Kept::quoted("spent"),
         retry_at: None,
     };
     let blocked = |phase, failed| {

@@ -13,5 +13,6 @@ mod saved;
 mod session;
 mod settings;
 mod suggest;
+mod told;
 mod wanted;
 mod watch;

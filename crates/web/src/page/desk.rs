@@ -205,7 +205,7 @@ fn detail(ink: Ink<'_>, card: &DeskCard) -> Markup {
             blockquote { (markdown::render(question)) }
         }
         @if let Some(failure) = &card.issue.state.failed {
-            p.notice.bad { b { (words.say(&failure.reason.name())) } ": " (parts::marked(&failure.detail)) }
+            p.notice.bad { b { (words.say(&failure.reason.name())) } ": " (parts::kept(words, &failure.detail)) }
         }
         @if let Some(verdict) = &card.verdict {
             div.proof {
@@ -225,7 +225,7 @@ fn detail(ink: Ink<'_>, card: &DeskCard) -> Markup {
                 }
             }
             @if verdict.colour != Colour::Green {
-                ul.reasons { @for reason in &verdict.reasons { li { (reason) } } }
+                ul.reasons { @for reason in &verdict.reasons { li { (words.kept(reason)) } } }
             }
         }
         @if let Some(size) = card.size.as_ref().filter(|size| !size.largest.is_empty()) {

@@ -204,7 +204,7 @@ pub(crate) fn facts(visit: &Visit, view: &RunView, choices: &RunChoices) -> Mark
     let home = format!("/p/{}/{}", view.project, run.number);
     html! {
         @if let RunState::Failed { failure } = &run.state {
-            p.notice.bad { b { (words.say(&failure.reason.name())) } ": " (parts::marked(&failure.detail))
+            p.notice.bad { b { (words.say(&failure.reason.name())) } ": " (parts::kept(words, &failure.detail))
                 @if let Some(at) = failure.retry_at { " · " (words.get("run.retry-at")) " " (parts::time(at)) } }
         }
         @if let Some(question) = &choices.question {
