@@ -15,7 +15,6 @@ use crate::git_name::ObjectId;
 use crate::id::{RunId, RunnerId};
 use crate::issue::{self, Cause, Effect, Issue, Notice};
 use crate::job::{self, Job, Outcome};
-use crate::sentence::Kept;
 
 /// From, event, to.
 type Edge = (String, String, String);
@@ -119,11 +118,7 @@ fn issue_edges() -> Edges {
 }
 
 fn some_failure(reason: Reason) -> Failure {
-    Failure {
-        reason,
-        detail: Kept::quoted(""),
-        retry_at: None,
-    }
+    Failure::new(reason, reason.name())
 }
 
 /// One of each, and a verdict of each kind.

@@ -34,7 +34,7 @@ pub struct Facts<'a> {
     /// The agents that the project defines.
     pub agents: &'a [Agent],
     /// What is wrong with the project's settings.
-    pub config_error: Option<String>,
+    pub config_error: Option<Sentence>,
     /// The name of the default branch.
     pub branch: &'a str,
     /// Whether that has a commit.
@@ -335,7 +335,7 @@ fn base(facts: &Facts<'_>, found: &mut Vec<Finding>) {
         found.push(warns(
             Code::ConfigBroken,
             &SETTINGS,
-            SETTINGS_CAUSE.with([("error", text(error))]),
+            SETTINGS_CAUSE.with([("error", error.clone().into())]),
             SETTINGS_NEXT.plain(),
         ));
     }

@@ -4,6 +4,7 @@
 //! Deliberately absent: when it is said; words of others, which stand in a place as they are.
 
 pub mod failure;
+pub mod settings;
 
 /// Why a verdict is not green.
 pub(crate) mod verdict {
@@ -68,8 +69,13 @@ pub(crate) mod finding {
 
 /// Every text of these records, for catalogues.
 pub(crate) fn all() -> impl Iterator<Item = &'static crate::sentence::Template> {
-    [verdict::TEMPLATES, finding::TEMPLATES, failure::TEMPLATES]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        verdict::TEMPLATES,
+        finding::TEMPLATES,
+        failure::TEMPLATES,
+        settings::TEMPLATES,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }

@@ -160,6 +160,7 @@ sentences! {
     fix_command() = "sandbox-fix.command": "check that the program exists inside the sandbox (/usr and the read-only directories of the runner's configuration)";
 
     not_fetched(url, cause) = "workspace.fetch": "fetching from {url}: {cause}; next: check that the server runs and that this runner's token is valid";
+    git_failed(verb, path, cause) = "workspace.git": "git {verb} in {path}: {cause}";
     not_checked_out(commit, exit, said) = "workspace.checkout": "checking out {commit} ended with {exit}: {said}";
     disk_full(free, needed, path) = "workspace.full": "the runner's disk is nearly full: {free} bytes free, {needed} needed; next: free space under {path}";
 }

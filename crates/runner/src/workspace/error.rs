@@ -66,7 +66,7 @@ impl WorkspaceError {
         match self {
             Self::Fetch { url, cause } => say::not_fetched(url, cause),
             Self::Git { verb, path, cause } => {
-                say::as_said(format!("git {verb} in {}: {cause}", path.display()))
+                say::git_failed(verb, path.display().to_string(), cause)
             }
             Self::Checkout { commit, exit, said } => {
                 say::not_checked_out(commit.as_str(), format!("{exit:?}"), said)

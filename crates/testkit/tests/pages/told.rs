@@ -157,3 +157,58 @@ async fn an_older_runner_is_shown_in_its_own_words_and_none_is_believed_in_two()
     )
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_with_the_settings_is_said_in_the_readers_language() {
+    let world = World::new().await;
+    let open = "[merge]\ndirect_push = true\n";
+    let main = world.project_with("tally", open).await;
+    let broken = "[[check]]\nname = \"test\"\nrun = \"\"\ntimeout = \"soon\"\n\
+                  [merge]\nmethod = \"force\"\n[network]\nallow = [\"a..b\"]\n";
+    main.write(".nightshift/config.toml", broken);
+    main.commit("break it");
+    main.push(&["HEAD:refs/heads/main"]).expect("pushed");
+    world.settle().await;
+
+    let browser = chinese(&world, "alice").await;
+    let said = [".nightshift/config.toml 第 4 行：&quot;soon&quot; 不是 1s 到 24h 之間的時間長度"];
+    let english = ["is no duration", "unknown variant", "would always be green"];
+    pages(&browser, &["/", "/projects", "/p/tally"], &said, &english).await;
+    let said = [
+        "&quot;soon&quot; 不是 1s 到 24h",
+        "什麼都不執行的檢查項目永遠會通過",
+        "不認得 <code>force</code>，應為 下列之一：<code>squash</code>",
+        "&quot;a..b&quot; 不能允許：名稱有一部分是空的",
+    ];
+    let page = ["/p/tally/settings"];
+    pages(&browser, &page, &said, &english).await;
+    let shown = browser.get(page[0]).await.text;
+    let field = shown.split("id=\"check-0-timeout-wrong\"").nth(1);
+    let field = field.and_then(|rest| rest.split("</div>").next());
+    assert!(
+        field.expect("a field").contains("不是 1s 到 24h"),
+        "{shown}"
+    );
+
+    let place = nightshift_testkit::person::home("tally");
+    let project = world
+        .alice()
+        .call::<nightshift_api::operations::ProjectGet>(place, nightshift_api::Nothing {})
+        .await
+        .expect("a project");
+    let error = project.config_error.expect("an error");
+    assert_eq!(
+        error.to_string(),
+        ".nightshift/config.toml, line 4: \"soon\" is no duration between 1s and 24h: \
+         write it as \"90s\", \"10m\" or \"2h\""
+    );
+    assert_eq!(error, error.clone().plain());
+
+    // What is no TOML is told in the parser's own words.
+    main.write(".nightshift/config.toml", "[merge\nmethod = 1");
+    main.commit("break it more");
+    main.push(&["HEAD:refs/heads/main"]).expect("pushed");
+    world.settle().await;
+    let said = ["第 1 行：不是正確的 TOML：unclosed table"];
+    pages(&browser, &["/", "/p/tally"], &said, &[]).await;
+}

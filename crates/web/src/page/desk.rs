@@ -61,7 +61,7 @@ pub(crate) fn list(ink: Ink<'_>, desk: &Desk) -> Markup {
     let words = ink.words;
     html! {
         @for broken in &desk.broken {
-            p.notice.bad { b { (broken.name) } " " (words.get("desk.broken")) " " code { (broken.error) } " "
+            p.notice.bad { b { (broken.name) } " " (words.get("desk.broken")) " " (parts::said(words, &broken.error.said())) " "
                 a href={ "/p/" (broken.name) "/settings" } { (words.get("settings.repair")) } }
         }
         @if desk.cards.is_empty() {

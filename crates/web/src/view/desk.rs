@@ -90,6 +90,6 @@ fn reason(reason: desk::Reason) -> Reason {
 fn broken(project: app::BrokenProject) -> BrokenProject {
     BrokenProject {
         project: project.name,
-        error: project.error,
+        error: project.error.to_string(),
     }
 }
