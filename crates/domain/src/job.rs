@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Policy, Reason};
 use crate::id::{Epoch, RunId, RunnerId};
-use crate::told::failure as say;
+use crate::sentence::Sentence;
+use crate::told::{failure as say, kind as kinds};
 
 /// How long a lease lasts without a heartbeat.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -46,6 +47,17 @@ impl Kind {
             Self::Verify => "verify",
             Self::Trial => "trial",
             Self::Tryout => "tryout",
+        }
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub fn name(self) -> Sentence {
+        match self {
+            Self::Author => kinds::author(),
+            Self::Verify => kinds::verify(),
+            Self::Trial => kinds::trial(),
+            Self::Tryout => kinds::tryout(),
         }
     }
 

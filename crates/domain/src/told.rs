@@ -67,6 +67,18 @@ pub(crate) mod finding {
     }
 }
 
+/// Kinds of work, as texts name them.
+pub(crate) mod kind {
+    use crate::sentence::sentences;
+
+    sentences! {
+        author() = "job-kind.author": "author";
+        verify() = "job-kind.verify": "verify";
+        trial() = "job-kind.trial": "trial";
+        tryout() = "job-kind.tryout": "tryout";
+    }
+}
+
 /// Every text of these records, for catalogues.
 pub(crate) fn all() -> impl Iterator<Item = &'static crate::sentence::Template> {
     [
@@ -74,6 +86,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static crate::sentence::Template> 
         finding::TEMPLATES,
         failure::TEMPLATES,
         settings::TEMPLATES,
+        kind::TEMPLATES,
     ]
     .into_iter()
     .flatten()

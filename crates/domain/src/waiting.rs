@@ -137,7 +137,7 @@ pub fn job(
                 Runners { with_images: 0, .. } if image => &NO_IMAGES,
                 Runners { .. } => &RUNNER,
             };
-            let waits = template.with([("kind", text(kind.as_str()))]);
+            let waits = template.with([("kind", kind.name().into())]);
             Some(match kind {
                 job::Kind::Tryout => TRIED_FIRST.with([("then", waits.into())]),
                 job::Kind::Author | job::Kind::Verify | job::Kind::Trial => waits,
