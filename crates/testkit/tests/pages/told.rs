@@ -1,11 +1,15 @@
 //! What records say is in the reader's language: verdicts, runs that failed, settings that are
 //! broken. What others said stays as it is, and programs get the same words as ever.
 
+use nightshift_api::operations as op;
+use nightshift_api::project::EventQuery;
 use nightshift_api::runner::End;
 use nightshift_domain::check::{self, Outcome};
+use nightshift_domain::config::ConfigError;
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::job::Kind;
 use nightshift_domain::told::failure as say;
+use nightshift_store::project;
 use nightshift_testkit::World;
 use nightshift_testkit::hand::Hand;
 
@@ -211,4 +215,47 @@ async fn what_is_wrong_with_the_settings_is_said_in_the_readers_language() {
     world.settle().await;
     let said = ["第 1 行：不是正確的 TOML：unclosed table"];
     pages(&browser, &["/", "/p/tally"], &said, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mistake_kept_before_is_shown_as_it_stands_and_is_no_news_later() {
+    let world = World::new().await;
+    let open = "[merge]\ndirect_push = true\n";
+    let main = world.project_with("tally", open).await;
+    main.write(".nightshift/config.toml", "[merge]\nmethod = \"force\"\n");
+    main.commit("break it");
+    main.push(&["HEAD:refs/heads/main"]).expect("pushed");
+    world.settle().await;
+
+    // As it was kept when records had the text alone.
+    let mut tx = world.db().write().await.expect("a transaction");
+    let found = project::project_by_name(&mut tx, "tally").await;
+    let home = found.expect("an answer").expect("a project");
+    let (error, tip) = (
+        home.config_error.map(ConfigError::plain),
+        home.config_commit,
+    );
+    let kept = (error.as_ref(), tip.as_ref());
+    project::project_set_config(&mut tx, home.id, &home.config, kept.0, kept.1)
+        .await
+        .expect("kept");
+    tx.commit().await.expect("kept");
+    let browser = chinese(&world, "alice").await;
+    let english = ["第 2 行：unknown variant"];
+    pages(&browser, &["/", "/p/tally"], &english, &["不認得"]).await;
+
+    main.write("README", "more\n");
+    main.commit("something else");
+    main.push(&["HEAD:refs/heads/main"]).expect("pushed");
+    world.settle().await;
+    pages(&browser, &["/", "/p/tally"], &["第 2 行：不認得"], &english).await;
+    let nothing = nightshift_api::Nothing {};
+    let events = world
+        .alice()
+        .client()
+        .call::<op::EventList>(&nothing, &EventQuery::default(), &nothing)
+        .await
+        .expect("events");
+    let told = |kind: &str| events.items.iter().filter(|one| one.kind == kind).count();
+    assert_eq!(told("project.config-broken"), 1);
 }

@@ -205,7 +205,7 @@ fn detail(ink: Ink<'_>, card: &DeskCard) -> Markup {
             blockquote { (markdown::render(question)) }
         }
         @if let Some(failure) = &card.issue.state.failed {
-            p.notice.bad { b { (words.say(&failure.reason.name())) } ": " (parts::kept(words, &failure.detail)) }
+            p.notice.bad { (parts::failed(words, failure)) }
         }
         @if let Some(verdict) = &card.verdict {
             div.proof {

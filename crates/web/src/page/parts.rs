@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use nightshift_domain::check::{CheckResult, Colour, Outcome, limit_name};
 use nightshift_domain::facts::{Finding, FindingKind, Severity};
+use nightshift_domain::failure::Failure;
 use nightshift_domain::sentence::{Kept, Sentence};
 
 use super::visit::Visit;
@@ -158,6 +159,11 @@ pub(crate) fn said(words: &Words, sentence: &Sentence) -> Markup {
 /// What a record says in the language of the page, what stands between backquotes as code.
 pub(crate) fn kept(words: &Words, kept: &Kept) -> Markup {
     marked(&words.kept(kept))
+}
+
+/// Why a run failed: the reason and its details.
+pub(crate) fn failed(words: &Words, failure: &Failure) -> Markup {
+    html! { b { (words.say(&failure.reason.name())) } (words.get("mark.colon")) (kept(words, &failure.detail)) }
 }
 
 /// A text in which what stands between backquotes is code; one that is without its other stays.

@@ -312,7 +312,7 @@ fn member(visit: &Visit, home: &ProjectHome, name: &str, role: Role) -> Markup {
                 (parts::form_token(visit))
                 input type="hidden" name="who" value=(name);
                 select name="role" aria-label=(label) { (roles(words, role.as_str())) }
-                " " button aria-label={ (words.get("project.set-member")) ": " (name) } { (words.get("project.set-member")) }
+                " " button aria-label={ (words.get("project.set-member")) (words.get("mark.colon")) (name) } { (words.get("project.set-member")) }
             }
             form.inline method="post" action=(address) {
                 (parts::form_token(visit))

@@ -172,7 +172,7 @@ fn run(words: &Words, run: &Run) -> Markup {
             @if let Some(cost) = cost { " · " (parts::money(i64::try_from(cost).unwrap_or(i64::MAX))) }
         }
         @if let RunState::Failed { failure } = &run.state {
-            p.bad { (words.say(&failure.reason.name())) ": " (parts::kept(words, &failure.detail)) }
+            p.bad { (parts::failed(words, failure)) }
         }
         @if let (RunState::Running, Some(progress)) = (&run.state, &run.progress) { p.quiet { (progress) } }
     }

@@ -367,7 +367,7 @@ fn text(visit: &Visit, view: &SettingsView, draft: &Draft, beside: &Beside) -> M
                         label for="whole" { code { (config::PATH) } }
                         p.hint #whole-hint { (words.get("settings.text-hint")) }
                         div.wrong #whole-wrong { @for wrong in beside.wrong.iter().filter(|wrong| beside.by_text || is_for_text(wrong)) {
-                            p { @if let Some(line) = wrong.line { (words.fill("settings.line", &[("line", &line)])) ": " } (parts::kept(words, &wrong.message)) }
+                            p { @if let Some(line) = wrong.line { (words.fill("settings.line", &[("line", &line)])) (words.get("mark.colon")) } (parts::kept(words, &wrong.message)) }
                         } }
                         textarea.code.tall #whole name="text" spellcheck="false" aria-describedby="whole-hint whole-wrong"
                             aria-invalid=[(open && !beside.wrong.is_empty()).then_some("true")] { "\n" (draft.text) }
