@@ -7,7 +7,7 @@
 use std::fmt;
 
 use nightshift_domain::config::ConfigError;
-use nightshift_domain::sentence::{Place, Sentence};
+use nightshift_domain::sentence::{Place, Sentence, joined, text};
 use nightshift_domain::{issue, job, speech};
 use nightshift_git::GitError;
 use nightshift_store::Error as StoreError;
@@ -134,7 +134,7 @@ impl Error {
             | Self::StaleEpoch { detail }
             | Self::TooMany { detail, .. }
             | Self::Unavailable { detail } => detail.clone(),
-            Self::Unfit { problems } => told(problems).into(),
+            Self::Unfit { problems } => told(problems),
             Self::Internal(_) => server::inside().into(),
         }
     }
@@ -223,12 +223,9 @@ pub(crate) mod plain {
 }
 
 /// All mistakes in one text, for whoever reads no fields.
-fn told(problems: &[ConfigError]) -> String {
-    let one = |problem: &ConfigError| {
-        let field = problem.field.as_ref().map(|field| format!("`{field}`: "));
-        format!("{}{}", field.unwrap_or_default(), problem.message)
-    };
-    problems.iter().map(one).collect::<Vec<_>>().join("; ")
+fn told(problems: &[ConfigError]) -> Place {
+    let told = joined(problems.iter().map(ConfigError::said_at_field));
+    told.unwrap_or_else(|| text(""))
 }
 
 impl From<StoreError> for Error {

@@ -20,6 +20,8 @@ use nightshift_domain::issue::{Cause, Event};
 use nightshift_domain::job::Kind;
 use nightshift_domain::prompt::{self, Prompt, Said, What};
 use nightshift_domain::route::{Needs, Runner};
+use nightshift_domain::sentence::Sentence;
+use nightshift_domain::told::failure as say;
 use nightshift_domain::trust::Trust;
 use nightshift_git::{Merge, NewCommit, Person, Repository};
 use nightshift_store::issue::Issue;
@@ -35,6 +37,7 @@ use nightshift_store::{
 
 use crate::change::{Asked, Context, Order};
 use crate::error::plain;
+use crate::say::quoted;
 use crate::use_case::secret::GivenSecret;
 use crate::{App, Error, RunLimits, Secret};
 
@@ -124,16 +127,16 @@ impl App {
     ) -> Result<Result<Prepared, Failure>, Error> {
         let project = self.refresh_config(job.project).await?;
         let Some(base) = self.base_tip(&project).await? else {
-            return Ok(Err(misconfigured(format!(
-                "the repository of {} has no commit on {}: push one, then retry",
-                project.name, project.default_branch
+            return Ok(Err(misconfigured(say::unborn(
+                &project.name,
+                project.default_branch.as_str(),
             ))));
         };
         let repository = self.repository(project.id)?;
         let mut order = Order::of(&job)?;
         let mut tx = self.db().read().await?;
         let Some(row) = issue::issue_get(&mut tx, job.issue).await? else {
-            return Ok(Err(misconfigured("the issue is gone".to_owned())));
+            return Ok(Err(misconfigured(say::issue_gone())));
         };
         let sealed = acceptance::acceptance_get(&mut tx, job.issue).await?;
         drop(tx);
@@ -156,11 +159,9 @@ impl App {
         match &mut order {
             Order::Author { cause } => {
                 let Some(agent) = config.agent(&row.agent) else {
-                    return Ok(Err(misconfigured(format!(
-                        "agent {:?} is not defined in .nightshift/config.toml; it knows {}: edit \
-                         the issue or the file, then retry",
-                        row.agent,
-                        config.agent_names()
+                    return Ok(Err(misconfigured(say::no_agent(
+                        quoted(&row.agent),
+                        config.agent_names(),
                     ))));
                 };
                 let mut tx = self.db().read().await?;
@@ -200,9 +201,7 @@ impl App {
             }
             Order::Tryout { seal } => {
                 if sealed.as_ref().map(crate::acceptance::seal).as_ref() != Some(seal) {
-                    return Ok(Err(misconfigured(
-                        "the sealed tests were changed before they could be tried".to_owned(),
-                    )));
+                    return Ok(Err(misconfigured(say::tests_changed())));
                 }
             }
         }
@@ -419,6 +418,10 @@ impl App {
             Some(tip) => self.guidelines(project, &tip).await?,
             None => None,
         };
+        let reasons: Vec<String> = red
+            .iter()
+            .flat_map(|verdict| verdict.reasons.iter().map(ToString::to_string))
+            .collect();
         let prompt = prompt::build(&prompt::Input {
             project: &project.name,
             number: row.number,
@@ -432,7 +435,7 @@ impl App {
             said: &said,
             unheard: &unheard,
             cause,
-            verdict: red.map(|verdict| (verdict.reasons.as_slice(), results.as_slice())),
+            verdict: red.map(|_| (reasons.as_slice(), results.as_slice())),
             start: &start.commit,
             hosts: &hosts,
             tools: agent.harness.takes_tools(),
@@ -445,7 +448,7 @@ impl App {
             body: row.trust.reaches_prompts().then(|| row.body.clone()),
             trust: Some(row.trust),
             said: brief::heard(said.iter().chain(&unheard)),
-            red: red.map_or_else(Vec::new, |verdict| verdict.reasons.clone()),
+            red: reasons,
             results,
         };
         let feedback = said
@@ -584,17 +587,9 @@ fn wall(
 
 /// The job goes to another runner; the start does not count.
 fn given_back() -> Failure {
-    Failure {
-        reason: Reason::Released,
-        detail: "the project's settings or the issue's agent changed as the job was claimed, and this runner lacks what it needs now: it waits for one that has it".to_owned(),
-        retry_at: None,
-    }
+    Failure::new(Reason::Released, say::given_back())
 }
 
-fn misconfigured(detail: String) -> Failure {
-    Failure {
-        reason: Reason::Misconfigured,
-        detail,
-        retry_at: None,
-    }
+fn misconfigured(said: Sentence) -> Failure {
+    Failure::new(Reason::Misconfigured, said)
 }

@@ -9,6 +9,8 @@ use nightshift_domain::config::{self, Config, ConfigError};
 use nightshift_domain::git_name::{ObjectId, RefName};
 use nightshift_domain::id::{IssueId, ProjectId};
 use nightshift_domain::issue::Event;
+use nightshift_domain::sentence::Sentence;
+use nightshift_domain::told::settings as wrong;
 use nightshift_git::{GitError, Mode, RefUpdate, Repository};
 use nightshift_store::Tx;
 use nightshift_store::project::Project;
@@ -78,7 +80,9 @@ impl App {
         };
         let mut tx = self.db().write().await?;
         project::project_set_config(&mut tx, id, &good, error.as_ref(), tip.as_ref()).await?;
-        if found.config_error != error {
+        // A record of before has the text alone; that it says the same is no news.
+        let text = |error: &Option<ConfigError>| error.as_ref().map(ToString::to_string);
+        if text(&found.config_error) != text(&error) {
             let new = nightshift_store::event::NewEvent {
                 project: Some(id),
                 issue: None,
@@ -89,7 +93,7 @@ impl App {
                 }
                 .to_owned(),
                 actor: Actor::System,
-                data: json!({ "error": error.as_ref().map(ToString::to_string) }),
+                data: json!({ "error": text(&error) }),
             };
             nightshift_store::event::event_append(&mut tx, &new, self.now()).await?;
         }
@@ -135,18 +139,18 @@ impl App {
         let Some(blob) = repository.read_blob(tip, path, most).await? else {
             return Ok(SettingsFile::Absent);
         };
-        let unusable = |message: String| {
+        let unusable = |said: Sentence| {
             Ok(SettingsFile::Unusable(ConfigError {
                 field: None,
                 line: None,
-                message,
+                message: said.into(),
             }))
         };
         if blob.mode == Mode::Symlink {
-            return unusable("it is a symbolic link, which is not followed".to_owned());
+            return unusable(wrong::symlink());
         }
         if blob.truncated {
-            return unusable(format!("the file is larger than {most} bytes"));
+            return unusable(wrong::large(most));
         }
         match String::from_utf8(blob.bytes) {
             Ok(text) => Ok(SettingsFile::Text {
@@ -154,7 +158,7 @@ impl App {
                 mode: blob.mode,
                 text,
             }),
-            Err(_) => unusable("the file is not UTF-8".to_owned()),
+            Err(_) => unusable(wrong::not_utf8()),
         }
     }
 

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Reason};
 use crate::id::Number;
+use crate::sentence::Sentence;
+use crate::told::failure as say;
 
 /// The most that a budget can say: a million dollars.
 pub const MOST_MICRO_USD: u64 = 1_000_000_000_000;
@@ -70,18 +72,14 @@ impl Budget {
             .map(|whole| (whole * 60).saturating_sub(spent.wall_ms / 1_000));
         if cost == Some(0) {
             let whole = dollars(self.cost_micro_usd.unwrap_or(0));
-            let used = format!("{} in {}", dollars(spent.cost_micro_usd), runs(spent.runs));
-            return Err(gone(
-                &format!("{whole} is spent ({used})"),
-                number,
-                "--budget USD",
-            ));
+            let used = dollars(spent.cost_micro_usd);
+            let what = say::money_spent(whole, used, runs(spent.runs));
+            return Err(gone(what, number, "--budget USD"));
         }
         if wall_s.is_some_and(|left| left < LEAST_S) {
             let whole = self.minutes.unwrap_or(0);
-            let used = format!("{} min in {}", spent.wall_ms / 60_000, runs(spent.runs));
-            let what = format!("{whole} minutes is spent ({used})");
-            return Err(gone(&what, number, "--budget-minutes N"));
+            let what = say::time_spent(whole, spent.wall_ms / 60_000, runs(spent.runs));
+            return Err(gone(what, number, "--budget-minutes N"));
         }
         Ok(Left {
             cost_micro_usd: cost,
@@ -90,21 +88,14 @@ impl Budget {
     }
 }
 
-fn gone(what: &str, number: Number, option: &str) -> Failure {
-    Failure {
-        reason: Reason::BudgetExhausted,
-        detail: format!(
-            "the issue's budget of {what}: raise it and the work goes on \
-             (`nightshift issue edit {number} {option}`), or close the issue"
-        ),
-        retry_at: None,
-    }
+fn gone(what: Sentence, number: Number, option: &str) -> Failure {
+    Failure::new(Reason::BudgetExhausted, say::budget(what, number, option))
 }
 
-fn runs(count: u64) -> String {
+fn runs(count: u64) -> Sentence {
     match count {
-        1 => "1 run".to_owned(),
-        more => format!("{more} runs"),
+        1 => say::one_run(),
+        more => say::runs(more),
     }
 }
 
@@ -181,7 +172,7 @@ mod tests {
     fn a_spent_budget_says_what_was_used_and_what_to_do() {
         let money = budget(Some(5_000_000), Some(60)).left(spent(3, 5_120_000, 0), 4);
         assert_eq!(
-            money.expect_err("spent").detail,
+            money.expect_err("spent").detail.as_str(),
             "the issue's budget of $5.00 is spent ($5.12 in 3 runs): raise it and the work goes on \
              (`nightshift issue edit 4 --budget USD`), or close the issue"
         );
@@ -189,8 +180,10 @@ mod tests {
         let time = time.expect_err("spent");
         assert_eq!(time.reason, Reason::BudgetExhausted);
         assert!(
-            time.detail.contains("10 minutes is spent (9 min in 1 run)")
-                && time.detail.contains("--budget-minutes"),
+            time.detail
+                .as_str()
+                .contains("10 minutes is spent (9 min in 1 run)")
+                && time.detail.as_str().contains("--budget-minutes"),
             "{}",
             time.detail
         );

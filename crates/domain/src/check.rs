@@ -8,6 +8,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::git_name::ObjectId;
+use crate::sentence::{Kept, Place, Sentence, text};
+use crate::told::verdict as say;
 
 /// A check as the base branch defines it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,40 +146,37 @@ impl Colour {
     }
 }
 
-/// Judges a report. Returns the colour and, for red and unproven, every reason in words.
+/// Judges a report. Returns the colour and, for red and unproven, every reason.
 #[must_use]
-pub fn judge(report: &ProofReport, required: &Required<'_>) -> (Colour, Vec<String>) {
+pub fn judge(report: &ProofReport, required: &Required<'_>) -> (Colour, Vec<Kept>) {
+    let (colour, reasons) = judged(report, required);
+    (colour, reasons.into_iter().map(Kept::from).collect())
+}
+
+fn judged(report: &ProofReport, required: &Required<'_>) -> (Colour, Vec<Sentence>) {
     let mut reasons = Vec::new();
     if report.head != *required.head {
-        reasons.push(format!(
-            "the report is about commit {}, not about {}",
-            report.head.short(),
-            required.head.short()
-        ));
+        reasons.push(say::other_head(report.head.short(), required.head.short()));
         return (Colour::Red, reasons);
     }
     match &report.setup {
-        Some(setup) if !setup.passed() => reasons.push(format!(
-            "the set-up command {} on this change",
-            ended(&setup.outcome)
-        )),
-        None if required.has_setup => {
-            reasons.push("the set-up command has no result".to_owned());
-        }
+        Some(setup) if !setup.passed() => reasons.push(say::setup(ended(&setup.outcome))),
+        None if required.has_setup => reasons.push(say::no_setup()),
         Some(_) | None => {}
     }
     for check in required.checks {
+        let name = text(format_args!("{:?}", check.name));
         match report
             .checks
             .iter()
             .find(|result| result.name == check.name)
         {
-            None => reasons.push(format!("check {:?} has no result", check.name)),
+            None => reasons.push(say::no_result(name)),
             Some(result) if result.commit != *required.head => {
-                reasons.push(format!("check {:?} ran on another commit", check.name));
+                reasons.push(say::other_commit(name));
             }
             Some(result) if !result.passed() => {
-                reasons.push(format!("check {:?} {}", check.name, ended(&result.outcome)));
+                reasons.push(say::check(name, ended(&result.outcome)));
             }
             Some(_) => {}
         }
@@ -189,10 +188,7 @@ pub fn judge(report: &ProofReport, required: &Required<'_>) -> (Colour, Vec<Stri
         return (Colour::Red, reasons);
     }
     if required.checks.is_empty() && required.acceptance.is_none() {
-        reasons.push(
-            "nothing was proved: the project defines no check and the issue has no acceptance test"
-                .to_owned(),
-        );
+        reasons.push(say::nothing());
         return (Colour::Unproven, reasons);
     }
     (Colour::Green, reasons)
@@ -202,49 +198,51 @@ fn judge_acceptance(
     report: &ProofReport,
     required: &Required<'_>,
     acceptance: &Acceptance,
-    reasons: &mut Vec<String>,
+    reasons: &mut Vec<Sentence>,
 ) {
-    for path in required.sealed_changed {
-        reasons.push(format!("the change alters the sealed file {path}"));
-    }
+    reasons.extend(required.sealed_changed.iter().map(say::sealed));
     match &report.acceptance_on_head {
-        None => reasons.push("the acceptance tests have no result on the change".to_owned()),
+        None => reasons.push(say::tests_no_result()),
         Some(result) if result.commit != *required.head => {
-            reasons.push("the acceptance tests ran on another commit".to_owned());
+            reasons.push(say::tests_other_commit());
         }
-        Some(result) if !result.passed() => reasons.push(format!(
-            "the acceptance tests {} on the change",
-            ended(&result.outcome)
-        )),
+        Some(result) if !result.passed() => reasons.push(say::tests(ended(&result.outcome))),
         Some(_) => {}
     }
     match &report.acceptance_on_base {
-        None => reasons.push("the acceptance tests have no result on the base".to_owned()),
+        None => reasons.push(say::base_no_result()),
         Some(result) => match result.outcome {
             Outcome::Passed if acceptance.already_green => {}
-            Outcome::Passed => reasons.push(
-                "the acceptance tests pass without the change: they prove nothing \
-                 (declare them already green, or make them test what is wrong)"
-                    .to_owned(),
-            ),
-            Outcome::Failed { code: 126 | 127 } => reasons.push(
-                "the acceptance command does not run on the base (command not found)".to_owned(),
-            ),
+            Outcome::Passed => reasons.push(say::base_green()),
+            Outcome::Failed { code: 126 | 127 } => reasons.push(say::base_broken()),
             Outcome::Failed { .. } => {}
-            Outcome::TimedOut | Outcome::Capped { .. } => reasons.push(format!(
-                "the acceptance tests {} on the base",
-                ended(&result.outcome)
-            )),
+            Outcome::TimedOut | Outcome::Capped { .. } => {
+                reasons.push(say::base(ended(&result.outcome)));
+            }
         },
     }
 }
 
-fn ended(outcome: &Outcome) -> String {
+/// How a command ended.
+#[must_use]
+pub fn ended(outcome: &Outcome) -> Sentence {
     match outcome {
-        Outcome::Passed => "passed".to_owned(),
-        Outcome::Failed { code } => format!("failed with exit status {code}"),
-        Outcome::TimedOut => "ran out of time".to_owned(),
-        Outcome::Capped { limit } => format!("hit the {limit} limit"),
+        Outcome::Passed => say::passed(),
+        Outcome::Failed { code } => say::failed(*code),
+        Outcome::TimedOut => say::timed_out(),
+        Outcome::Capped { limit } => say::capped(limit_name(limit)),
+    }
+}
+
+/// What people call a limit of the sandbox that a runner names.
+#[must_use]
+pub fn limit_name(limit: &str) -> Place {
+    match limit {
+        "memory" => say::memory().into(),
+        "process" => say::processes().into(),
+        "disk" => say::disk().into(),
+        "log" => say::log().into(),
+        other => other.into(),
     }
 }
 
@@ -304,7 +302,7 @@ mod tests {
         }
     }
 
-    fn colour(case: &Case) -> (Colour, Vec<String>) {
+    fn colour(case: &Case) -> (Colour, Vec<Kept>) {
         judge(
             &case.report,
             &Required {
@@ -399,6 +397,6 @@ mod tests {
         case.acceptance = None;
         let (colour, reasons) = colour(&case);
         assert_eq!(colour, Colour::Unproven);
-        assert!(reasons[0].contains("nothing was proved"));
+        assert!(reasons[0].as_str().contains("nothing was proved"));
     }
 }

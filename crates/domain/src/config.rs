@@ -5,13 +5,16 @@
 //! endpoints, anything about the sandbox's walls; a repository cannot choose those.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{self, Budget};
 use crate::check::Check;
 use crate::host::{Allowed, AllowedError};
-use crate::image::Image;
+use crate::image::{Image, ImageError};
+use crate::sentence::{Kept, Place, Sentence, beside, text};
+use crate::told::settings as say;
 
 use agent::FileAgent;
 pub use agent::{Agent, Harness, PromptBy};
@@ -23,6 +26,7 @@ pub mod field;
 mod place;
 pub mod secret;
 pub mod sheet;
+mod told;
 
 /// Where the file lives.
 pub const PATH: &str = ".nightshift/config.toml";
@@ -114,9 +118,10 @@ pub struct Repair {
     pub after_verdict: i64,
 }
 
+beside!(message, "message");
+
 /// Why a settings file is not accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{PATH}{place}: {message}", place = .line.map(|l| format!(", line {l}")).unwrap_or_default())]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigError {
     /// The key, such as `check[1].timeout` (rows counted from 0), where it can be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,8 +129,44 @@ pub struct ConfigError {
     /// The line, counted from 1, where it can be told.
     pub line: Option<usize>,
     /// What is wrong and what is expected.
-    pub message: String,
+    #[serde(flatten, with = "message")]
+    pub message: Kept,
 }
+
+impl ConfigError {
+    /// The mistake with its file and line.
+    #[must_use]
+    pub fn said(&self) -> Sentence {
+        match self.line {
+            Some(line) => say::at_line(PATH, line, &self.message),
+            None => say::in_file(PATH, &self.message),
+        }
+    }
+
+    /// The mistake with its key, for whoever is shown several in one text.
+    #[must_use]
+    pub fn said_at_field(&self) -> Place {
+        match &self.field {
+            Some(field) => say::at_field(field, &self.message).into(),
+            None => (&self.message).into(),
+        }
+    }
+
+    /// The same with its English text alone, as programs are told.
+    #[must_use]
+    pub fn plain(self) -> Self {
+        let message = self.message.plain();
+        Self { message, ..self }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.said().fmt(f)
+    }
+}
+
+impl std::error::Error for ConfigError {}
 
 impl Default for Config {
     fn default() -> Self {
@@ -165,15 +206,14 @@ impl Config {
         let file: File = toml::from_str(text).map_err(|error| {
             let start = error.span().map(|span| span.start);
             let field = start.and_then(|byte| place::field_at(text, byte));
-            let missing = error.message().strip_prefix("missing field `");
-            let missing = missing.and_then(|rest| rest.strip_suffix('`'));
+            let missing = told::missing(error.message());
             ConfigError {
                 field: match (field, missing) {
                     (Some(above), Some(key)) => Some(format!("{above}.{key}")),
                     (field, _) => field,
                 },
                 line: start.map(|byte| line_of(text, byte)),
-                message: plainly(error.message(), missing),
+                message: told::read(error.message()),
             }
         })?;
         file.check(text)
@@ -194,20 +234,6 @@ impl Config {
             .map(|agent| agent.name.as_str())
             .collect();
         names.join(", ")
-    }
-}
-
-/// The parser's words, where they speak of the program's types rather than of the file.
-fn plainly(message: &str, missing: Option<&str>) -> String {
-    match missing {
-        Some(key) => format!("`{key}` is missing, and has no default: give it"),
-        None => message
-            .replace("expected u8", "expected a number from 0 to 255")
-            .replace(
-                "expected a sequence",
-                "expected a list, such as [\"a\", \"b\"]",
-            )
-            .replace("expected a boolean", "expected true or false"),
     }
 }
 
@@ -297,11 +323,9 @@ struct Usd(u64);
 impl<'de> Deserialize<'de> for Usd {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let amount = f64::deserialize(deserializer)?;
-        budget::parse_dollars(&format!("{amount:.6}")).map(Self).ok_or_else(|| {
-            serde::de::Error::custom(format!(
-                "{amount} is no budget in US dollars: write it as 5.00, from 0.000001 to 1000000"
-            ))
-        })
+        budget::parse_dollars(&format!("{amount:.6}"))
+            .map(Self)
+            .ok_or_else(|| told::custom(say::no_money(text(amount))))
     }
 }
 
@@ -316,12 +340,7 @@ impl<'de> Deserialize<'de> for Minutes {
             .ok()
             .filter(|minutes| (1..=budget::MOST_MINUTES).contains(minutes))
             .map(Self)
-            .ok_or_else(|| {
-                serde::de::Error::custom(format!(
-                    "{minutes} is no budget in minutes: write 1 to {}",
-                    budget::MOST_MINUTES
-                ))
-            })
+            .ok_or_else(|| told::custom(say::no_minutes(minutes, budget::MOST_MINUTES)))
     }
 }
 
@@ -331,12 +350,10 @@ struct Span(u64);
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        parse_span(&text).map(Self).ok_or_else(|| {
-            serde::de::Error::custom(format!(
-                "{text:?} is no duration between 1s and 24h: write it as \"90s\", \"10m\" or \"2h\""
-            ))
-        })
+        let given = String::deserialize(deserializer)?;
+        parse_span(&given)
+            .map(Self)
+            .ok_or_else(|| told::custom(say::no_duration(quoted(&given))))
     }
 }
 
@@ -356,26 +373,22 @@ fn parse_span(text: &str) -> Option<u64> {
 impl File {
     fn check(self, text: &str) -> Result<Config, ConfigError> {
         let defaults = Config::default();
-        let fail = |span: std::ops::Range<usize>, message: String| ConfigError {
+        let fail = |span: std::ops::Range<usize>, said: Sentence| ConfigError {
             field: place::field_at(text, span.start),
             line: Some(line_of(text, span.start)),
-            message,
+            message: said.into(),
         };
         let mut seen = BTreeSet::new();
         for check in &self.check {
             let name = check.name.get_ref();
             if !is_name(name) || matches!(name.as_str(), "acceptance" | "setup") {
-                return Err(fail(check.name.span(), bad_name("check", name)));
+                return Err(fail(check.name.span(), say::check_name(quoted(name))));
             }
             if !seen.insert(name.clone()) {
-                let message =
-                    format!("check {name:?} is defined twice: give each check its own name");
-                return Err(fail(check.name.span(), message));
+                return Err(fail(check.name.span(), say::check_twice(quoted(name))));
             }
             if check.run.get_ref().trim().is_empty() {
-                let message =
-                    "a check that runs nothing would always be green: give its command line";
-                return Err(fail(check.run.span(), message.to_owned()));
+                return Err(fail(check.run.span(), say::check_empty()));
             }
         }
         let mut agents = vec![Agent::script()];
@@ -383,7 +396,7 @@ impl File {
             let made = agent.check(at, &agents);
             let made = made.map_err(|bad| ConfigError {
                 field: bad.field.or_else(|| place::field_at(text, bad.span.start)),
-                ..fail(bad.span, bad.message)
+                ..fail(bad.span, bad.said)
             })?;
             agents.retain(|known| known.name != made.name);
             agents.push(made);
@@ -391,9 +404,9 @@ impl File {
         let mut allow = Vec::new();
         for entry in self.network.allow {
             let text = entry.get_ref();
-            let allowed: Allowed = text
-                .parse()
-                .map_err(|error| fail(entry.span(), bad_host(text, &error)))?;
+            let allowed: Allowed = text.parse().map_err(|error: AllowedError| {
+                fail(entry.span(), say::host(quoted(text), error.said()))
+            })?;
             if !allow.contains(&allowed) {
                 allow.push(allowed);
             }
@@ -401,12 +414,11 @@ impl File {
         let image = match &self.environment.image {
             Some(given) => {
                 let image: Result<Image, _> = given.get_ref().parse();
-                let said = |error| {
-                    let text = given.get_ref();
-                    let message = format!(
-                        "{text:?} is no name of an image: {error}; write \"registry.example.com/team/base:1\""
-                    );
-                    fail(given.span(), message)
+                let said = |error: ImageError| {
+                    fail(
+                        given.span(),
+                        say::image(quoted(given.get_ref()), error.said()),
+                    )
                 };
                 Some(image.map_err(said)?)
             }
@@ -415,14 +427,13 @@ impl File {
         let install = self.environment.install;
         let install = install.filter(|install| !install.get_ref().trim().is_empty());
         if let (None, Some(install)) = (&image, &install) {
-            let message = "it adds to an image, and none is named: give `image`, or use `setup`, which needs none";
-            return Err(fail(install.span(), message.to_owned()));
+            return Err(fail(install.span(), say::install_alone()));
         }
         let checks: Vec<String> = seen.into_iter().collect();
         let mut secrets = Vec::new();
         for secret in self.secret {
             let made = secret.check(&secrets, &checks);
-            secrets.push(made.map_err(|(span, message)| fail(span, message))?);
+            secrets.push(made.map_err(|(span, said)| fail(span, said))?);
         }
         Ok(Config {
             environment: Environment {
@@ -471,21 +482,9 @@ impl File {
     }
 }
 
-fn bad_host(text: &str, error: &AllowedError) -> String {
-    format!(
-        "network.allow: {text:?} cannot be allowed: {error}; write \"packages.example.com\", \"*.example.com\" or \"example.com:8443\""
-    )
-}
-
-fn bad_name(what: &str, name: &str) -> String {
-    format!(
-        "{name:?} is no {what} name: use 1 to 40 letters, digits, `-`, `_` or `.`{}",
-        if what == "check" {
-            "; `acceptance` and `setup` are taken"
-        } else {
-            ""
-        }
-    )
+/// What somebody wrote, in quotes.
+fn quoted(text: &str) -> String {
+    format!("{text:?}")
 }
 
 /// Whether a text can name a check, an agent or a project.
@@ -622,7 +621,7 @@ issue_minutes = 90
         for (text, line, message) in cases {
             let error = Config::parse(text).expect_err(text);
             assert_eq!(error.line, Some(line), "{text}: {error}");
-            assert!(error.message.contains(message), "{text}: {error}");
+            assert!(error.message.as_str().contains(message), "{text}: {error}");
         }
         let shown = Config::parse("a = 1").expect_err("unknown").to_string();
         assert!(

@@ -118,11 +118,7 @@ fn issue_edges() -> Edges {
 }
 
 fn some_failure(reason: Reason) -> Failure {
-    Failure {
-        reason,
-        detail: String::new(),
-        retry_at: None,
-    }
+    Failure::new(reason, reason.name())
 }
 
 /// One of each, and a verdict of each kind.

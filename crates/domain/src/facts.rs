@@ -5,6 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::sentence::{Kept, Sentence, beside};
+use crate::told::finding as say;
+
 /// A changed file as git sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileChange {
@@ -53,6 +56,8 @@ pub enum Special {
     Submodule,
 }
 
+beside!(note, "note");
+
 /// A thing the reviewer should see first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -63,7 +68,17 @@ pub struct Finding {
     /// Where.
     pub path: String,
     /// One line in words.
-    pub note: String,
+    #[serde(flatten, with = "note")]
+    pub note: Kept,
+}
+
+impl Finding {
+    /// The same with its English text alone, as programs are told.
+    #[must_use]
+    pub fn plain(self) -> Self {
+        let note = self.note.plain();
+        Self { note, ..self }
+    }
 }
 
 /// How much a finding matters.
@@ -120,7 +135,7 @@ pub fn findings(changes: &[FileChange], protected: &[String]) -> Vec<Finding> {
             kind: FindingKind::Size,
             severity: Severity::Note,
             path: String::new(),
-            note: format!("{lines} lines changed in {} files", changes.len()),
+            note: say::large(lines, changes.len()).into(),
         });
     }
     found.sort_by(|a, b| {
@@ -132,12 +147,12 @@ pub fn findings(changes: &[FileChange], protected: &[String]) -> Vec<Finding> {
 }
 
 fn file_findings(change: &FileChange, protected: &[String], found: &mut Vec<Finding>) {
-    let mut push = |kind, severity, note: String| {
+    let mut push = |kind, severity, note: Sentence| {
         found.push(Finding {
             kind,
             severity,
             path: change.path.clone(),
-            note,
+            note: note.into(),
         });
     };
     let paths: Vec<&str> = change
@@ -153,72 +168,48 @@ fn file_findings(change: &FileChange, protected: &[String], found: &mut Vec<Find
         push(
             FindingKind::ProtectedPath,
             Severity::Alarm,
-            format!("protected by {pattern:?}"),
+            say::protected(format!("{pattern:?}")),
         );
     }
     if paths.iter().any(|path| is_control_file(path)) {
-        push(
-            FindingKind::ControlFile,
-            Severity::Alarm,
-            "steers agents, the platform or a build".to_owned(),
-        );
+        push(FindingKind::ControlFile, Severity::Alarm, say::steers());
     }
     if paths.iter().any(|path| is_lock_file(path)) {
         push(
             FindingKind::LockFile,
             Severity::Warning,
-            "dependencies change".to_owned(),
+            say::dependencies(),
         );
     }
     if paths.iter().any(|path| is_test_path(path)) {
         test_findings(change, &mut push);
     }
     if let Some(what) = change.added.iter().find_map(|line| secret_in(line)) {
-        push(
-            FindingKind::Secret,
-            Severity::Alarm,
-            format!("an added line looks like {what}"),
-        );
+        push(FindingKind::Secret, Severity::Alarm, say::secret(what));
     }
     if change.binary && change.status != Status::Deleted {
-        push(
-            FindingKind::Binary,
-            Severity::Warning,
-            "a binary file".to_owned(),
-        );
+        push(FindingKind::Binary, Severity::Warning, say::binary());
     }
     if change.eol_only {
         push(
             FindingKind::LineEndings,
             Severity::Warning,
-            "only line endings changed".to_owned(),
+            say::line_endings(),
         );
     }
     match change.special {
-        Some(Special::Symlink) => push(
-            FindingKind::SpecialFile,
-            Severity::Warning,
-            "a symbolic link".to_owned(),
-        ),
+        Some(Special::Symlink) => push(FindingKind::SpecialFile, Severity::Warning, say::symlink()),
         Some(Special::Submodule) => {
-            push(
-                FindingKind::SpecialFile,
-                Severity::Alarm,
-                "a submodule".to_owned(),
-            );
+            push(FindingKind::SpecialFile, Severity::Alarm, say::submodule());
         }
         None => {}
     }
 }
 
-fn test_findings(change: &FileChange, push: &mut impl FnMut(FindingKind, Severity, String)) {
+fn test_findings(change: &FileChange, push: &mut impl FnMut(FindingKind, Severity, Sentence)) {
     let moved_to_test = change.status == Status::Renamed && is_test_path(&change.path);
     if change.status == Status::Deleted || (change.status == Status::Renamed && !moved_to_test) {
-        push(
-            FindingKind::TestRemoved,
-            Severity::Alarm,
-            "a test file is gone".to_owned(),
-        );
+        push(FindingKind::TestRemoved, Severity::Alarm, say::test_gone());
         return;
     }
     let count = |lines: &[String], rule: fn(&str) -> bool| lines.iter().filter(|l| rule(l)).count();
@@ -229,20 +220,20 @@ fn test_findings(change: &FileChange, push: &mut impl FnMut(FindingKind, Severit
         push(
             FindingKind::TestWeakened,
             Severity::Alarm,
-            format!("{skips} skip marks added"),
+            say::skips(skips),
         );
     }
     if lost > won {
         push(
             FindingKind::TestWeakened,
             Severity::Alarm,
-            format!("{lost} assertions removed, {won} added"),
+            say::assertions_lost(lost, won),
         );
     } else if lost > 0 {
         push(
             FindingKind::TestWeakened,
             Severity::Warning,
-            format!("{lost} assertions rewritten"),
+            say::assertions_rewritten(lost),
         );
     }
 }
@@ -364,23 +355,24 @@ pub fn is_lock_file(path: &str) -> bool {
 }
 
 /// Says what kind of secret a line seems to hold. Prefixes are those that issuers publish.
-fn secret_in(line: &str) -> Option<&'static str> {
-    const PREFIXES: &[(&str, usize, &str)] = &[
-        ("AKIA", 16, "an AWS access key"),
-        ("ghp_", 36, "a GitHub token"),
-        ("github_pat_", 22, "a GitHub token"),
-        ("gho_", 36, "a GitHub token"),
-        ("ghs_", 36, "a GitHub token"),
-        ("glpat-", 20, "a GitLab token"),
-        ("sk-ant-", 20, "an Anthropic key"),
-        ("sk-proj-", 20, "an OpenAI key"),
-        ("xoxb-", 20, "a Slack token"),
-        ("xoxp-", 20, "a Slack token"),
-        ("AIza", 35, "a Google key"),
-        ("nst_", 32, "a Nightshift token"),
+fn secret_in(line: &str) -> Option<Sentence> {
+    type Kind = fn() -> Sentence;
+    const PREFIXES: &[(&str, usize, Kind)] = &[
+        ("AKIA", 16, say::aws_key),
+        ("ghp_", 36, say::github_token),
+        ("github_pat_", 22, say::github_token),
+        ("gho_", 36, say::github_token),
+        ("ghs_", 36, say::github_token),
+        ("glpat-", 20, say::gitlab_token),
+        ("sk-ant-", 20, say::anthropic_key),
+        ("sk-proj-", 20, say::openai_key),
+        ("xoxb-", 20, say::slack_token),
+        ("xoxp-", 20, say::slack_token),
+        ("AIza", 35, say::google_key),
+        ("nst_", 32, say::nightshift_token),
     ];
     if line.contains("-----BEGIN ") && line.contains("PRIVATE KEY-----") {
-        return Some("a private key");
+        return Some(say::private_key());
     }
     PREFIXES.iter().find_map(|(prefix, rest, what)| {
         line.match_indices(prefix)
@@ -396,7 +388,7 @@ fn secret_in(line: &str) -> Option<&'static str> {
                     .count();
                 starts_word && length >= *rest
             })
-            .then_some(*what)
+            .then(what)
     })
 }
 

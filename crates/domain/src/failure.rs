@@ -8,7 +8,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::sentence::{Sentence, Template};
+use crate::sentence::{Kept, Sentence, Template, beside};
+
+beside!(detail, "detail");
 
 /// A run that did not bring its result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,10 +18,37 @@ pub struct Failure {
     /// The reason, from the closed list.
     pub reason: Reason,
     /// What happened, in words: the thing, the cause, the next step.
-    pub detail: String,
+    #[serde(flatten, with = "detail")]
+    pub detail: Kept,
     /// When it is worth trying again, if somebody said so (a provider's reset time).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
+}
+
+impl Failure {
+    /// A failure of which this is said, without a time to try again.
+    #[must_use]
+    pub fn new(reason: Reason, said: Sentence) -> Self {
+        Self {
+            reason,
+            detail: said.into(),
+            retry_at: None,
+        }
+    }
+
+    /// The same with its English text alone, as programs are told.
+    #[must_use]
+    pub fn plain(self) -> Self {
+        let detail = self.detail.plain();
+        Self { detail, ..self }
+    }
+
+    /// The same as somebody who is not believed tells it, as [`Kept::checked`] has it.
+    #[must_use]
+    pub fn checked(self) -> Self {
+        let detail = self.detail.checked();
+        Self { detail, ..self }
+    }
 }
 
 macro_rules! reasons {
@@ -192,6 +221,21 @@ mod tests {
             let wire = serde_json::to_string(reason).expect("a word");
             assert_eq!(wire, format!("\"{}\"", reason.as_str()));
         }
+    }
+
+    #[test]
+    fn a_failure_is_told_to_programs_of_before_and_read_from_them() {
+        let failure = Failure::new(Reason::RunnerLost, crate::told::failure::silent());
+        let wire = serde_json::to_value(&failure).expect("a failure");
+        let detail = "the runner sent no heartbeat until its lease ran out";
+        assert_eq!(wire["detail"], detail);
+        assert_eq!(wire["said"]["key"], "failed.silent");
+        let read = |value| serde_json::from_value::<Failure>(value).expect("a failure");
+        assert_eq!(read(wire), failure);
+        let older = serde_json::json!({ "reason": "runner-lost", "detail": detail });
+        let plain = read(older.clone());
+        assert_eq!(plain, failure.plain());
+        assert_eq!(serde_json::to_value(&plain).expect("a failure"), older);
     }
 
     #[test]

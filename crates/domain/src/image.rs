@@ -12,6 +12,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::sentence::Sentence;
+use crate::told::settings as say;
+
 /// The longest name, without tag and digest, in bytes.
 const LONGEST: usize = 255;
 
@@ -25,29 +28,44 @@ pub struct Image {
 }
 
 /// Why a text is no name of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImageError {
     /// Nothing, or more than the longest name.
-    #[error("a name has 1 to 255 bytes")]
     Length,
     /// With a scheme.
-    #[error("a name is written without https://")]
     Scheme,
     /// A part of the path.
-    #[error("its parts are small letters, digits, and single `.`, `_` or `-` between them")]
     Path,
     /// The registry.
-    #[error("the registry before the first `/` is a host name, with `:port` where it needs one")]
     Host,
     /// The tag.
-    #[error(
-        "a tag is 1 to 128 letters, digits, `_`, `.` or `-`, and does not begin with `.` or `-`"
-    )]
     Tag,
     /// The digest.
-    #[error("a digest is `sha256:` and 64 hexadecimal digits in small letters")]
     Digest,
 }
+
+impl ImageError {
+    /// What is said about it.
+    #[must_use]
+    pub fn said(&self) -> Sentence {
+        match self {
+            Self::Length => say::image_length(),
+            Self::Scheme => say::image_scheme(),
+            Self::Path => say::image_path(),
+            Self::Host => say::image_host(),
+            Self::Tag => say::image_tag(),
+            Self::Digest => say::image_digest(),
+        }
+    }
+}
+
+impl fmt::Display for ImageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.said().fmt(f)
+    }
+}
+
+impl std::error::Error for ImageError {}
 
 impl Image {
     /// The whole name, as it was given.

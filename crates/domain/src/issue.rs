@@ -694,11 +694,12 @@ mod tests {
 
     use super::*;
     use crate::failure::Reason;
+    use crate::sentence::Kept;
 
     fn failure() -> Failure {
         Failure {
             reason: Reason::SetupFailed,
-            detail: "setup failed".to_owned(),
+            detail: Kept::quoted("setup failed"),
             retry_at: None,
         }
     }

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Policy, Reason};
 use crate::id::{Epoch, RunId, RunnerId};
+use crate::sentence::Sentence;
+use crate::told::{failure as say, kind as kinds};
 
 /// How long a lease lasts without a heartbeat.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -45,6 +47,17 @@ impl Kind {
             Self::Verify => "verify",
             Self::Trial => "trial",
             Self::Tryout => "tryout",
+        }
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub fn name(self) -> Sentence {
+        match self {
+            Self::Author => kinds::author(),
+            Self::Verify => kinds::verify(),
+            Self::Trial => kinds::trial(),
+            Self::Tryout => kinds::tryout(),
         }
     }
 
@@ -279,11 +292,7 @@ impl Job {
                 if until > now {
                     return Err(Refused::LeaseHolds(until));
                 }
-                let failure = Failure {
-                    reason: Reason::RunnerLost,
-                    detail: "the runner sent no heartbeat until its lease ran out".to_owned(),
-                    retry_at: None,
-                };
+                let failure = Failure::new(Reason::RunnerLost, say::silent());
                 Ok(self.finish(Outcome::Failed(failure), stop, now))
             }
             (
@@ -403,6 +412,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::sentence::Kept;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_700_000_000 + seconds).expect("a time")
@@ -418,7 +428,7 @@ mod tests {
     fn failed(reason: Reason) -> Outcome {
         Outcome::Failed(Failure {
             reason,
-            detail: String::new(),
+            detail: Kept::quoted(""),
             retry_at: None,
         })
     }
@@ -445,7 +455,7 @@ mod tests {
         let job = Job::queued().apply(claim(), at(0)).expect("claimed");
         let outcome = Outcome::Failed(Failure {
             reason: Reason::RateLimited,
-            detail: String::new(),
+            detail: Kept::quoted(""),
             retry_at: Some(at(7200)),
         });
         let job = job

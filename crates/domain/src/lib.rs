@@ -34,6 +34,7 @@ pub mod sentence;
 pub mod size;
 pub mod speech;
 pub mod suggestion;
+pub mod told;
 pub mod traffic;
 pub mod transcript;
 pub mod trust;

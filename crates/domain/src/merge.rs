@@ -364,7 +364,7 @@ mod tests {
     fn failure(detail: &str) -> crate::failure::Failure {
         crate::failure::Failure {
             reason: crate::failure::Reason::HostMissing,
-            detail: detail.to_owned(),
+            detail: crate::sentence::Kept::quoted(detail),
             retry_at: None,
         }
     }

@@ -35,7 +35,7 @@ pub struct Facts<'a> {
     /// The agents that the project defines.
     pub agents: &'a [Agent],
     /// What is wrong with the project's settings.
-    pub config_error: Option<String>,
+    pub config_error: Option<Sentence>,
     /// The name of the default branch.
     pub branch: &'a str,
     /// Whether that has a commit.
@@ -259,7 +259,7 @@ pub fn plan(facts: &Facts<'_>) -> Vec<Finding> {
             severity: Severity::Stops,
             code: Code::BudgetSpent,
             what: BUDGET.plain(),
-            cause: BUDGET_CAUSE.with([("detail", text(&spent.detail))]),
+            cause: BUDGET_CAUSE.with([("detail", (&spent.detail).into())]),
             next: BUDGET_NEXT.plain(),
         });
     }
@@ -325,7 +325,7 @@ fn base(facts: &Facts<'_>, found: &mut Vec<Finding>) {
         found.push(warns(
             Code::ConfigBroken,
             &SETTINGS,
-            SETTINGS_CAUSE.with([("error", text(error))]),
+            SETTINGS_CAUSE.with([("error", error.clone().into())]),
             SETTINGS_NEXT.plain(),
         ));
     }

@@ -7,12 +7,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::{Acceptance, CheckResult, Outcome};
+use crate::check::{Acceptance, CheckResult, Outcome, limit_name};
 use crate::failure::{Failure, Reason};
 use crate::git_name::ObjectId;
 use crate::id::Number;
 use crate::issue::Cause;
 use crate::sentence::{Sentence, templates, text};
+use crate::told::failure as say;
 
 /// What a run brings: raw results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -274,7 +275,7 @@ impl Why {
             Self::SyntaxError => SYNTAX_ERROR.plain(),
             Self::NoTests => NO_TESTS.plain(),
             Self::TimedOut => TIMED_OUT.plain(),
-            Self::Capped { limit } => CAPPED.with([("limit", text(limit))]),
+            Self::Capped { limit } => CAPPED.with([("limit", limit_name(limit))]),
             Self::NoResult => NO_RESULT.plain(),
         }
     }
@@ -323,36 +324,22 @@ pub fn gate(facts: &Facts<'_>) -> Gate {
 }
 
 fn unfit(tried: &Tried, number: Number) -> Failure {
-    let (reason, detail) = match tried {
-        Tried::Red { .. } | Tried::Green { .. } => (
-            Reason::AcceptanceGreen,
-            format!(
-                "the sealed tests pass on the base without any change, so they would prove nothing: \
-                 correct them, or say that they are already green (`nightshift issue edit {number}`), \
-                 and retry; a retry alone starts the agent as it is"
-            ),
-        ),
+    match tried {
+        Tried::Red { .. } | Tried::Green { .. } => {
+            Failure::new(Reason::AcceptanceGreen, say::tests_green(number))
+        }
         Tried::DoesNotRun { why, result } => {
             let tail = result
                 .as_ref()
                 .map(|result| last_lines(&result.output_tail));
             let tail = tail.filter(|tail| !tail.is_empty());
-            (
-                Reason::AcceptanceBroken,
-                format!(
-                    "the sealed tests do not run on the base: {}: correct them \
-                     (`nightshift issue edit {number}`) and retry; a retry alone starts the agent as it is{}",
-                    why.words(),
-                    tail.map(|tail| format!("; their last words:\n{tail}"))
-                        .unwrap_or_default()
-                ),
-            )
+            let broken = say::tests_broken(why.words(), number);
+            let whole = match tail {
+                Some(tail) => say::with_last_words(broken, tail),
+                None => broken,
+            };
+            Failure::new(Reason::AcceptanceBroken, whole)
         }
-    };
-    Failure {
-        reason,
-        detail,
-        retry_at: None,
     }
 }
 
@@ -571,7 +558,7 @@ mod tests {
         let broken = stopped(&broken);
         assert_eq!(broken.reason, Reason::AcceptanceBroken);
         assert!(
-            broken.detail.ends_with("still waiting"),
+            broken.detail.as_str().ends_with("still waiting"),
             "{}",
             broken.detail
         );

@@ -10,7 +10,7 @@ use crate::id::Number;
 use crate::issue::{Issue, Phase};
 use crate::job;
 use crate::route::{Lack, Needs, Runner, lack};
-use crate::sentence::{Sentence, templates, text};
+use crate::sentence::{Place, Sentence, templates, text};
 
 /// What is known about an issue's surroundings.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ templates! {
     POSTPONED = "waiting.postponed": "postponed";
     NO_RUNNER = "waiting.no-runner": "the {kind} job waits and no runner is alive: start one with `nightshift runner`";
     RUNNER = "waiting.runner": "the {kind} job waits for a free runner";
-    NO_KIND = "waiting.no-kind": "the {kind} job waits, and no runner that is alive takes such jobs: start one with `nightshift runner --kind {kind}`";
+    NO_KIND = "waiting.no-kind": "the {kind} job waits, and no runner that is alive takes such jobs: start one with `nightshift runner --kind {word}`";
     NO_IMAGES = "waiting.no-images": "the {kind} job waits for a runner with containers, since the project names an image: set `engine = \"container\"` in a runner's runner.toml";
     NO_HARNESS = "waiting.no-harness": "the {kind} job waits, and no runner that is alive has the program and the model endpoint of {harness}: see `nightshift agent doctor` on a runner's machine, or give the issue another agent";
     NO_HARNESS_IN_IMAGE = "waiting.no-harness-in-image": "the {kind} job waits, and no runner with containers that is alive has the model endpoint of {harness}: see `nightshift agent doctor` on its machine, or give the issue another agent";
@@ -61,7 +61,7 @@ pub fn reason(facts: &Facts<'_>, now: Timestamp) -> Option<Sentence> {
         Phase::Draft => Some(DRAFT.plain()),
         Phase::NeedsInput { .. } => Some(QUESTION.plain()),
         Phase::InReview => Some(match &facts.issue.failed {
-            Some(failure) => UNPROVED.with([("detail", text(&failure.detail))]),
+            Some(failure) => UNPROVED.with([("detail", (&failure.detail).into())]),
             None => DECISION.plain(),
         }),
         Phase::Landing => {
@@ -96,9 +96,11 @@ fn ready_reason(facts: &Facts<'_>, now: Timestamp) -> Option<Sentence> {
 /// A failure that says itself what to do.
 #[must_use]
 pub fn stands(failure: &Failure) -> Sentence {
-    let detail = failure.detail.lines().next().unwrap_or_default();
     let reason = failure.reason.name().into();
-    STANDS.with([("reason", reason), ("detail", text(detail))])
+    STANDS.with([
+        ("reason", reason),
+        ("detail", Place::Line(failure.detail.clone())),
+    ])
 }
 
 fn failed(failure: &Failure) -> Sentence {
@@ -115,7 +117,7 @@ fn failed(failure: &Failure) -> Sentence {
         return stands(failure);
     }
     let reason = failure.reason.name().into();
-    FAILED.with([("reason", reason), ("detail", text(&failure.detail))])
+    FAILED.with([("reason", reason), ("detail", (&failure.detail).into())])
 }
 
 /// Why a job does not run, or `None` while it does.
@@ -135,11 +137,14 @@ pub fn job(
                 let why = why.unwrap_or_else(|| POSTPONED.plain());
                 return Some(PARKED.with([("until", text(until)), ("why", why.into())]));
             }
-            let about = [("kind", text(kind.as_str()))];
+            let about = [("kind", kind.name().into())];
             let waits = match lack(runners, kind, needs) {
                 None => RUNNER.with(about),
                 Some(Lack::Runner) => NO_RUNNER.with(about),
-                Some(Lack::Kind) => NO_KIND.with(about),
+                Some(Lack::Kind) => {
+                    let [kind_name] = about;
+                    NO_KIND.with([kind_name, ("word", text(kind.as_str()))])
+                }
                 Some(Lack::Image) => NO_IMAGES.with(about),
                 Some(Lack::Harness(harness)) => {
                     let template = match needs.image {
@@ -166,6 +171,7 @@ pub fn job(
 mod tests {
     use super::*;
     use crate::config::Harness;
+    use crate::sentence::Kept;
 
     fn now() -> Timestamp {
         Timestamp::from_second(1_700_000_000).expect("a time")
@@ -214,7 +220,7 @@ mod tests {
             not_before: Some(now() + std::time::Duration::from_secs(60)),
             after: Some(Failure {
                 reason: Reason::RateLimited,
-                detail: String::new(),
+                detail: Kept::quoted(""),
                 retry_at: None,
             }),
         };
@@ -360,7 +366,7 @@ mod tests {
             let mut failed = issue(Phase::Ready);
             failed.failed = Some(Failure {
                 reason,
-                detail: detail.to_owned(),
+                detail: Kept::quoted(detail),
                 retry_at: None,
             });
             said(&facts(&failed)).expect("a reason")

@@ -10,6 +10,8 @@ use std::time::Duration;
 use nightshift_domain::config::Harness;
 use nightshift_domain::host::Allowed;
 use nightshift_domain::job::{HEARTBEAT, Kind, LEASE};
+use nightshift_domain::sentence::Sentence;
+use nightshift_domain::told::failure as say;
 
 use crate::broker::{BrokerProgram, Budget, Dialect, EndpointSpec, Price, RouteWay};
 use crate::harness::{Programs, native_speaks};
@@ -70,29 +72,27 @@ impl Endpoints {
     ///
     /// # Errors
     /// The message says which setting is missing.
-    pub fn of(&self, harness: Harness) -> Result<Option<&str>, String> {
+    pub fn of(&self, harness: Harness) -> Result<Option<&str>, Sentence> {
         let named = self.default.iter().find(|(of, _)| *of == harness);
         match (named, harness) {
             (Some((_, name)), _) => match self.by_name.get(name) {
                 Some(endpoint)
                     if harness == Harness::Native && !native_speaks(endpoint.dialect) =>
                 {
-                    Err(format!(
-                        "the built-in agent does not speak {}, as the model endpoint {name:?} does: say under [use] in the runner's settings which endpoint native uses, one that speaks openai or anthropic",
-                        endpoint.dialect.as_str()
+                    Err(say::other_dialect(
+                        endpoint.dialect.as_str(),
+                        format!("{name:?}"),
                     ))
                 }
                 Some(_) => Ok(Some(name)),
-                None => Err(format!(
-                    "the runner uses the model endpoint {name:?} for {} but does not define it: add [endpoint.{name}] with its url and credential to the runner's settings",
-                    harness.as_str()
+                None => Err(say::endpoint_undefined(
+                    format!("{name:?}"),
+                    name,
+                    harness.as_str(),
                 )),
             },
             (None, Harness::Script | Harness::Command | Harness::Acp) => Ok(None),
-            (None, _) => Err(format!(
-                "the runner has no model endpoint for {}: define one with its url and credential in the runner's settings and start the runner again",
-                harness.as_str()
-            )),
+            (None, _) => Err(say::no_endpoint(harness.as_str())),
         }
     }
 }
@@ -103,7 +103,7 @@ impl Endpoints {
     ///
     /// # Errors
     /// The message says which setting is missing.
-    pub fn route(&self, harness: Harness) -> Result<Option<RouteWay>, String> {
+    pub fn route(&self, harness: Harness) -> Result<Option<RouteWay>, Sentence> {
         let Some(name) = self.of(harness)? else {
             return Ok(None);
         };
@@ -187,10 +187,10 @@ mod tests {
         let mut endpoints = Endpoints::default();
         assert_eq!(endpoints.of(Harness::Script), Ok(None));
         let none = endpoints.of(Harness::Codex).expect_err("none is defined");
-        assert!(none.contains("define one"), "{none}");
+        assert!(none.to_string().contains("define one"), "{none}");
         endpoints.default.push((Harness::Codex, "house".to_owned()));
         let named = endpoints.of(Harness::Codex).expect_err("not defined");
-        assert!(named.contains("[endpoint.house]"), "{named}");
+        assert!(named.to_string().contains("[endpoint.house]"), "{named}");
     }
 
     #[test]
@@ -215,6 +215,6 @@ mod tests {
             assert_eq!(way.dialect, dialect);
         }
         let error = route(Dialect::Gemini).expect_err("it cannot");
-        assert!(error.contains("[use]"), "{error}");
+        assert!(error.to_string().contains("[use]"), "{error}");
     }
 }

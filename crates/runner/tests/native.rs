@@ -273,7 +273,9 @@ async fn why_a_model_does_not_answer_is_told_apart() {
                     matches!(failure, RateLimited { retry_after: Some(wait), .. } if wait.as_secs() == 600)
                 }
                 Some(500) => matches!(failure, Overloaded { .. }),
-                _ => matches!(failure, Crashed { detail } if detail == "scripted 404 (404)"),
+                _ => {
+                    matches!(failure, Crashed { detail } if detail.to_string() == "scripted 404 (404)")
+                }
             };
             assert!(right, "{dialect:?} {fault:?}: {failure:?}");
             assert_eq!(place.server.journal().len(), requests, "{fault:?}");
@@ -327,7 +329,7 @@ async fn no_end_that_the_model_did_not_reach_is_a_success() {
             panic!("{dialect:?}: {seen:?}");
         };
         assert_eq!(
-            detail,
+            detail.to_string(),
             "the model's answers were empty, one after the other"
         );
         assert_eq!(place.server.journal().len(), 3);

@@ -7,6 +7,7 @@ use nightshift_domain::check::{Colour, ProofReport};
 use nightshift_domain::facts::Finding;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{IssueId, RunId};
+use nightshift_domain::sentence::Kept;
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -26,8 +27,8 @@ pub struct Verdict {
     pub base: ObjectId,
     /// The judgement.
     pub colour: Colour,
-    /// Why it is not green, in words.
-    pub reasons: Vec<String>,
+    /// Why it is not green.
+    pub reasons: Vec<Kept>,
     /// Facts about the change that a person should see.
     pub findings: Vec<Finding>,
     /// The raw results.

@@ -13,6 +13,7 @@ use nightshift_domain::check::{CheckResult, Outcome, ProofReport};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::job::Kind;
+use nightshift_domain::sentence::Kept;
 use nightshift_domain::transcript::Usage;
 use nightshift_domain::tryout::Report;
 
@@ -210,7 +211,7 @@ impl Hand {
     pub async fn fails(&self, order: &WorkOrder, reason: Reason) -> Result<Completed, CallError> {
         let failure = Failure {
             reason,
-            detail: "as the test says".to_owned(),
+            detail: Kept::quoted("as the test says"),
             retry_at: None,
         };
         self.ends(order, End::Failed { failure }, None).await

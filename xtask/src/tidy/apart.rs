@@ -69,7 +69,7 @@ fn parenthesised(code: &str) -> Option<&str> {
 }
 
 /// Returns the offset after the bracket that closes the first one.
-fn matching(code: &str, open: u8, close: u8) -> Option<usize> {
+pub(super) fn matching(code: &str, open: u8, close: u8) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, byte) in code.bytes().enumerate() {
         if byte == open {

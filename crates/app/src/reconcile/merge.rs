@@ -166,7 +166,9 @@ async fn trial_ended(app: &App, entries: &[QueueEntry]) -> Result<bool, Error> {
             return Ok(true);
         }
         let reason = match jobs::job_get(&mut tx, id).await?.map(|job| job.state.phase) {
-            Some(job::Phase::Failed { failure } | job::Phase::Dead { failure }) => failure.detail,
+            Some(job::Phase::Failed { failure } | job::Phase::Dead { failure }) => {
+                failure.detail.to_string()
+            }
             Some(job::Phase::Cancelled) => "the trial was cancelled".to_owned(),
             None => "the trial is gone".to_owned(),
             Some(job::Phase::Succeeded) => "the trial brought no result".to_owned(),

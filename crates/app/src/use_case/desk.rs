@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use nightshift_domain::access::Action;
+use nightshift_domain::config::ConfigError;
 use nightshift_domain::desk::{self, Card, Place, Wanted};
 use nightshift_domain::grant::Need;
 use nightshift_domain::id::{IssueId, Number, ProjectId};
@@ -72,7 +73,7 @@ pub struct BrokenProject {
     /// Its name.
     pub name: String,
     /// What is wrong.
-    pub error: String,
+    pub error: ConfigError,
 }
 
 /// The desk of one person.
@@ -370,6 +371,6 @@ fn facts_of(card: &DeskCard) -> Card {
 fn broken(project: Project) -> Option<BrokenProject> {
     project.config_error.map(|error| BrokenProject {
         name: project.name,
-        error: error.to_string(),
+        error,
     })
 }

@@ -15,6 +15,7 @@ use nightshift_domain::host::Allowed;
 use nightshift_domain::id::{Number, RunId};
 use nightshift_domain::issue::Event;
 use nightshift_domain::job::{self, Kind, Outcome};
+use nightshift_domain::told::failure as say;
 use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript::Usage;
 use nightshift_domain::trust::Trust;
@@ -307,10 +308,10 @@ impl App {
         Ok(match (&ending.end, live.kind) {
             (End::Stopped, _) => Checked::Stop,
             (End::Failed { failure }, Kind::Author) => {
-                Checked::Fail(self.time_or_budget(live, failure.clone()).await?)
+                Checked::Fail(self.time_or_budget(live, failure.clone().checked()).await?)
             }
             (End::Failed { failure }, Kind::Verify | Kind::Trial | Kind::Tryout) => {
-                Checked::Fail(failure.clone())
+                Checked::Fail(failure.clone().checked())
             }
             (End::Asked { question }, Kind::Author) => Checked::Ask {
                 question: question.clone(),
@@ -369,27 +370,15 @@ impl App {
     ) -> Result<Result<(ObjectId, ObjectId), Failure>, Error> {
         let repository = self.repository(live.project)?;
         let found = repository.resolve(&RefName::attempt(live.id)).await?;
-        let fail = |reason, detail: &str| {
-            Ok(Err(Failure {
-                reason,
-                detail: detail.to_owned(),
-                retry_at: None,
-            }))
-        };
+        let fail = |reason, said| Ok(Err(Failure::new(reason, said)));
         let (Some(said), Some(found)) = (said, found) else {
-            return fail(Reason::PublishFailed, "the result was not pushed");
+            return fail(Reason::PublishFailed, say::not_pushed());
         };
         if *said != found {
-            return fail(
-                Reason::PublishRejected,
-                "what was pushed is not what the runner says it pushed",
-            );
+            return fail(Reason::PublishRejected, say::other_pushed());
         }
         if !repository.is_ancestor(&live.start, &found).await? {
-            return fail(
-                Reason::PublishRejected,
-                "what was pushed is not on top of the commit that the run started from",
-            );
+            return fail(Reason::PublishRejected, say::not_on_top());
         }
         let mut tx = self.db().read().await?;
         let home = project::project_get(&mut tx, live.project)
@@ -406,10 +395,7 @@ impl App {
             repository.commit(&found).await?,
         );
         if old.tree == new.tree {
-            return fail(
-                Reason::NoChange,
-                "the result does not differ from the default branch",
-            );
+            return fail(Reason::NoChange, say::no_difference());
         }
         Ok(Ok((found, base)))
     }
@@ -549,15 +535,8 @@ pub fn state_word(state: &RunState) -> &'static str {
 /// What the trial of this change lacks that could not reach these.
 fn missing(number: Number, hosts: &[Allowed]) -> Failure {
     let names: Vec<String> = hosts.iter().map(ToString::to_string).collect();
-    let names = names.join(", ");
-    Failure {
-        reason: Reason::HostMissing,
-        detail: format!(
-            "the trial of the merged tree was refused {names}: allow it for the project \
-             (`nightshift issue allow {number} HOST --for-project`) or deny it \
-             (`nightshift issue deny {number} HOST`), also on the desk; the merge queue then goes on \
-             with it, and lets the others pass meanwhile"
-        ),
-        retry_at: None,
-    }
+    Failure::new(
+        Reason::HostMissing,
+        say::host_missing(names.join(", "), number),
+    )
 }

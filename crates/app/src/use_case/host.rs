@@ -433,11 +433,7 @@ impl App {
         let view = self.settings_get(caller, name).await?;
         // A list that cannot be read must not be replaced by one that can.
         let config = Config::parse(&view.text).map_err(|error| {
-            Error::refused(say::host_not_added(
-                host.to_string(),
-                name,
-                error.to_string(),
-            ))
+            Error::refused(say::host_not_added(host.to_string(), name, error.said()))
         })?;
         let mut allow = config.network.allow;
         if allow.contains(host) {
@@ -445,9 +441,7 @@ impl App {
         }
         allow.push(host.clone());
         let list = allow.iter().map(ToString::to_string).collect();
-        let path: Path = "network.allow"
-            .parse()
-            .map_err(|why: String| plain::invalid(why))?;
+        let path: Path = "network.allow".parse().map_err(Error::invalid)?;
         let save = SaveSettings {
             blob: view.blob,
             change: SettingsChange::Edits(vec![Edit::Set(path, Some(FieldValue::List(list)))]),

@@ -2,6 +2,7 @@
 
 use nightshift_domain::access::Action;
 use nightshift_domain::check::Acceptance;
+use nightshift_domain::config::ConfigError;
 use nightshift_domain::failure::Failure;
 use nightshift_domain::id::{IssueId, Number};
 use nightshift_domain::image::Image;
@@ -115,7 +116,7 @@ impl App {
             body: about.body,
             agent: about.agent,
             agents: &found.config.agents,
-            config_error: found.config_error.as_ref().map(ToString::to_string),
+            config_error: found.config_error.as_ref().map(ConfigError::said),
             branch: found.default_branch.as_str(),
             has_base: found.config_commit.is_some(),
             secrets_missing: &secrets_missing,

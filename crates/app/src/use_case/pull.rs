@@ -10,7 +10,7 @@ use nightshift_domain::id::{IssueId, Number, ReviewId};
 use nightshift_domain::issue::Event;
 use nightshift_domain::job::{Kind, Phase};
 use nightshift_domain::route::Needs;
-use nightshift_domain::sentence::Sentence;
+use nightshift_domain::sentence::{Place, Sentence, joined, text};
 use nightshift_domain::{merge, waiting};
 use nightshift_git::{ByteStream, DiffOptions, FileDiff};
 use nightshift_store::issue::Issue;
@@ -390,13 +390,10 @@ impl App {
             Colour::Red => Err(Error::refused(say::red(
                 number,
                 new.head.short(),
-                made.reasons.join("; "),
+                reasons(&made),
             ))),
             Colour::Unproven if new.accept_unproven => Ok(()),
-            Colour::Unproven => Err(Error::refused(say::unproven(
-                number,
-                made.reasons.join("; "),
-            ))),
+            Colour::Unproven => Err(Error::refused(say::unproven(number, reasons(&made)))),
         }
     }
 
@@ -450,6 +447,11 @@ impl App {
             })
             .collect())
     }
+}
+
+/// Why a verdict is not green, in one sentence.
+fn reasons(made: &Verdict) -> Place {
+    joined(&made.reasons).unwrap_or_else(|| text(""))
 }
 
 fn no_pull(name: &str, number: Number) -> Error {

@@ -13,6 +13,7 @@ use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::id::ProjectId;
 use nightshift_domain::issue::{Event as IssueEvent, Issue as IssueState, Phase};
 use nightshift_domain::job::Kind;
+use nightshift_domain::told::failure;
 use nightshift_store::event::NewEvent;
 use nightshift_store::project::Project;
 use nightshift_store::secret::{self as secrets, SealedSecret};
@@ -316,26 +317,15 @@ fn no_key() -> Error {
 }
 
 fn missing(project: &Project, name: &str) -> Failure {
-    let project = &project.name;
-    Failure {
-        reason: Reason::SecretMissing,
-        detail: format!(
-            "the secret {name} that {project} names in .nightshift/config.toml has no value: set it \
-             with `nightshift secret set {name} -p {project}` or on the page of the issue; the work then \
-             goes on by itself"
-        ),
-        retry_at: None,
-    }
+    Failure::new(
+        Reason::SecretMissing,
+        failure::secret_missing(name, &project.name),
+    )
 }
 
 fn unopened(project: &Project, name: &str) -> Failure {
-    let project = &project.name;
-    Failure {
-        reason: Reason::SecretMissing,
-        detail: format!(
-            "the secret {name} of {project} was sealed with another key than the server has now: \
-             set it again with `nightshift secret set {name} -p {project}`; the work then goes on by itself"
-        ),
-        retry_at: None,
-    }
+    Failure::new(
+        Reason::SecretMissing,
+        failure::secret_unopened(name, &project.name),
+    )
 }

@@ -51,7 +51,7 @@ impl App {
         if found.kind != Kind::Author {
             return Err(Error::refused(say::no_agent(
                 id.to_string(),
-                found.kind.as_str(),
+                found.kind.name(),
             )));
         }
         // The run's end holds this lock while it looks for words that wait.

@@ -258,7 +258,11 @@ fn card(card: &Card, state: &State, look: Look, is_current: bool) -> Vec<Line<'s
         let kind = kind.as_str().unwrap_or_default().to_owned();
         lines.push(Line::from(vec![
             Span::styled(format!("{indent}! {kind} "), style),
-            Span::raw(format!("{} {}", shown(&finding.path), shown(&finding.note))),
+            Span::raw(format!(
+                "{} {}",
+                shown(&finding.path),
+                shown(finding.note.as_str())
+            )),
         ]));
     }
     let why: Vec<String> = card.reasons.iter().map(reason).collect();

@@ -105,7 +105,7 @@ pub(crate) fn whole(screen: &mut Screen, issue: &Issue, runs: &[Run], now: Times
     if let Some(failure) = &issue.failed {
         screen.gap();
         screen.line([red(format!("failed: {}", failure.reason.as_str()))]);
-        screen.text("  ", Style::Plain, &failure.detail);
+        screen.text("  ", Style::Plain, failure.detail.as_str());
     }
     secrets(screen, issue);
     hosts(screen, issue);
@@ -293,7 +293,7 @@ mod tests {
         failed.messages.clear();
         failed.failed = Some(Failure {
             reason: Reason::SetupFailed,
-            detail: "`npm ci` exited with 1".to_owned(),
+            detail: nightshift_domain::sentence::Kept::quoted("`npm ci` exited with 1"),
             retry_at: None,
         });
         let mut screen = Screen::new(false, None);

@@ -255,7 +255,7 @@ fn finding(finding: &Finding) -> Vec<Span> {
         severity,
         plain(kind.as_str().unwrap_or_default()),
         bold(&finding.path),
-        plain(&finding.note),
+        plain(finding.note.as_str()),
     ]
 }
 

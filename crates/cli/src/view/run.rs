@@ -85,7 +85,7 @@ pub(crate) fn whole(screen: &mut Screen, run: &Run, now: Timestamp) {
     if let Some(failure) = &run.failure {
         screen.gap();
         screen.line([red(format!("failed: {}", failure.reason.as_str()))]);
-        screen.text("  ", Style::Plain, &failure.detail);
+        screen.text("  ", Style::Plain, failure.detail.as_str());
     }
     super::pull::proposals(screen, &run.proposals);
     let follow = if run.ended_at.is_none() { " -f" } else { "" };

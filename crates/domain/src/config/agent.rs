@@ -5,7 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DEFAULT_AGENT, Span, bad_name, is_name};
+use super::{DEFAULT_AGENT, Span, is_name, quoted};
+use crate::sentence::Sentence;
+use crate::told::settings as say;
 
 /// The limit of a run that names none, in seconds.
 const TIMEOUT_S: u64 = 3_600;
@@ -199,7 +201,7 @@ pub(super) struct BadAgent {
     /// The place in the text.
     pub(super) span: std::ops::Range<usize>,
     /// What is wrong and what is expected.
-    pub(super) message: String,
+    pub(super) said: Sentence,
 }
 
 impl FileAgent {
@@ -208,28 +210,24 @@ impl FileAgent {
     pub(super) fn check(self, at: usize, known: &[Agent]) -> Result<Agent, BadAgent> {
         let name = self.name.get_ref().clone();
         let span = self.name.span();
-        let bad = |field: Option<&str>, message: String| BadAgent {
+        let bad = |field: Option<&str>, said: Sentence| BadAgent {
             field: field.map(|key| format!("agent[{at}].{key}")),
             span: span.clone(),
-            message,
+            said,
         };
         if !is_name(&name) {
-            return Err(bad(None, bad_name("agent", &name)));
+            return Err(bad(None, say::agent_name(quoted(&name))));
         }
         if known.iter().skip(1).any(|known| known.name == name) {
-            let message = format!("agent {name:?} is defined twice: give each agent its own name");
-            return Err(bad(None, message));
+            return Err(bad(None, say::agent_twice(quoted(&name))));
         }
         let commanded = matches!(self.harness, Harness::Command | Harness::Acp);
         if commanded != self.command.is_some() {
-            let message =
-                "`command` belongs to the harnesses \"command\" and \"acp\" and is needed there";
-            return Err(bad(Some("command"), message.to_owned()));
+            return Err(bad(Some("command"), say::agent_command()));
         }
         let model = self.model.as_deref().unwrap_or_default();
         if self.harness == Harness::Native && model.trim().is_empty() {
-            let message = "the harness \"native\" has no model of its own: give `model`, as the runner's endpoint names it";
-            return Err(bad(Some("model"), message.to_owned()));
+            return Err(bad(Some("model"), say::agent_model()));
         }
         Ok(Agent {
             name,

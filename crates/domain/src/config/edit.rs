@@ -12,7 +12,9 @@ use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, TableLike, Value
 
 use super::field::{SECTIONS, Section, Value, section};
 use super::sheet::{as_value, value_of};
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, quoted};
+use crate::sentence::Sentence;
+use crate::told::settings as say;
 
 /// One change.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,9 +44,9 @@ pub struct NewRow {
 }
 
 impl FromStr for Path {
-    type Err = String;
+    type Err = Sentence;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Sentence> {
         let (head, key) = match text.find(']') {
             Some(end) => {
                 let rest = &text[end + 1..];
@@ -63,20 +65,15 @@ impl FromStr for Path {
         };
         let known = section(name).ok_or_else(|| {
             let names: Vec<_> = SECTIONS.iter().map(|section| section.name).collect();
-            format!(
-                "there is no section {name:?}: there are {}",
-                names.join(", ")
-            )
+            say::no_section(quoted(name), names.join(", "))
         })?;
         match (known.many, &row) {
             (true, None) => {
-                return Err(format!(
-                    "say which {name}: `{name}[NAME]{}`",
-                    key.map_or_else(String::new, |key| format!(".{key}"))
-                ));
+                let key = key.map_or_else(String::new, |key| format!(".{key}"));
+                return Err(say::which(name, key));
             }
-            (false, Some(_)) => return Err(format!("there is one {name} only: leave out `[…]`")),
-            (false, None) if key.is_none() => return Err(format!("say which key: `{name}.KEY`")),
+            (false, Some(_)) => return Err(say::only_one(name)),
+            (false, None) if key.is_none() => return Err(say::which_key(name)),
             (true, Some(_)) | (false, None) => {}
         }
         if let Some(key) = key
@@ -161,7 +158,7 @@ impl Draft {
                 Err(Config::parse(text).err().unwrap_or(ConfigError {
                     field: None,
                     line: None,
-                    message: error.message().to_owned(),
+                    message: say::not_toml(error.message()).into(),
                 }))
             }
         }
@@ -204,7 +201,7 @@ impl Draft {
             Edit::Set(path, value) => self.set(path, value.as_ref()),
             Edit::Rows(name, rows) => match section(name).filter(|section| section.many) {
                 Some(known) => self.rows(known, rows),
-                None => Err(wrong(name.clone(), format!("{name:?} has no rows"))),
+                None => Err(wrong(name.clone(), say::no_rows(quoted(name)))),
             },
         }
     }
@@ -239,7 +236,7 @@ impl Draft {
             (None, None) => {
                 return Err(wrong(
                     format!("{name}[{row}]"),
-                    format!("there is no {name} named {row:?}"),
+                    say::none_named(name, quoted(row)),
                 ));
             }
         }
@@ -303,10 +300,7 @@ impl Draft {
             match seen.get_mut(row) {
                 Some(used) if !*used => *used = true,
                 Some(_) | None => {
-                    return Err(wrong(
-                        format!("{name}[{row}]"),
-                        "there is no such row, or it is named twice".to_owned(),
-                    ));
+                    return Err(wrong(format!("{name}[{row}]"), say::no_row()));
                 }
             }
         }
@@ -491,21 +485,17 @@ fn list(old: &Array, wanted: &[String]) -> Array {
     new
 }
 
-fn wrong(field: String, message: String) -> ConfigError {
+fn wrong(field: String, said: Sentence) -> ConfigError {
     ConfigError {
         field: Some(field),
         line: None,
-        message,
+        message: said.into(),
     }
 }
 
-fn unknown_key(known: &Section, key: &str) -> String {
+fn unknown_key(known: &Section, key: &str) -> Sentence {
     let keys: Vec<_> = known.fields.iter().map(|field| field.key).collect();
-    format!(
-        "{} has no key {key:?}: it has {}",
-        known.name,
-        keys.join(", ")
-    )
+    say::no_key(known.name, quoted(key), keys.join(", "))
 }
 
 #[cfg(test)]

@@ -276,6 +276,7 @@ mod tests {
         let error = Config::parse(text).expect_err("an unknown key");
         let (_, list) = error
             .message
+            .as_str()
             .split_once("expected ")
             .unwrap_or_else(|| panic!("{error}"));
         list.split('`')

@@ -179,9 +179,10 @@ mod tests {
             let field = error.field.unwrap_or_else(|| "-".to_owned());
             let line = error.line.map_or("-".to_owned(), |line| line.to_string());
             // The list of what is known grows with every key.
-            let message = match error.message.split_once(", expected one of") {
+            let message = error.message.as_str();
+            let message = match message.split_once(", expected one of") {
                 Some((unknown, _)) if unknown.starts_with("unknown field") => unknown,
-                _ => &error.message,
+                _ => message,
             };
             format!("{field} @{line}: {message}\n")
         });

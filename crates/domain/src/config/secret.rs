@@ -8,9 +8,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::quoted;
 use crate::job::Kind;
 use crate::refusal::secret as say;
 use crate::sentence::Sentence;
+use crate::told::settings as wrong;
 
 /// The step that prepares a tree.
 pub const SETUP: &str = "setup";
@@ -158,36 +160,32 @@ impl FileSecret {
         self,
         before: &[Secret],
         checks: &[String],
-    ) -> Result<Secret, (std::ops::Range<usize>, String)> {
+    ) -> Result<Secret, (std::ops::Range<usize>, Sentence)> {
         let name = self.name.get_ref();
         if !is_variable(name) {
-            let message = bad_name(name).to_string();
-            return Err((self.name.span(), message));
+            return Err((self.name.span(), bad_name(name)));
         }
         if before.iter().any(|known| known.name == *name) {
-            let message = format!("secret {name:?} is defined twice: name all its steps in one");
-            return Err((self.name.span(), message));
+            return Err((self.name.span(), wrong::secret_twice(quoted(name))));
         }
         let steps = self.steps.get_ref();
         if steps.is_empty() {
-            let message = format!("secret {name:?} is for no step: name those that need it");
-            return Err((self.steps.span(), message));
+            return Err((self.steps.span(), wrong::secret_idle(quoted(name))));
         }
         for step in steps {
             let known = [SETUP, ACCEPTANCE, AGENT].contains(&step.as_str());
             if !known && !checks.contains(step) {
-                let message = format!(
-                    "secret {name:?} is for {step:?}, which is no step: name a check of this file, \
-                     {SETUP:?}, {ACCEPTANCE:?} or {AGENT:?}"
+                let said = wrong::secret_step(
+                    quoted(name),
+                    quoted(step),
+                    quoted(SETUP),
+                    quoted(ACCEPTANCE),
+                    quoted(AGENT),
                 );
-                return Err((self.steps.span(), message));
+                return Err((self.steps.span(), said));
             }
             if step == AGENT && !self.author {
-                let message = format!(
-                    "secret {name:?} is for the agent itself: say `author = true` if the agent, and \
-                     whoever wrote what it reads, may know it"
-                );
-                return Err((self.steps.span(), message));
+                return Err((self.steps.span(), wrong::secret_agent(quoted(name))));
             }
         }
         Ok(Secret {

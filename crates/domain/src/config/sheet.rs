@@ -9,6 +9,7 @@ use toml_edit::{Document, Item, TableLike, Value as TomlValue};
 
 use super::field::{SECTIONS, Section, Value};
 use super::{Config, ConfigError};
+use crate::told::settings as say;
 
 /// What is typed at the keys of one table; a key that is not given is absent.
 pub type Row = BTreeMap<String, String>;
@@ -27,7 +28,7 @@ impl Sheet {
             return Err(Config::parse(text).err().unwrap_or(ConfigError {
                 field: None,
                 line: None,
-                message: "the file is no TOML".to_owned(),
+                message: say::no_toml().into(),
             }));
         };
         let rows = SECTIONS

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::Config;
 use crate::failure::Reason;
+use crate::sentence::Kept;
+use crate::told::settings as say;
 use crate::tryout::Why;
 
 const BODY: &str = "Say hello to everybody who comes in, in their own language.";
@@ -89,7 +91,7 @@ fn each_thing_is_found_and_only_it() {
     };
     let spent = Failure {
         reason: Reason::BudgetExhausted,
-        detail: "spent".to_owned(),
+        detail: Kept::quoted("spent"),
         retry_at: None,
     };
     let blocked = |phase, failed| {
@@ -175,7 +177,7 @@ fn each_thing_is_found_and_only_it() {
         ),
         (
             Facts {
-                config_error: Some("line 1".to_owned()),
+                config_error: Some(say::not_toml("line 1")),
                 ..fine.clone()
             },
             &[("warns", "config-broken")],
@@ -408,7 +410,7 @@ proptest! {
         let mut facts = facts(&case);
         facts.body = &body;
         facts.agent = agent;
-        facts.config_error = broken;
+        facts.config_error = broken.map(say::not_toml);
         facts.has_base = flags[0];
         facts.cycle = flags[1];
         facts.checks = checks;

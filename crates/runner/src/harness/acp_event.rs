@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use nightshift_domain::sentence::Sentence;
+use nightshift_domain::told::failure as say;
 use nightshift_domain::transcript::{Entry, Stream, Usage};
 use serde_json::Value;
 
@@ -203,13 +205,13 @@ impl AcpParser {
             None => {
                 return fault::of_end("inside acp", exit, words).or_else(|| {
                     Some(AgentFailure::Crashed {
-                        detail: "the agent ended without ending its turn".to_owned(),
+                        detail: say::turn_open().into(),
                     })
                 });
             }
         };
-        let bound = |detail: &str| AgentFailure::BudgetExhausted {
-            detail: detail.to_owned(),
+        let bound = |said: Sentence| AgentFailure::BudgetExhausted {
+            detail: said.into(),
         };
         match reason {
             "end_turn" => {
@@ -220,14 +222,14 @@ impl AcpParser {
                     .flatten()
                     .or_else(|| fault::of_end("inside acp", exit, words))
             }
-            "max_tokens" => Some(bound("the agent's bound on tokens is reached")),
-            "max_turn_requests" => Some(bound("the agent's bound on model calls is reached")),
+            "max_tokens" => Some(bound(say::tokens_bound())),
+            "max_turn_requests" => Some(bound(say::calls_bound())),
             "refusal" => Some(AgentFailure::Crashed {
-                detail: "the model refused to go on".to_owned(),
+                detail: say::model_refused().into(),
             }),
             "cancelled" if exit == Exit::Stopped => None,
             other => Some(AgentFailure::Crashed {
-                detail: format!("the agent ended its turn as {}", shorten(other, 200)),
+                detail: say::turn_ended(shorten(other, 200)).into(),
             }),
         }
     }
@@ -292,9 +294,11 @@ fn refused(event: &Value) -> AgentFailure {
         (_, "overloaded") => AgentFailure::Overloaded { detail },
         ("start", _) => AgentFailure::ProgramMissing {
             program: text(event, "message").to_owned(),
-            install: "install it where the sandbox sees it (/usr, or the runner's read-only directories), or correct the agent's command".to_owned(),
+            install: say::see_usr(),
         },
-        _ => fault::of_words(&detail).unwrap_or(AgentFailure::Crashed { detail }),
+        _ => fault::of_words(&detail).unwrap_or(AgentFailure::Crashed {
+            detail: detail.into(),
+        }),
     }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use nightshift_domain::told::failure as say;
 use nightshift_domain::transcript::{Entry, Stream, Usage};
 use serde_json::Value;
 
@@ -178,7 +179,7 @@ impl ClaudeParser {
                     .or_else(|| fault::of_end("claude", exit, words))
                     .or_else(|| {
                         Some(AgentFailure::Crashed {
-                            detail: "it ended without a result".to_owned(),
+                            detail: say::no_result().into(),
                         })
                     }),
             };
@@ -211,7 +212,9 @@ impl ClaudeParser {
             return lost;
         }
         if matches!(subtype, "error_max_turns" | "error_max_budget_usd") {
-            return AgentFailure::BudgetExhausted { detail };
+            return AgentFailure::BudgetExhausted {
+                detail: detail.into(),
+            };
         }
         if let Some((_, at)) = detail.split_once("usage limit reached|") {
             return AgentFailure::RateLimited {
@@ -225,7 +228,9 @@ impl ClaudeParser {
             };
         }
         if text(result, "api_error_type") == "billing_error" {
-            return AgentFailure::BudgetExhausted { detail };
+            return AgentFailure::BudgetExhausted {
+                detail: detail.into(),
+            };
         }
         let by_status = result["api_error_status"]
             .as_u64()
@@ -247,7 +252,9 @@ impl ClaudeParser {
             {
                 AgentFailure::Overloaded { detail }
             }
-            None => AgentFailure::Crashed { detail },
+            None => AgentFailure::Crashed {
+                detail: detail.into(),
+            },
         }
     }
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use nightshift_domain::told::failure as say;
 use nightshift_domain::transcript::{Entry, Stream, Usage};
 use serde_json::{Value, json};
 
@@ -123,7 +124,7 @@ impl CodexParser {
             Some(End::Completed(_)) => fault::of_end("codex", exit, words),
             Some(End::Failed(message)) => {
                 Some(classify(message).unwrap_or_else(|| AgentFailure::Crashed {
-                    detail: message.clone(),
+                    detail: message.into(),
                 }))
             }
             None if exit == Exit::Stopped => self.fault.clone(),
@@ -132,7 +133,7 @@ impl CodexParser {
                 .or_else(|| fault::of_end("codex", exit, words))
                 .or_else(|| {
                     Some(AgentFailure::Crashed {
-                        detail: "it ended without completing a turn".to_owned(),
+                        detail: say::no_turn().into(),
                     })
                 }),
         }

@@ -4,6 +4,7 @@
 //! told; the session's id is told at the end only; a failed model call is a `session.error` with the
 //! provider's status.
 
+use nightshift_domain::told::failure as say;
 use nightshift_domain::transcript::{Entry, Stream, Usage};
 use serde_json::Value;
 
@@ -74,7 +75,9 @@ impl CopilotParser {
                         .as_u64()
                         .and_then(|code| fault::of_status(code, &detail))
                         .or_else(|| fault::of_words(&detail))
-                        .unwrap_or(AgentFailure::Crashed { detail }),
+                        .unwrap_or(AgentFailure::Crashed {
+                            detail: detail.into(),
+                        }),
                 );
                 Some(vec![entry])
             }
@@ -107,7 +110,7 @@ impl CopilotParser {
         let words = self.stderr.last();
         fault::of_end("copilot", exit, words).or_else(|| {
             (!self.ended).then(|| AgentFailure::Crashed {
-                detail: "it ended without a result".to_owned(),
+                detail: say::no_result().into(),
             })
         })
     }

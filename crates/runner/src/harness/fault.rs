@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use nightshift_domain::told::failure as say;
+
 use super::line::shorten;
 use super::outcome::{AgentFailure, Exit};
 
@@ -13,7 +15,9 @@ pub(super) fn of_status(status: u64, detail: &str) -> Option<AgentFailure> {
     let detail = detail.to_owned();
     match status {
         401 | 403 => Some(AgentFailure::Unauthorized { detail }),
-        402 => Some(AgentFailure::BudgetExhausted { detail }),
+        402 => Some(AgentFailure::BudgetExhausted {
+            detail: detail.into(),
+        }),
         429 => Some(rate_limited(detail)),
         408 | 500..=599 => Some(AgentFailure::Overloaded { detail }),
         _ => None,
@@ -119,24 +123,23 @@ pub(super) fn rate_limited(detail: String) -> AgentFailure {
 pub(super) fn of_end(program: &str, exit: Exit, last_words: Option<&str>) -> Option<AgentFailure> {
     let how = match exit {
         Exit::Stopped | Exit::Code(0) => return None,
-        Exit::Code(code) => format!("it exited with code {code}"),
-        Exit::Signal(signal) => format!("signal {signal} ended it"),
+        Exit::Code(code) => say::exited(code),
+        Exit::Signal(signal) => say::signalled(signal),
     };
     if let Some(words) = last_words
         && is_missing(words)
     {
         return Some(AgentFailure::ProgramMissing {
             program: program.to_owned(),
-            install: format!(
-                "install it where the sandbox sees it, or correct the agent's settings ({words})"
-            ),
+            install: say::see_sandbox(words),
         });
     }
     Some(AgentFailure::Crashed {
         detail: match last_words {
-            Some(words) => format!("{how}: {words}"),
-            None => format!("{how} without a word"),
-        },
+            Some(words) => say::ended_with(how, words),
+            None => say::ended_without(how),
+        }
+        .into(),
     })
 }
 

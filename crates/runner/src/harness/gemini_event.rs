@@ -4,6 +4,7 @@
 //! `input_tokens` contains what was cached; a failed model call is told in the result's message and, where
 //! that has no status, in the exit code, which is the lower byte of the provider's HTTP status.
 
+use nightshift_domain::told::failure as say;
 use nightshift_domain::transcript::{Entry, Stream, Usage};
 use serde_json::Value;
 
@@ -125,7 +126,7 @@ impl GeminiParser {
             return match exit {
                 Exit::Stopped => None,
                 Exit::Code(0) => Some(AgentFailure::Crashed {
-                    detail: "it ended without a result".to_owned(),
+                    detail: say::no_result().into(),
                 }),
                 exit => fault::of_words(words.unwrap_or_default())
                     .or_else(|| fault::of_end("gemini", exit, words)),
@@ -137,10 +138,14 @@ impl GeminiParser {
         let detail = shorten(text(&result["error"], "message"), 2 << 10);
         match exit {
             Exit::Stopped => None,
-            Exit::Code(TURN_LIMIT) => Some(AgentFailure::BudgetExhausted { detail }),
+            Exit::Code(TURN_LIMIT) => Some(AgentFailure::BudgetExhausted {
+                detail: detail.into(),
+            }),
             exit => fault::of_words(&detail)
                 .or_else(|| lower_byte(exit).and_then(|code| fault::of_status(code, &detail)))
-                .or(Some(AgentFailure::Crashed { detail })),
+                .or(Some(AgentFailure::Crashed {
+                    detail: detail.into(),
+                })),
         }
     }
 }

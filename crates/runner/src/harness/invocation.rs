@@ -4,7 +4,11 @@
 //! sandbox's own.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
+
+use nightshift_domain::sentence::{Sentence, text};
+use nightshift_domain::told::failure as say;
 
 use super::needs::Version;
 
@@ -88,22 +92,18 @@ pub struct Bind {
 }
 
 /// Why an agent program cannot be started. Each message ends with what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlanError {
     /// The program is not on this machine.
-    #[error("the program {program:?} of harness {harness:?} is not on this machine: {install}")]
     ProgramMissing {
         /// The harness.
         harness: &'static str,
         /// The program.
         program: String,
         /// How to install it.
-        install: String,
+        install: Sentence,
     },
     /// The program is one that is not known to do what is asked of it here.
-    #[error(
-        "the program {program:?} of harness {harness:?} has version {version}, and {since} or newer is needed: {install}"
-    )]
     ProgramTooOld {
         /// The harness.
         harness: &'static str,
@@ -114,12 +114,9 @@ pub enum PlanError {
         /// The oldest that is driven.
         since: Version,
         /// How to install a newer one.
-        install: String,
+        install: Sentence,
     },
     /// The program is a script, and nothing can execute it.
-    #[error(
-        "the program {program:?} of harness {harness:?} is a script of Node.js, and no native `node` is in the runner's search path: install Node.js {since} or newer, then start the runner again"
-    )]
     NodeMissing {
         /// The harness.
         harness: &'static str,
@@ -129,9 +126,6 @@ pub enum PlanError {
         since: u32,
     },
     /// The program is a script that this Node.js cannot execute.
-    #[error(
-        "the program {program:?} of harness {harness:?} needs Node.js {since} or newer, and the runner's search path has Node.js {version}: install a newer one, then start the runner again"
-    )]
     NodeTooOld {
         /// The harness.
         harness: &'static str,
@@ -143,27 +137,15 @@ pub enum PlanError {
         since: u32,
     },
     /// A program that has no model of its own, and none is named.
-    #[error(
-        "the agent has harness {harness:?} and no model, and its program has none of its own: add model = \"...\" to the agent, one that the runner's endpoint offers"
-    )]
     NoModel {
         /// The harness.
         harness: &'static str,
     },
     /// The harness `command` without a command.
-    #[error(
-        "the agent has harness \"command\" but no command: give it one, for example [\"my-agent\", \"{{prompt_file}}\"]"
-    )]
     NoCommand,
     /// The harness `acp` without a command.
-    #[error(
-        "the agent has harness \"acp\" but no command: give it one that speaks the Agent Client Protocol on its standard streams, for example \"my-agent --acp\""
-    )]
     NoAcpCommand,
     /// The prompt does not fit into one argument.
-    #[error(
-        "the prompt has {bytes} bytes and one argument of a program holds {limit}: let the command read {{prompt_file}} or standard input instead of {{prompt}}"
-    )]
     PromptTooLong {
         /// Its size.
         bytes: usize,
@@ -171,12 +153,8 @@ pub enum PlanError {
         limit: usize,
     },
     /// The prompt holds a byte no argument can hold.
-    #[error(
-        "the prompt holds a NUL byte, which no argument of a program can hold: remove it from the issue, or let the command read {{prompt_file}}"
-    )]
     PromptNul,
     /// A shell block of an issue that says something unknown.
-    #[error("the shell block at line {line} of the {place} says {found:?}: {expected}")]
     Block {
         /// Where: "issue" or "comment".
         place: &'static str,
@@ -190,6 +168,55 @@ pub enum PlanError {
 }
 
 impl PlanError {
+    /// What is said about it.
+    #[must_use]
+    pub fn said(&self) -> Sentence {
+        match self {
+            Self::ProgramMissing {
+                harness,
+                program,
+                install,
+            } => say::program_missing(quoted(program), quoted(harness), install.clone()),
+            Self::ProgramTooOld {
+                harness,
+                program,
+                version,
+                since,
+                install,
+            } => say::program_old(
+                quoted(program),
+                quoted(harness),
+                text(version),
+                text(since),
+                install.clone(),
+            ),
+            Self::NodeMissing {
+                harness,
+                program,
+                since,
+            } => say::node_missing(quoted(program), quoted(harness), text(since)),
+            Self::NodeTooOld {
+                harness,
+                program,
+                version,
+                since,
+            } => say::node_old(quoted(program), quoted(harness), text(since), text(version)),
+            Self::NoModel { harness } => say::no_model(quoted(harness)),
+            Self::NoCommand => say::no_command(r#"["my-agent", "{prompt_file}"]"#),
+            Self::NoAcpCommand => say::no_acp_command(r#""my-agent --acp""#),
+            Self::PromptTooLong { bytes, limit } => {
+                say::prompt_long(*bytes, *limit, "{prompt_file}", "{prompt}")
+            }
+            Self::PromptNul => say::prompt_nul("{prompt_file}"),
+            Self::Block {
+                place,
+                line,
+                found,
+                expected,
+            } => say::block_unknown(*line, block_place(place), quoted(found), *expected),
+        }
+    }
+
     /// Whether the program, or what executes it, is not there as it is needed.
     pub fn is_missing(&self) -> bool {
         match self {
@@ -204,5 +231,25 @@ impl PlanError {
             | Self::PromptNul
             | Self::Block { .. } => false,
         }
+    }
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.said().fmt(f)
+    }
+}
+
+impl std::error::Error for PlanError {}
+
+fn quoted(text: &str) -> String {
+    format!("{text:?}")
+}
+
+/// What people call the place of a shell block.
+pub(super) fn block_place(place: &str) -> Sentence {
+    match place {
+        "comment" => say::in_comment(),
+        _ => say::in_issue(),
     }
 }

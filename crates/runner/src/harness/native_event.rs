@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use nightshift_domain::told::failure as say;
 use nightshift_domain::transcript::{Entry, Stream, Usage};
 use serde_json::Value;
 
@@ -114,10 +115,14 @@ fn failure(event: &Value) -> AgentFailure {
             None => fault::rate_limited(detail),
         },
         "unauthorized" => AgentFailure::Unauthorized { detail },
-        "budget" | "turns" => AgentFailure::BudgetExhausted { detail },
+        "budget" | "turns" => AgentFailure::BudgetExhausted {
+            detail: detail.into(),
+        },
         "unavailable" => AgentFailure::Overloaded { detail },
         "session-lost" => AgentFailure::SessionLost { detail },
-        _ => AgentFailure::Crashed { detail },
+        _ => AgentFailure::Crashed {
+            detail: detail.into(),
+        },
     }
 }
 
@@ -146,7 +151,7 @@ impl EventParser for NativeParser {
             (Some(End::Done), exit) => fault::of_end("native", exit, words),
             (None, exit) => fault::of_end("native", exit, words).or_else(|| {
                 Some(AgentFailure::Crashed {
-                    detail: "it ended without a result".to_owned(),
+                    detail: say::no_result().into(),
                 })
             }),
         };

@@ -7,6 +7,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use nightshift_domain::told::failure as say;
+
 use super::invocation::PlanError;
 use super::program::{Program, Programs};
 
@@ -84,12 +86,7 @@ impl Needs {
         harness: &'static str,
         programs: &'a Programs,
     ) -> Result<&'a Program, PlanError> {
-        let install = || {
-            let package = self.package;
-            format!(
-                "on the runner's machine run `npm install -g {package}`, then start the runner again"
-            )
-        };
+        let install = || say::npm_install(self.package);
         let program = self.program;
         let found = programs
             .of(harness)

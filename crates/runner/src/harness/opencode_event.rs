@@ -4,6 +4,7 @@
 //! apart; a tool is told once, when it is done; a model call that failed for good is an `error`, before
 //! which it may have been repeated without a word.
 
+use nightshift_domain::told::failure as say;
 use nightshift_domain::transcript::{Entry, Stream, Usage};
 use serde_json::Value;
 
@@ -101,7 +102,7 @@ impl OpencodeParser {
         let words = self.stderr.last();
         fault::of_end("opencode", exit, words).or_else(|| {
             (self.steps == 0).then(|| AgentFailure::Crashed {
-                detail: "it ended without a step".to_owned(),
+                detail: say::no_step().into(),
             })
         })
     }
@@ -160,7 +161,9 @@ fn failed(error: &Value) -> AgentFailure {
         .as_u64()
         .and_then(|code| fault::of_status(code, &detail))
         .or_else(|| fault::of_words(&detail))
-        .unwrap_or(AgentFailure::Crashed { detail })
+        .unwrap_or(AgentFailure::Crashed {
+            detail: detail.into(),
+        })
 }
 
 /// A tool's call and its answer, told together.

@@ -2,9 +2,12 @@
 //!
 //! No verdict rests on this: "no failure" only means that the program did not report one.
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use nightshift_domain::sentence::{Place, Sentence};
+use nightshift_domain::told::failure as say;
 use nightshift_domain::transcript::Usage;
 
 use super::order::Session;
@@ -35,10 +38,9 @@ pub struct AgentOutcome {
 }
 
 /// The ways an agent program fails that are treated differently.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AgentFailure {
     /// The model's provider limits the account; the same start may work later.
-    #[error("the model's provider limits this account's rate: {detail}")]
     RateLimited {
         /// When it may work again, if it was said.
         resets_at: Option<Timestamp>,
@@ -48,49 +50,67 @@ pub enum AgentFailure {
         detail: String,
     },
     /// The model's provider refused the credential; a person must replace it.
-    #[error(
-        "the model's provider refused the credential ({detail}): replace the agent's model key"
-    )]
     Unauthorized {
         /// What was said.
         detail: String,
     },
     /// The model's provider is overloaded, broken or out of reach; the same start may work soon.
-    #[error("the model's provider does not answer: {detail}")]
     Overloaded {
         /// What was said.
         detail: String,
     },
     /// The session to resume is not known any more; start without one.
-    #[error("the agent's session is not known any more: {detail}")]
     SessionLost {
         /// What was said.
         detail: String,
     },
     /// A bound on turns or money is reached.
-    #[error("the agent's limit is reached: {detail}")]
     BudgetExhausted {
         /// What was said.
-        detail: String,
+        detail: Place,
     },
     /// The program cannot be found or executed in the sandbox.
-    #[error("the program {program:?} cannot be executed in the sandbox: {install}")]
     ProgramMissing {
         /// The program.
         program: String,
         /// What to do.
-        install: String,
+        install: Sentence,
     },
     /// It cannot be started on this tree or with these settings.
-    #[error("the agent was not started: {detail}")]
     Refused {
         /// Why, and what to do.
         detail: String,
     },
     /// Anything else.
-    #[error("the agent program failed: {detail}")]
     Crashed {
         /// The most telling thing that was said, and how it ended.
-        detail: String,
+        detail: Place,
     },
 }
+
+impl AgentFailure {
+    /// What is said about it.
+    #[must_use]
+    pub fn said(&self) -> Sentence {
+        match self {
+            Self::RateLimited { detail, .. } => say::provider_limits(detail),
+            Self::Unauthorized { detail } => say::provider_refuses(detail),
+            Self::Overloaded { detail } => say::provider_silent(detail),
+            Self::SessionLost { detail } => say::session_lost(detail),
+            Self::BudgetExhausted { detail } => say::agent_limit(detail.clone()),
+            Self::ProgramMissing { program, install } => {
+                say::not_executable(format!("{program:?}"), install.clone())
+            }
+            Self::Refused { detail } => say::agent_refused(detail),
+            Self::Crashed { detail } => say::agent_crashed(detail.clone()),
+        }
+    }
+}
+
+impl fmt::Display for AgentFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.said().fmt(f)
+    }
+}
+
+impl std::error::Error for AgentFailure {}

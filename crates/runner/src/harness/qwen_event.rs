@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use nightshift_domain::told::failure as say;
 use nightshift_domain::transcript::{Entry, Stream, Usage};
 use serde_json::Value;
 
@@ -129,7 +130,7 @@ impl QwenParser {
                     .or_else(|| fault::of_end("qwen", exit, words))
                     .or_else(|| {
                         Some(AgentFailure::Crashed {
-                            detail: "it ended without a result".to_owned(),
+                            detail: say::no_result().into(),
                         })
                     }),
             };
@@ -148,9 +149,13 @@ impl QwenParser {
         };
         let detail = shorten(said, 2 << 10);
         if text(result, "subtype").starts_with("error_max") {
-            return Some(AgentFailure::BudgetExhausted { detail });
+            return Some(AgentFailure::BudgetExhausted {
+                detail: detail.into(),
+            });
         }
-        Some(fault::of_words(&detail).unwrap_or(AgentFailure::Crashed { detail }))
+        Some(fault::of_words(&detail).unwrap_or(AgentFailure::Crashed {
+            detail: detail.into(),
+        }))
     }
 }
 

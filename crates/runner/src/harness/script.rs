@@ -10,11 +10,12 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use nightshift_domain::told::failure as say;
 use nightshift_domain::transcript::{Entry, Stream, Usage};
 use serde_json::{Value, json};
 
 use super::fault;
-use super::invocation::{HomeFile, Invocation, PlanError, Stdin};
+use super::invocation::{HomeFile, Invocation, PlanError, Stdin, block_place};
 use super::line::{Tail, output, shorten_input};
 use super::order::{AgentOrder, Session};
 use super::outcome::{AgentFailure, AgentOutcome, Exit};
@@ -204,14 +205,13 @@ impl EventParser for ScriptParser {
                     Some(selection) => (selection.blocks[*index].line, selection.place),
                     None => (0, "issue"),
                 };
-                let words = match self.stderr.last() {
-                    Some(words) => format!(": {words}"),
-                    None => String::new(),
-                };
+                let ended = say::block(line, block_place(place), *code);
                 Some(AgentFailure::Crashed {
-                    detail: format!(
-                        "the block at line {line} of the {place} exited with code {code}{words}"
-                    ),
+                    detail: match self.stderr.last() {
+                        Some(words) => say::ended_with(ended, words),
+                        None => ended,
+                    }
+                    .into(),
                 })
             }
             _ => fault::of_end("sh", exit, self.stderr.last()),

@@ -3,9 +3,12 @@
 //! Invariant: every error here means "the command did not run, or was ended": there is no path on
 //! which a missing part is replaced by a weaker one.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nightshift_domain::sentence::Sentence;
+use nightshift_domain::told::failure as say;
 use serde::{Deserialize, Serialize};
 
 /// A part without which no sandbox starts.
@@ -36,59 +39,48 @@ pub enum Part {
 
 impl Part {
     /// What a person does about it.
-    #[must_use]
-    pub fn fix(self) -> &'static str {
+    fn fix(self) -> Sentence {
         match self {
-            Self::Bubblewrap => {
-                "install the package `bubblewrap` (0.8 or newer) or set its path in the runner's configuration"
-            }
-            Self::Engine => {
-                "start Docker or Podman, let the runner's user open its socket, name that under [sandbox] in the runner's settings, and see with `nightshift doctor`; or take the engine \"bubblewrap\" there"
-            }
-            Self::Namespaces => {
-                "allow unprivileged user namespaces (sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0) or run the runner as root"
-            }
-            Self::Overlay => {
-                "use a local file system (ext4, xfs, btrfs) for the runner's data directory and a kernel of 5.11 or newer"
-            }
-            Self::Seccomp => "use a kernel with CONFIG_SECCOMP_FILTER",
-            Self::Cgroup => {
-                "run `nightshift doctor` and delegate the memory and pids controllers to the runner's service, or remove them"
-            }
-            Self::Program => {
-                "check that the path of the nightshift program exists and is executable by everyone"
-            }
-            Self::Bind => "check that the path exists on the runner",
-            Self::Relay => "run `nightshift doctor` on the runner",
-            Self::Command => {
-                "check that the program exists inside the sandbox (/usr and the read-only directories of the runner's configuration)"
-            }
+            Self::Bubblewrap => say::fix_bubblewrap(),
+            Self::Engine => say::fix_engine(),
+            Self::Namespaces => say::fix_namespaces(),
+            Self::Overlay => say::fix_overlay(),
+            Self::Seccomp => say::fix_seccomp(),
+            Self::Cgroup => say::fix_cgroup(),
+            Self::Program => say::fix_program(),
+            Self::Bind => say::fix_bind(),
+            Self::Relay => say::fix_relay(),
+            Self::Command => say::fix_command(),
+        }
+    }
+
+    /// What people call it.
+    fn name(self) -> Sentence {
+        match self {
+            Self::Bubblewrap => say::bubblewrap(),
+            Self::Engine => say::engine(),
+            Self::Namespaces => say::namespaces(),
+            Self::Overlay => say::overlay(),
+            Self::Seccomp => say::seccomp(),
+            Self::Cgroup => say::cgroup(),
+            Self::Program => say::program(),
+            Self::Bind => say::visible_path(),
+            Self::Relay => say::relay(),
+            Self::Command => say::command(),
         }
     }
 }
 
-impl std::fmt::Display for Part {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Bubblewrap => "bubblewrap",
-            Self::Engine => "container engine",
-            Self::Namespaces => "namespaces",
-            Self::Overlay => "overlay mount",
-            Self::Seccomp => "system call filter",
-            Self::Cgroup => "control group",
-            Self::Program => "nightshift program",
-            Self::Bind => "visible path",
-            Self::Relay => "relay",
-            Self::Command => "command",
-        })
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name().fmt(f)
     }
 }
 
 /// Why a sandbox did not start, or could not be ended.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SandboxError {
     /// A part failed; nothing ran.
-    #[error("sandbox not started: {part}: {cause}; next: {}", part.fix())]
     Part {
         /// Which part.
         part: Part,
@@ -96,17 +88,10 @@ pub enum SandboxError {
         cause: String,
     },
     /// Another step of the same run is still alive.
-    #[error(
-        "sandbox not started: another step of this run still runs; next: wait for it or kill it"
-    )]
     Busy,
     /// A path that may not be a place inside the sandbox.
-    #[error("sandbox not started: {} may not be a place inside the sandbox; next: choose one under /home/agent or /opt", .0.display())]
     Place(PathBuf),
     /// The project's image cannot be used.
-    #[error(
-        "the image {name} cannot be used: {cause}; next: correct the image, or name another one as environment.image in .nightshift/config.toml"
-    )]
     Image {
         /// As the project names it.
         name: String,
@@ -114,9 +99,6 @@ pub enum SandboxError {
         cause: String,
     },
     /// The project's image did not come from its registry.
-    #[error(
-        "the image {name} could not be pulled: {cause}; next: see on the runner that its engine reaches the registry, and that a private one is named as [[sandbox.registry]] in the runner's settings"
-    )]
     Pull {
         /// As the project names it.
         name: String,
@@ -124,10 +106,8 @@ pub enum SandboxError {
         cause: String,
     },
     /// Another runner process uses the data directory.
-    #[error("the data directory {} is used by another runner; next: stop it or choose another directory", .0.display())]
     DataInUse(PathBuf),
     /// Processes that outlived SIGKILL.
-    #[error("processes of the sandbox are still alive {} s after SIGKILL: {pids:?}; next: look for a hung file system or device on the runner", after.as_secs())]
     NotGone {
         /// Their ids on the host.
         pids: Vec<i32>,
@@ -135,7 +115,6 @@ pub enum SandboxError {
         after: Duration,
     },
     /// Something of the host failed.
-    #[error("{what}: {cause}")]
     Host {
         /// What was tried, naming the path.
         what: String,
@@ -145,6 +124,21 @@ pub enum SandboxError {
 }
 
 impl SandboxError {
+    /// What is said about it.
+    #[must_use]
+    pub fn said(&self) -> Sentence {
+        match self {
+            Self::Part { part, cause } => say::part(part.name(), cause, part.fix()),
+            Self::Busy => say::busy(),
+            Self::Place(path) => say::bad_place(path.display().to_string()),
+            Self::Image { name, cause } => say::image_unfit(name, cause),
+            Self::Pull { name, cause } => say::image_unpulled(name, cause),
+            Self::DataInUse(path) => say::data_in_use(path.display().to_string()),
+            Self::NotGone { pids, after } => say::not_gone(after.as_secs(), format!("{pids:?}")),
+            Self::Host { what, cause } => say::as_said(format!("{what}: {cause}")),
+        }
+    }
+
     /// Shorthand for a failed part.
     pub(crate) fn part(part: Part, cause: impl std::fmt::Display) -> Self {
         Self::Part {
@@ -161,3 +155,11 @@ impl SandboxError {
         }
     }
 }
+
+impl fmt::Display for SandboxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.said().fmt(f)
+    }
+}
+
+impl std::error::Error for SandboxError {}

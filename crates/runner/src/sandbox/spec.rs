@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nightshift_domain::sentence::Sentence;
+use nightshift_domain::told::failure as say;
 use serde::{Deserialize, Serialize};
 
 use super::Image;
@@ -187,19 +189,25 @@ pub enum Cap {
     Output(u64),
 }
 
+impl Cap {
+    /// What was done, as in "the run ... and was ended".
+    #[must_use]
+    pub fn said(self) -> Sentence {
+        match self {
+            Self::Memory(limit) => say::much_memory(limit),
+            Self::Processes(limit) => say::many_processes(limit),
+            Self::DiskBytes(limit) => say::much_disk(limit),
+            Self::DiskFiles(limit) => say::many_files(limit),
+            Self::DiskDepth(limit) => say::deep_folders(limit),
+            Self::HostDisk(limit) => say::little_left(limit),
+            Self::Output(limit) => say::much_output(limit),
+        }
+    }
+}
+
 impl std::fmt::Display for Cap {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Memory(limit) => write!(f, "used more than {limit} bytes of memory"),
-            Self::Processes(limit) => write!(f, "started more than {limit} processes"),
-            Self::DiskBytes(limit) => write!(f, "wrote more than {limit} bytes to disk"),
-            Self::DiskFiles(limit) => write!(f, "made more than {limit} files"),
-            Self::DiskDepth(limit) => write!(f, "nested directories more than {limit} deep"),
-            Self::HostDisk(limit) => {
-                write!(f, "left less than {limit} bytes free on the runner's disk")
-            }
-            Self::Output(limit) => write!(f, "printed more than {limit} bytes"),
-        }
+        self.said().fmt(f)
     }
 }
 

@@ -11,11 +11,12 @@ use std::time::Duration;
 use nightshift_api::runner::AuthorOrder;
 use nightshift_domain::config::{Agent, Harness as Kind, PromptBy, secret};
 use nightshift_domain::failure::{Failure, Reason};
+use nightshift_domain::told::failure as say;
 use nightshift_domain::transcript::{self, Entry, Stream};
 
 use super::bench::Bench;
 use super::check::Printed;
-use super::cut::{Cut, bounded};
+use super::cut::{Cut, MOST_WORDS};
 use super::step::{self, Guard, Reader, Stepped};
 use super::{Task, seal};
 use crate::broker::Dialect;
@@ -62,10 +63,9 @@ pub(crate) fn adapter(agent: &Agent) -> Result<&'static dyn Harness, Cut> {
     harness::by_name(agent.harness.as_str()).ok_or_else(|| {
         Cut::failed(
             Reason::Misconfigured,
-            format!(
-                "this runner has no harness {:?}: update the runner, or give the agent {:?} another",
-                agent.harness.as_str(),
-                agent.name
+            say::no_harness(
+                format!("{:?}", agent.harness.as_str()),
+                format!("{:?}", agent.name),
             ),
         )
     })
@@ -119,7 +119,7 @@ pub(crate) fn tools(bench: &Bench<'_>, author: &AuthorOrder) -> Result<(), Cut> 
         env: bench.whole_env(),
     };
     let bytes = serde_json::to_vec(&control)
-        .map_err(|error| Cut::failed(Reason::WorkspaceFailed, error.to_string()))?;
+        .map_err(|error| Cut::failed(Reason::WorkspaceFailed, say::as_said(error.to_string())))?;
     bench.control(Path::new(inside::FILE), &bytes)
 }
 
@@ -161,7 +161,7 @@ pub(crate) fn plan(
             true => Reason::ProgramMissing,
             false => Reason::Misconfigured,
         };
-        Cut::failed(reason, error.to_string())
+        Cut::failed(reason, error.said())
     })
 }
 
@@ -190,9 +190,9 @@ pub(crate) async fn start(
         .map(str::to_owned)
         .to_vec();
     for word in &invocation.argv {
-        let word = word
-            .to_str()
-            .ok_or_else(|| Cut::failed(Reason::Misconfigured, format!("{word:?} is not UTF-8")))?;
+        let word = word.to_str().ok_or_else(|| {
+            Cut::failed(Reason::Misconfigured, say::not_utf8(format!("{word:?}")))
+        })?;
         command.push(word.to_owned());
     }
     let step = sandbox::Step {
@@ -229,10 +229,7 @@ pub(crate) async fn start(
         Ok(Stepped::Ended(Exit::Exited { code })) => (harness::Exit::Code(code), None),
         Ok(Stepped::Ended(Exit::Signalled { signal })) => (harness::Exit::Signal(signal), None),
         Ok(Stepped::Ended(Exit::TimedOut)) => {
-            let cut = Cut::failed(
-                Reason::TimeLimit,
-                "the run's time was used up while the agent worked: give the agent more, or the issue less to do",
-            );
+            let cut = Cut::failed(Reason::TimeLimit, say::time_up_agent());
             (harness::Exit::Stopped, Some(cut))
         }
         Ok(Stepped::Ended(Exit::Capped(cap))) => (harness::Exit::Stopped, Some(Cut::capped(cap))),
@@ -257,8 +254,8 @@ pub(crate) async fn start(
         outcome.failure = Some(AgentFailure::ProgramMissing {
             program,
             install: match bench.image() {
-                None => "install it where the sandbox sees it (/usr, or the runner's read-only directories), or correct the agent's command".to_owned(),
-                Some(image) => format!("add it to the image {} with environment.install in .nightshift/config.toml, or correct the agent's command", image.name()),
+                None => say::see_usr(),
+                Some(image) => say::see_image(image.name()),
             },
         });
     }
@@ -300,10 +297,7 @@ async fn put_files(bench: &Bench<'_>) -> Result<(), Cut> {
         Stepped::Ended(Exit::Capped(cap)) => Err(Cut::capped(cap)),
         other => Err(Cut::failed(
             Reason::WorkspaceFailed,
-            format!(
-                "the agent's settings could not be put into its home ({other:?}): {}",
-                printed.tail().trim()
-            ),
+            say::no_settings(format!("{other:?}"), printed.tail().trim()),
         )),
     }
 }
@@ -365,9 +359,8 @@ pub(crate) fn failure(task: &Task, failure: &AgentFailure) -> Failure {
         }
     };
     Failure {
-        reason,
-        detail: bounded(failure.to_string()),
         retry_at,
+        ..Failure::new(reason, failure.said().within(MOST_WORDS))
     }
 }
 

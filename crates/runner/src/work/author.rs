@@ -10,17 +10,18 @@ use std::time::Duration;
 
 use nightshift_api::runner::{AuthorOrder, End};
 use nightshift_domain::budget::dollars;
-use nightshift_domain::check::CheckResult;
+use nightshift_domain::check::{CheckResult, ended};
 use nightshift_domain::config::Harness as Kind;
 use nightshift_domain::failure::Reason;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::prompt;
+use nightshift_domain::told::failure as say;
 use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript::{self, Usage};
 
 use super::agent::{self, Came};
 use super::bench::{Agent, Bench};
-use super::check::{self, ended, last_lines};
+use super::check::{self, last_lines};
 use super::cut::{Cut, bounded};
 use super::publish::{self, Snapshot};
 use super::step::Guard;
@@ -65,10 +66,7 @@ enum Did {
 /// Carries out an author order; `None` when the run is lost.
 pub(crate) async fn run(task: &Task) -> Option<Ended> {
     let Some(author) = &task.order.author else {
-        return Some(Ended::failed(
-            Reason::Misconfigured,
-            "the server sent an author job without an agent; do server and runner have the same version?",
-        ));
+        return Some(Ended::failed(Reason::Misconfigured, say::no_agent_sent()));
     };
     let mut so_far = SoFar::default();
     let mut early = Traffic::default();
@@ -193,7 +191,7 @@ async fn work(
             Ok(results) => results,
             // The change is there; whether it is good is decided elsewhere.
             Err(Cut::Failed(failure)) => {
-                task.say(transcript::Step::Checks, failure.detail);
+                task.say(transcript::Step::Checks, failure.detail.to_string());
                 Vec::new()
             }
             Err(cut) => return Err(cut),
@@ -218,10 +216,9 @@ async fn set_up(bench: &Bench<'_>) -> Result<(), Cut> {
     match check::setup(bench, &bench.task.order.start).await? {
         Some(result) if !result.passed() => Err(Cut::failed(
             Reason::SetupFailed,
-            format!(
-                "the set-up command {}; its last words:\n{}",
-                ended(&result.outcome),
-                last_lines(&result.output_tail)
+            say::its_last_words(
+                say::setup(ended(&result.outcome)),
+                last_lines(&result.output_tail),
             ),
         )),
         Some(_) | None => Ok(()),
@@ -307,13 +304,7 @@ fn left(task: &Task, so_far: &SoFar) -> Option<u64> {
 
 fn spent(task: &Task) -> Cut {
     let whole = task.order.limits.cost_micro_usd.unwrap_or(0);
-    Cut::failed(
-        Reason::BudgetExhausted,
-        format!(
-            "the run used what was left of the issue's budget ({}): raise it and the work goes on, or close the issue",
-            dollars(whole)
-        ),
-    )
+    Cut::failed(Reason::BudgetExhausted, say::budget_of_run(dollars(whole)))
 }
 
 fn no_change(so_far: &SoFar) -> Cut {
@@ -321,10 +312,8 @@ fn no_change(so_far: &SoFar) -> Cut {
     Cut::failed(
         Reason::NoChange,
         match words {
-            Some(words) if !words.is_empty() => {
-                format!("the agent ended and changed nothing; its last words: {words}")
-            }
-            Some(_) | None => "the agent ended and changed nothing".to_owned(),
+            Some(words) if !words.is_empty() => say::no_change_words(words),
+            Some(_) | None => say::no_change(),
         },
     )
 }
@@ -488,7 +477,7 @@ async fn rescue(bench: &Bench<'_>, author: &AuthorOrder, so_far: &mut SoFar) {
     };
     if let Err(cut) = kept.await {
         let words = match cut {
-            Cut::Failed(failure) => failure.detail,
+            Cut::Failed(failure) => failure.detail.to_string(),
             Cut::Lost | Cut::Halted(_) => "the run is lost".to_owned(),
         };
         bench.task.say(

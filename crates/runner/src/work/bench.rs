@@ -13,6 +13,7 @@ use nightshift_domain::failure::Reason;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::host::Allowed;
 use nightshift_domain::mask::Forms;
+use nightshift_domain::told::failure as say;
 use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript;
 
@@ -249,7 +250,7 @@ impl<'a> Bench<'a> {
     }
 
     fn run_dir(&self) -> Result<&sandbox::RunDir, Cut> {
-        let gone = || Cut::failed(Reason::WorkspaceFailed, "the workspace is gone");
+        let gone = || Cut::failed(Reason::WorkspaceFailed, say::workspace_gone());
         Ok(self.workspace.as_ref().ok_or_else(gone)?.run_dir())
     }
 
@@ -272,10 +273,7 @@ impl<'a> Bench<'a> {
             Stepped::Ended(Exit::Capped(cap)) => Err(Cut::capped(cap)),
             other => Err(Cut::failed(
                 Reason::WorkspaceFailed,
-                format!(
-                    "the working tree could not be brought to its start commit ({other:?}): {}",
-                    printed.tail().trim()
-                ),
+                say::not_adjusted(format!("{other:?}"), printed.tail().trim()),
             )),
         }
     }
@@ -307,12 +305,8 @@ impl<'a> Bench<'a> {
         let copy = std::fs::File::options()
             .write(true)
             .open(run.join("control/index"));
-        copy.and_then(|copy| copy.set_modified(time)).map_err(|e| {
-            Cut::failed(
-                Reason::WorkspaceFailed,
-                format!("keeping the working tree's index: {e}"),
-            )
-        })
+        copy.and_then(|copy| copy.set_modified(time))
+            .map_err(|e| Cut::failed(Reason::WorkspaceFailed, say::no_index(e.to_string())))
     }
 }
 
@@ -341,7 +335,7 @@ async fn prepare(task: &Task, commit: &ObjectId) -> Result<Workspace, Cut> {
         biased;
         workspace = &mut made => match workspace {
             Ok(workspace) => Ok(workspace?),
-            Err(panic) => Err(Cut::failed(Reason::WorkspaceFailed, panic.to_string())),
+            Err(panic) => Err(Cut::failed(Reason::WorkspaceFailed, say::as_said(panic.to_string()))),
         },
         () = task.control.until_halted() => {
             let _detached = late(made);
@@ -351,7 +345,7 @@ async fn prepare(task: &Task, commit: &ObjectId) -> Result<Workspace, Cut> {
             let _detached = late(made);
             Err(Cut::failed(
                 Reason::WorkspaceFailed,
-                "the run's time was used up before its workspace was there",
+                say::time_up_workspace(),
             ))
         }
     }
@@ -432,7 +426,7 @@ async fn open_room(task: &Task, run: &RunDir, ways: Ways) -> Result<Room, Cut> {
     });
     let worker = &task.worker;
     let opened = worker.broker.open(&worker.host, run, ways, lever).await;
-    opened.map_err(|error| Cut::failed(Reason::SandboxUnavailable, error.to_string()))
+    opened.map_err(|error| Cut::failed(Reason::SandboxUnavailable, say::as_said(error.to_string())))
 }
 
 /// Where the agent speaks to the platform.

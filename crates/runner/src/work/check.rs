@@ -6,9 +6,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use nightshift_domain::check::{Acceptance, CheckResult, Outcome};
+use nightshift_domain::check::{Acceptance, CheckResult, Outcome, ended};
 use nightshift_domain::failure::Reason;
 use nightshift_domain::git_name::ObjectId;
+use nightshift_domain::told::failure as say;
 use nightshift_domain::transcript::{self, Entry, Stream};
 
 use super::bench::Bench;
@@ -58,7 +59,7 @@ pub(crate) async fn run(
         Stepped::Ended(Exit::TimedOut) if left <= timeout => {
             return Err(Cut::failed(
                 Reason::TimeLimit,
-                format!("the run's time was used up while {name:?} ran"),
+                say::time_up_in(format!("{name:?}")),
             ));
         }
         Stepped::Ended(Exit::TimedOut | Exit::Killed)
@@ -106,10 +107,7 @@ pub(crate) async fn accept(
         other => {
             return Err(Cut::failed(
                 Reason::WorkspaceFailed,
-                format!(
-                    "the sealed files could not be laid over the tree ({other:?}): {}",
-                    printed.tail().trim()
-                ),
+                say::tests_not_laid(format!("{other:?}"), printed.tail().trim()),
             ));
         }
     }
@@ -138,16 +136,6 @@ pub(crate) async fn setup(
     run(bench, phase, SETUP, commit, line, timeout)
         .await
         .map(Some)
-}
-
-/// How a command ended, in words.
-pub(crate) fn ended(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Passed => "passed".to_owned(),
-        Outcome::Failed { code } => format!("failed with exit status {code}"),
-        Outcome::TimedOut => "ran out of time".to_owned(),
-        Outcome::Capped { limit } => format!("hit the {limit} limit"),
-    }
 }
 
 /// The last lines of an output, for a message.

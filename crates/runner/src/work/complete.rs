@@ -12,9 +12,10 @@ use nightshift_api::run::RunPath;
 use nightshift_api::runner::{Complete, End};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::id::RunId;
+use nightshift_domain::told::failure as say;
 use tokio::time::{sleep, timeout};
 
-use super::cut::bounded;
+use super::cut::MOST_WORDS;
 use crate::supervisor::{Control, is_gone};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -56,14 +57,10 @@ async fn insist(client: &Client, run: RunId, mut complete: Complete) {
                 }
                 replaced = true;
                 complete.end = End::Failed {
-                    failure: Failure {
-                        reason: Reason::PublishFailed,
-                        detail: bounded(format!(
-                            "the server refused the run's result: {}; do server and runner have the same version?",
-                            problem.detail
-                        )),
-                        retry_at: None,
-                    },
+                    failure: Failure::new(
+                        Reason::PublishFailed,
+                        say::result_refused(problem.detail).within(MOST_WORDS),
+                    ),
                 };
                 complete.session = None;
             }

@@ -5,6 +5,8 @@
 use nightshift_api::runner::End;
 use nightshift_domain::budget::dollars;
 use nightshift_domain::failure::{Failure, Reason};
+use nightshift_domain::sentence::Sentence;
+use nightshift_domain::told::failure as say;
 use nightshift_domain::traffic::Traffic;
 
 use crate::sandbox::{Cap, SandboxError};
@@ -12,7 +14,7 @@ use crate::supervisor::{Control, Halt};
 use crate::workspace::WorkspaceError;
 
 /// The most of a failure's words.
-const MOST_WORDS: usize = 4 << 10;
+pub(crate) const MOST_WORDS: usize = 4 << 10;
 
 /// Why it does not go on.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,12 +29,8 @@ pub(crate) enum Cut {
 
 impl Cut {
     /// A failure without a time to try again.
-    pub(crate) fn failed(reason: Reason, detail: impl Into<String>) -> Self {
-        Self::Failed(Failure {
-            reason,
-            detail: bounded(detail.into()),
-            retry_at: None,
-        })
+    pub(crate) fn failed(reason: Reason, said: Sentence) -> Self {
+        Self::Failed(Failure::new(reason, said.within(MOST_WORDS)))
     }
 
     /// The same, with the hosts that were out of reach where that may be why.
@@ -45,11 +43,7 @@ impl Cut {
             .collect();
         match self {
             Self::Failed(mut failure) if !blocked.is_empty() => {
-                let hosts = blocked.join(", ");
-                failure.detail = bounded(format!(
-                    "{}\nIt could not reach {hosts}: where it should, allow it on the issue's page or with `nightshift issue allow`, and the work goes on",
-                    failure.detail.trim_end()
-                ));
+                failure.detail = say::out_of_reach(&failure.detail, blocked.join(", ")).into();
                 Self::Failed(failure)
             }
             other => other,
@@ -64,7 +58,7 @@ impl Cut {
             Cap::HostDisk(_) => Reason::SandboxUnavailable,
             Cap::Output(_) => Reason::LogLimit,
         };
-        Self::failed(reason, format!("the run {cap} and was ended"))
+        Self::failed(reason, say::capped(cap.said()))
     }
 
     /// What the levers say, if anything.
@@ -81,50 +75,28 @@ impl Cut {
             Self::Lost => return None,
             Self::Halted(Halt::Stopped) => return Some(End::Stopped),
             Self::Failed(failure) => failure,
-            Self::Halted(Halt::Released) => plain(
-                Reason::Released,
-                "the runner shuts down and gave the job back; another start follows by itself"
-                    .to_owned(),
-            ),
-            Self::Halted(Halt::LogLimit { bytes }) => plain(
-                Reason::LogLimit,
-                format!(
-                    "the run wrote more than {bytes} bytes of log and was ended: let it print less"
-                ),
-            ),
-            Self::Halted(Halt::Broker { how }) => plain(
-                Reason::BrokerLost,
-                format!(
-                    "the run's only way out was lost ({how}); it is there again, and another start follows by itself"
-                ),
-            ),
+            Self::Halted(Halt::Released) => Failure::new(Reason::Released, say::released()),
+            Self::Halted(Halt::LogLimit { bytes }) => {
+                Failure::new(Reason::LogLimit, say::log_limit(bytes))
+            }
+            Self::Halted(Halt::Broker { how }) => {
+                Failure::new(Reason::BrokerLost, say::broker_lost(how))
+            }
             Self::Halted(Halt::Limited { until, why }) => Failure {
-                reason: Reason::RateLimited,
-                detail: format!("the model's provider limits the account: {why}"),
                 retry_at: until,
+                ..Failure::new(Reason::RateLimited, say::account_limited(why))
             },
-            Self::Halted(Halt::Login { why }) => plain(Reason::Unauthorized, why),
-            Self::Halted(Halt::Budget { most }) => plain(
-                Reason::BudgetExhausted,
-                format!(
-                    "the run used what was left of the issue's budget ({}): raise it and the work goes on, or close the issue",
-                    dollars(most)
-                ),
-            ),
-            Self::Halted(Halt::Spool { cause }) => plain(
-                Reason::WorkspaceFailed,
-                format!("the runner cannot write the run's log: {cause}"),
-            ),
+            Self::Halted(Halt::Login { why }) => {
+                Failure::new(Reason::Unauthorized, say::as_said(why))
+            }
+            Self::Halted(Halt::Budget { most }) => {
+                Failure::new(Reason::BudgetExhausted, say::budget_of_run(dollars(most)))
+            }
+            Self::Halted(Halt::Spool { cause }) => {
+                Failure::new(Reason::WorkspaceFailed, say::log_unwritten(cause))
+            }
         };
         Some(End::Failed { failure })
-    }
-}
-
-fn plain(reason: Reason, detail: String) -> Failure {
-    Failure {
-        reason,
-        detail,
-        retry_at: None,
     }
 }
 
@@ -148,7 +120,7 @@ impl From<SandboxError> for Cut {
             SandboxError::Image { .. } => Reason::Misconfigured,
             _ => Reason::SandboxUnavailable,
         };
-        Self::failed(reason, error.to_string())
+        Self::failed(reason, error.said())
     }
 }
 
@@ -156,7 +128,7 @@ impl From<WorkspaceError> for Cut {
     fn from(error: WorkspaceError) -> Self {
         match error {
             WorkspaceError::Sandbox(error) => error.into(),
-            other => Self::failed(Reason::WorkspaceFailed, other.to_string()),
+            other => Self::failed(Reason::WorkspaceFailed, other.said()),
         }
     }
 }

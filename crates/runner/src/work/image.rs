@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use nightshift_domain::failure::Reason;
 use nightshift_domain::image::Image as Named;
+use nightshift_domain::told::failure as say;
 use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript::Step;
 
@@ -35,9 +36,7 @@ pub(crate) async fn of(task: &Task, traffic: &mut Traffic) -> Result<Option<Arc<
     if let Some(why) = &task.worker.host.support().no_images {
         return Err(Cut::failed(
             Reason::SandboxUnavailable,
-            format!(
-                "the project names the image {named}, and this runner cannot show its system: {why}"
-            ),
+            say::image_unseen(named.as_str(), why),
         ));
     }
     let base = found(task, named).await?;
@@ -123,22 +122,13 @@ async fn found(task: &Task, named: &Named) -> Result<Arc<Image>, Cut> {
 
 fn missing(named: &Named) -> Cut {
     let way = match named.registry() {
-        Some("localhost") => format!(
-            "only that engine itself has such names: make it there, with `podman build --tag {named}` or `podman tag` (or docker's)"
-        ),
-        Some(_) => format!(
-            "name it on the runner under [sandbox] pull = [{:?}] in runner.toml, or bring it there with `podman pull {named}` (or `docker pull`)",
-            named.repository()
-        ),
-        None => format!(
-            "it has no registry in its name, so it is never pulled: write the registry in environment.image, or bring an image of that name to the runner with `podman tag` (or `docker tag`) {named}"
-        ),
+        Some("localhost") => say::image_made_here(named.as_str()),
+        Some(_) => say::image_allow(format!("{:?}", named.repository()), named.as_str()),
+        None => say::image_no_registry(named.as_str()),
     };
     Cut::failed(
         Reason::Misconfigured,
-        format!(
-            "the image {named} is not on the runner, and the runner's settings do not allow to pull it: {way}"
-        ),
+        say::image_absent(named.as_str(), way),
     )
 }
 
@@ -167,7 +157,7 @@ pub(super) async fn unless_cut<T>(task: &Task, what: impl Future<Output = T>) ->
         done = what => Ok(done),
         () = tokio::time::sleep(task.left()) => Err(Cut::failed(
             Reason::TimeLimit,
-            "the run's time was used up before its image was there",
+            say::time_up_image(),
         )),
     }
 }
@@ -192,7 +182,7 @@ mod tests {
                 panic!("{name}: no failure");
             };
             assert_eq!(failure.reason, Reason::Misconfigured);
-            let said = failure.detail;
+            let said = failure.detail.to_string();
             assert!(said.contains(name) && said.contains(way), "{said}");
             assert!(!said.contains(not), "{said}");
         }

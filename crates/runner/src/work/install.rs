@@ -9,15 +9,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nightshift_domain::check::Outcome;
+use nightshift_domain::check::{Outcome, ended};
 use nightshift_domain::failure::Reason;
+use nightshift_domain::told::failure as say;
 use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript::Step;
 use sha2::{Digest as _, Sha256};
 
 use super::Task;
 use super::bench::Bench;
-use super::check::{MAX_LINE, Printed, ended, last_lines};
+use super::check::{MAX_LINE, Printed, last_lines};
 use super::cut::Cut;
 use super::image::unless_cut;
 use super::step::{self, Guard, Stepped};
@@ -125,7 +126,7 @@ async fn install(bench: &Bench<'_>, line: &str) -> Result<(), Cut> {
         Stepped::Ended(Exit::TimedOut) if left <= Duration::from_secs(seconds) => {
             return Err(Cut::failed(
                 Reason::TimeLimit,
-                "the run's time was used up while environment.install ran",
+                say::time_up_in("environment.install"),
             ));
         }
         Stepped::Ended(Exit::TimedOut | Exit::Killed)
@@ -141,10 +142,7 @@ async fn install(bench: &Bench<'_>, line: &str) -> Result<(), Cut> {
         Outcome::Passed => Ok(()),
         Outcome::Failed { .. } | Outcome::TimedOut | Outcome::Capped { .. } => Err(Cut::failed(
             Reason::SetupFailed,
-            format!(
-                "environment.install {how}; its last words:\n{}",
-                last_lines(&printed.tail())
-            ),
+            say::its_last_words(say::install(how), last_lines(&printed.tail())),
         )),
     }
 }
@@ -159,11 +157,7 @@ fn out_of_reach(cut: Cut, sent: &Traffic) -> Cut {
     match cut {
         Cut::Failed(failure) if !blocked.is_empty() => Cut::failed(
             failure.reason,
-            format!(
-                "{}\nIt could not reach {}: where it should, name it as network.allow in .nightshift/config.toml of the base",
-                failure.detail.trim_end(),
-                blocked.join(", ")
-            ),
+            say::out_of_reach_of_project(&failure.detail, blocked.join(", ")),
         ),
         other => other,
     }

@@ -31,6 +31,8 @@ use nightshift_api::runner::{Complete, End, WorkOrder};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::job::Kind;
+use nightshift_domain::sentence::Sentence;
+use nightshift_domain::told::failure as say;
 use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript::{self, Usage};
 use tokio::task::JoinSet;
@@ -154,16 +156,13 @@ impl Worker {
                     Some(Ok(ended)) => ended,
                     Some(Err(panic)) => {
                         tracing::error!(%run, %panic, "a run's task broke");
-                        Some(Ended::failed(
-                            Reason::RunnerLost,
-                            "the runner made an error of its own in this run; its log says more",
-                        ))
+                        Some(Ended::failed(Reason::RunnerLost, say::runner_broke()))
                     }
                 }
             }
             Err(error) => Some(Ended::failed(
                 Reason::WorkspaceFailed,
-                format!("the runner cannot write the run's log: {error}"),
+                say::log_unwritten(error.to_string()),
             )),
         };
         if let Ok(upload) = upload
@@ -228,13 +227,9 @@ impl Ended {
         }
     }
 
-    fn failed(reason: Reason, detail: impl Into<String>) -> Self {
+    fn failed(reason: Reason, said: Sentence) -> Self {
         Self::of(End::Failed {
-            failure: Failure {
-                reason,
-                detail: detail.into(),
-                retry_at: None,
-            },
+            failure: Failure::new(reason, said),
         })
     }
 }

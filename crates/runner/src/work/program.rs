@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use nightshift_domain::failure::Reason;
+use nightshift_domain::sentence::{Sentence, text};
+use nightshift_domain::told::failure as say;
 
 use super::Task;
 use super::cut::Cut;
@@ -43,36 +45,34 @@ pub(super) async fn of(
 }
 
 /// What the script above said.
-fn read(image: &str, needs: &Needs, said: &str) -> Result<Program, String> {
+fn read(image: &str, needs: &Needs, said: &str) -> Result<Program, Sentence> {
     let name = needs.program;
-    let add = format!(
-        "add it with environment.install in .nightshift/config.toml, such as `npm install -g {}`, or to the image",
-        needs.package
-    );
+    let add = say::add_to_image(needs.package);
     let mut lines = said.lines();
     let place = |line: Option<&str>| line.filter(|line| line.starts_with('/')).map(PathBuf::from);
-    let path = place(lines.next())
-        .ok_or_else(|| format!("the image {image} has no program {name}: {add}"))?;
+    let path = place(lines.next()).ok_or_else(|| say::not_in_image(image, name, add.clone()))?;
     let node = place(lines.next());
     let node_version = version(lines.next().unwrap_or_default());
     let own_version = lines.find_map(version);
     if let Some(found) = own_version.filter(|found| *found < needs.since) {
-        return Err(format!(
-            "the program {name} of the image {image} has version {found}, and {} or newer is needed: {add}",
-            needs.since
+        return Err(say::old_in_image(
+            name,
+            image,
+            found.to_string(),
+            needs.since.to_string(),
+            add,
         ));
     }
     let interpreter = match needs.kind {
         Kind::Native { .. } | Kind::Codex => None,
         Kind::Node { since } => {
-            let path = node.ok_or_else(|| {
-                format!(
-                    "the program {name} is a script of Node.js, and the image {image} has no node: add Node.js {since} or newer with environment.install, or to the image"
-                )
-            })?;
+            let path = node.ok_or_else(|| say::no_node_in_image(name, image, text(since)))?;
             if let Some(found) = node_version.filter(|found| *found < Version([since, 0, 0])) {
-                return Err(format!(
-                    "the program {name} needs Node.js {since} or newer, and the image {image} has {found}: add a newer one with environment.install, or to the image"
+                return Err(say::old_node_in_image(
+                    name,
+                    text(since),
+                    image,
+                    found.to_string(),
                 ));
             }
             Some(Box::new(Program {
@@ -103,7 +103,7 @@ mod tests {
 
     fn told(harness: &str, said: &str) -> Result<Program, String> {
         let needs = by_name(harness).expect("a harness").needs();
-        read("base:1", &needs.expect("a program"), said)
+        read("base:1", &needs.expect("a program"), said).map_err(|said| said.to_string())
     }
 
     #[test]

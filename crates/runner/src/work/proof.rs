@@ -11,6 +11,7 @@ use nightshift_api::runner::End;
 use nightshift_domain::check::{Acceptance, CheckResult, ProofReport};
 use nightshift_domain::failure::Reason;
 use nightshift_domain::job::Kind;
+use nightshift_domain::told::failure as say;
 use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript::Step;
 use nightshift_domain::tryout::Report;
@@ -37,10 +38,7 @@ pub(crate) async fn run(task: &Task) -> Option<Ended> {
 /// Tries the sealed tests on the base, and nothing else; `None` when the run is lost.
 pub(crate) async fn try_out(task: &Task) -> Option<Ended> {
     let Some(acceptance) = &task.order.acceptance else {
-        return Some(Ended::failed(
-            Reason::Misconfigured,
-            "the server sent tests to be tried and none are there; do server and runner have the same version?",
-        ));
+        return Some(Ended::failed(Reason::Misconfigured, say::no_tests_sent()));
     };
     match tried(task, acceptance).await {
         Ok(OnBase { setup, acceptance }) => Some(Ended::of(End::Tried {

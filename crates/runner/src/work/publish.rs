@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nightshift_api::runner::AuthorOrder;
 use nightshift_domain::failure::Reason;
 use nightshift_domain::git_name::ObjectId;
+use nightshift_domain::told::failure as say;
 use nightshift_domain::transcript::{self, Entry, Stream};
 use tokio::time::sleep;
 
@@ -127,10 +128,7 @@ pub(crate) async fn commit(
     if let Some(place) = printed.lines.iter().find_map(|l| l.strip_prefix("nested ")) {
         return Err(Cut::failed(
             Reason::AgentFailed,
-            format!(
-                "the change holds a git repository of its own at {place:?}, whose files would be lost: \
-                 let the agent remove {place}/.git, or add the files as plain ones"
-            ),
+            say::nested_repository(format!("{place:?}"), place),
         ));
     }
     said.filter(|_| printed.good).ok_or_else(|| {
@@ -140,13 +138,7 @@ pub(crate) async fn commit(
         } else {
             Reason::WorkspaceFailed
         };
-        Cut::failed(
-            reason,
-            format!(
-                "the working tree could not be committed: {}",
-                printed.printed.tail().trim()
-            ),
-        )
+        Cut::failed(reason, say::not_committed(printed.printed.tail().trim()))
     })
 }
 
@@ -188,17 +180,13 @@ pub(crate) async fn push(
         if let Some(line) = refused {
             return Err(Cut::failed(
                 Reason::PublishRejected,
-                format!("the server refused the change: {}", line.replace('\t', " ")),
+                say::push_refused(line.replace('\t', " ")),
             ));
         }
         if begun.elapsed() + pause >= within {
             return Err(Cut::failed(
                 Reason::PublishFailed,
-                format!(
-                    "the change could not be pushed for {} s: {}",
-                    within.as_secs(),
-                    printed.printed.tail().trim()
-                ),
+                say::push_failed(within.as_secs(), printed.printed.tail().trim()),
             ));
         }
         let halted = async {

@@ -10,6 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use nightshift_domain::check::{Acceptance, SealedFile};
 use nightshift_domain::failure::Reason;
+use nightshift_domain::sentence::Place;
+use nightshift_domain::told::failure as say;
 
 use super::cut::Cut;
 use crate::sandbox::RunDir;
@@ -41,13 +43,13 @@ pub(crate) fn write(run: &RunDir, acceptance: Option<&Acceptance>) -> Result<(),
     for file in files {
         let bytes = STANDARD
             .decode(&file.content_base64)
-            .map_err(|e| unusable(file, &e))?;
+            .map_err(|e| unusable(file, e.to_string()))?;
         let path = Path::new(&file.path);
         let plain = path.components().all(
             |part| matches!(part, Component::Normal(name) if !name.eq_ignore_ascii_case(".git")),
         );
         if !plain || file.path.is_empty() || file.path.contains("//") || file.path.ends_with('/') {
-            return Err(unusable(file, &"it leaves the tree"));
+            return Err(unusable(file, say::leaves_tree()));
         }
         run.write_control(&Path::new("acceptance").join(path), &bytes, file.executable)?;
         let mode = if file.executable { "755" } else { "644" };
@@ -57,13 +59,10 @@ pub(crate) fn write(run: &RunDir, acceptance: Option<&Acceptance>) -> Result<(),
     Ok(())
 }
 
-fn unusable(file: &SealedFile, why: &dyn std::fmt::Display) -> Cut {
+fn unusable(file: &SealedFile, why: impl Into<Place>) -> Cut {
     Cut::failed(
         Reason::Misconfigured,
-        format!(
-            "the acceptance test {:?} cannot be laid over the tree: {why}; edit the issue",
-            file.path
-        ),
+        say::test_unusable(format!("{:?}", file.path), why),
     )
 }
 

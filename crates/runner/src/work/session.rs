@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use nightshift_api::runner::{AuthorOrder, SessionState};
 use nightshift_domain::failure::Reason;
+use nightshift_domain::told::failure as say;
 
 use super::Task;
 use super::cut::Cut;
@@ -24,8 +25,9 @@ pub(crate) fn binds(
     let mut binds = Vec::new();
     for dir in &invocation.session_dirs {
         let source = place.join(file_name(dir));
-        crate::supervisor::private(&place)
-            .map_err(|error| Cut::failed(Reason::WorkspaceFailed, format!("{error:#}")))?;
+        crate::supervisor::private(&place).map_err(|error| {
+            Cut::failed(Reason::WorkspaceFailed, say::as_said(format!("{error:#}")))
+        })?;
         task.worker.host.shared_dir(&source)?;
         binds.push(sandbox::Bind {
             source,

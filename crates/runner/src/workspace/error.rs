@@ -2,19 +2,19 @@
 //!
 //! Invariant: no message holds the token that was sent to the server.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use nightshift_domain::git_name::ObjectId;
+use nightshift_domain::sentence::Sentence;
+use nightshift_domain::told::failure as say;
 
 use crate::sandbox::{Exit, SandboxError};
 
 /// Why there is no workspace.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum WorkspaceError {
     /// The server's repository could not be read.
-    #[error(
-        "fetching from {url}: {cause}; next: check that the server runs and that this runner's token is valid"
-    )]
     Fetch {
         /// The repository's address.
         url: String,
@@ -22,7 +22,6 @@ pub enum WorkspaceError {
         cause: String,
     },
     /// The host's git did something unexpected.
-    #[error("git {verb} in {}: {cause}", path.display())]
     Git {
         /// Its sub-command.
         verb: String,
@@ -32,7 +31,6 @@ pub enum WorkspaceError {
         cause: String,
     },
     /// A checkout did not come out as the commit says.
-    #[error("checking out {commit} ended with {exit:?}: {said}")]
     Checkout {
         /// The commit.
         commit: ObjectId,
@@ -42,7 +40,6 @@ pub enum WorkspaceError {
         said: String,
     },
     /// No room for another run.
-    #[error("the runner's disk is nearly full: {free} bytes free, {needed} needed; next: free space under {}", path.display())]
     Full {
         /// The data directory.
         path: PathBuf,
@@ -52,24 +49,64 @@ pub enum WorkspaceError {
         needed: u64,
     },
     /// The sandbox in which checkouts are made.
-    #[error(transparent)]
-    Sandbox(#[from] SandboxError),
+    Sandbox(SandboxError),
     /// The file system.
-    #[error("{what}: {cause}")]
     Host {
         /// What was tried, naming the path.
         what: String,
         /// What the system said.
-        #[source]
         cause: std::io::Error,
     },
 }
 
 impl WorkspaceError {
+    /// What is said about it.
+    #[must_use]
+    pub fn said(&self) -> Sentence {
+        match self {
+            Self::Fetch { url, cause } => say::not_fetched(url, cause),
+            Self::Git { verb, path, cause } => {
+                say::git_failed(verb, path.display().to_string(), cause)
+            }
+            Self::Checkout { commit, exit, said } => {
+                say::not_checked_out(commit.as_str(), format!("{exit:?}"), said)
+            }
+            Self::Full { path, free, needed } => {
+                say::disk_full(*free, *needed, path.display().to_string())
+            }
+            Self::Sandbox(error) => error.said(),
+            Self::Host { what, cause } => say::as_said(format!("{what}: {cause}")),
+        }
+    }
+
     pub(super) fn host(what: impl Into<String>, cause: std::io::Error) -> Self {
         Self::Host {
             what: what.into(),
             cause,
         }
+    }
+}
+
+impl fmt::Display for WorkspaceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.said().fmt(f)
+    }
+}
+
+impl std::error::Error for WorkspaceError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Host { cause, .. } => Some(cause),
+            Self::Sandbox(error) => error.source(),
+            Self::Fetch { .. } | Self::Git { .. } | Self::Checkout { .. } | Self::Full { .. } => {
+                None
+            }
+        }
+    }
+}
+
+impl From<SandboxError> for WorkspaceError {
+    fn from(error: SandboxError) -> Self {
+        Self::Sandbox(error)
     }
 }

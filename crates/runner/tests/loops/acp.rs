@@ -38,7 +38,7 @@ fn brought(complete: &Complete) -> (ObjectId, SessionState) {
 
 fn failure(complete: &Complete) -> (Reason, String) {
     match &complete.end {
-        End::Failed { failure } => (failure.reason, failure.detail.clone()),
+        End::Failed { failure } => (failure.reason, failure.detail.to_string()),
         other => panic!("it did not fail: {other:?}"),
     }
 }

@@ -17,7 +17,7 @@ fn attempt(complete: &Complete) -> ObjectId {
 
 fn failure(complete: &Complete) -> (Reason, &str) {
     match &complete.end {
-        End::Failed { failure } => (failure.reason, &failure.detail),
+        End::Failed { failure } => (failure.reason, failure.detail.as_str()),
         other => panic!("it did not fail: {other:?}"),
     }
 }

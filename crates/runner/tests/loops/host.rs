@@ -35,8 +35,9 @@ async fn a_grant_for_an_issue_is_reached_by_its_author_and_by_no_proof() {
     assert!(
         failure
             .detail
+            .as_str()
             .contains(&format!("could not reach {mirror}"))
-            && failure.detail.contains("nightshift issue allow"),
+            && failure.detail.as_str().contains("nightshift issue allow"),
         "{failure:?}"
     );
 

@@ -211,14 +211,17 @@ mod container {
             "pull = [\"registry.example.com/team/base\"]",
             "podman pull registry.example.com/team/base:1",
         ] {
-            assert!(failure.detail.contains(way), "{failure:?}");
+            assert!(failure.detail.as_str().contains(way), "{failure:?}");
         }
         let mut order = house.author("```sh\ntrue\n```\n");
         names(&mut order, "never-was");
         let run = house.give(&order);
         let failure = super::failed(house, run).await;
         assert!(
-            failure.detail.contains("it has no registry in its name"),
+            failure
+                .detail
+                .as_str()
+                .contains("it has no registry in its name"),
             "{failure:?}"
         );
     }
@@ -245,16 +248,21 @@ mod container {
         assert!(
             failure
                 .detail
+                .as_str()
                 .starts_with("environment.install failed with exit status"),
             "{failure:?}"
         );
         assert!(
             failure
                 .detail
+                .as_str()
                 .contains(&format!("could not reach {mirror}")),
             "{failure:?}"
         );
-        assert!(failure.detail.contains("network.allow"), "{failure:?}");
+        assert!(
+            failure.detail.as_str().contains("network.allow"),
+            "{failure:?}"
+        );
 
         order.network.allow = vec![mirror.parse().unwrap()];
         let again = house.author("");
@@ -312,12 +320,13 @@ mod container {
         let failure = failed(house, run).await;
         assert_eq!(failure.reason, Reason::ProgramMissing);
         assert!(
-            failure.detail.contains("has no program claude"),
+            failure.detail.as_str().contains("has no program claude"),
             "{failure:?}"
         );
         assert!(
             failure
                 .detail
+                .as_str()
                 .contains("npm install -g @anthropic-ai/claude-code"),
             "{failure:?}"
         );

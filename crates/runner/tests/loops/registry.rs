@@ -121,7 +121,7 @@ mod container {
         let failure = failed(house, run).await;
         assert_eq!(failure.reason, Reason::Misconfigured, "{failure:?}");
         assert!(
-            failure.detail.contains("do not allow to pull it"),
+            failure.detail.as_str().contains("do not allow to pull it"),
             "{failure:?}"
         );
 
@@ -179,10 +179,10 @@ mod container {
         let failure = failed(house, run).await;
         assert_eq!(failure.reason, Reason::SandboxUnavailable, "{failure:?}");
         assert!(
-            failure.detail.contains("could not be pulled"),
+            failure.detail.as_str().contains("could not be pulled"),
             "{failure:?}"
         );
-        assert!(!failure.detail.contains("wrong"), "{failure:?}");
+        assert!(!failure.detail.as_str().contains("wrong"), "{failure:?}");
         house.drain().await;
         drop(registry);
     }

@@ -5,6 +5,7 @@ use nightshift_domain::check::{Acceptance, SealedFile};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::id::{IssueId, RunId};
 use nightshift_domain::issue::Phase;
+use nightshift_domain::sentence::Kept;
 use nightshift_domain::trust::Trust;
 use nightshift_store::*;
 
@@ -36,7 +37,7 @@ pub(crate) async fn round_trip(w: World) {
         issue.state.round += 1;
         issue.state.failed = Some(Failure {
             reason: Reason::NoChange,
-            detail: "nothing".to_owned(),
+            detail: Kept::quoted("nothing"),
             retry_at: None,
         });
         issue.title.push('!');

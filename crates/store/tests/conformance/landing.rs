@@ -1,11 +1,12 @@
 //! Pull requests, verdicts, reviews, the merge queue.
 
 use nightshift_domain::access::Actor;
-use nightshift_domain::check::{CheckResult, Colour, Outcome, ProofReport};
+use nightshift_domain::check::{CheckResult, Colour, Outcome, ProofReport, ended};
 use nightshift_domain::facts::{Finding, FindingKind, Severity};
 use nightshift_domain::git_name::RefName;
 use nightshift_domain::id::{IssueId, JobId, ReviewId};
 use nightshift_domain::merge::{Candidate, Trial};
+use nightshift_domain::sentence::Kept;
 use nightshift_domain::size::{FileSize, Size};
 use nightshift_store::*;
 
@@ -142,12 +143,16 @@ pub(crate) async fn verdicts(w: World) {
             head: commit(number),
             base: commit(9),
             colour,
-            reasons: vec!["check \"test\" failed".to_owned()],
+            // One with its sentence, and one as records of before have it.
+            reasons: vec![
+                ended(&Outcome::TimedOut).into(),
+                Kept::quoted("check \"test\" failed"),
+            ],
             findings: vec![Finding {
                 kind: FindingKind::Size,
                 severity: Severity::Note,
                 path: "a".to_owned(),
-                note: "b".to_owned(),
+                note: Kept::quoted("b"),
             }],
             report,
             run: run.id,

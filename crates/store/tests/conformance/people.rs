@@ -3,6 +3,7 @@
 use nightshift_domain::access::Role;
 use nightshift_domain::config::ConfigError;
 use nightshift_domain::id::{IdentityId, ProjectId, TokenId, UserId};
+use nightshift_domain::sentence::Kept;
 use nightshift_domain::view::Filter;
 use nightshift_store::*;
 
@@ -374,7 +375,7 @@ pub(crate) async fn projects(w: World) {
     let error = ConfigError {
         field: Some("check[0].run".to_owned()),
         line: Some(3),
-        message: "unknown key".to_owned(),
+        message: Kept::quoted("unknown key"),
     };
     let tip = commit(7);
     project_set_config(

@@ -5,6 +5,7 @@ use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::id::{IssueId, JobId, RunId, RunnerId, UserId};
 use nightshift_domain::job::{Kind, Phase};
 use nightshift_domain::route::Runner as Able;
+use nightshift_domain::sentence::Kept;
 use nightshift_store::*;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -24,7 +25,7 @@ fn rows() -> String {
     let time = |seconds| at(seconds).as_millisecond();
     let failed = json(&Failure {
         reason: Reason::NoChange,
-        detail: "nothing".to_owned(),
+        detail: Kept::quoted("nothing"),
         retry_at: None,
     });
     let parked = json(&Phase::Queued {

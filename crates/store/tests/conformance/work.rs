@@ -4,6 +4,7 @@ use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::id::{JobId, RunId};
 use nightshift_domain::job::{Event, Kind, Outcome, Phase};
 use nightshift_domain::route::Runner as Able;
+use nightshift_domain::sentence::Kept;
 use nightshift_domain::traffic::{HostUse, ModelUse, Traffic};
 use nightshift_domain::transcript::Usage;
 use nightshift_store::*;
@@ -13,7 +14,7 @@ use crate::world::{World, at, commit};
 fn failure() -> Failure {
     Failure {
         reason: Reason::RateLimited,
-        detail: "slow down".to_owned(),
+        detail: Kept::quoted("slow down"),
         retry_at: Some(at(500)),
     }
 }

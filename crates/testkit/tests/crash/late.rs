@@ -5,6 +5,7 @@ use std::time::Duration;
 use nightshift_api::runner::{End, WorkOrder};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::job::Kind;
+use nightshift_domain::sentence::Kept;
 use nightshift_testkit::hand::report;
 use nightshift_testkit::{World, finish, invariants};
 
@@ -12,7 +13,7 @@ fn failed(reason: Reason) -> End {
     End::Failed {
         failure: Failure {
             reason,
-            detail: "as the test says".to_owned(),
+            detail: Kept::quoted("as the test says"),
             retry_at: None,
         },
     }

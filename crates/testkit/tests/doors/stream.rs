@@ -8,6 +8,7 @@ use nightshift_api::operations as op;
 use nightshift_api::runner::{ClaimRequest, End};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::job::Kind;
+use nightshift_domain::sentence::Kept;
 use nightshift_testkit::World;
 use nightshift_testkit::person::http;
 
@@ -103,7 +104,7 @@ async fn a_log_is_followed_across_cut_connections_without_loss_or_duplicate() {
             }
             let failure = Failure {
                 reason: Reason::AgentFailed,
-                detail: "enough".to_owned(),
+                detail: Kept::quoted("enough"),
                 retry_at: None,
             };
             hand.ends(&order, End::Failed { failure }, None)

@@ -14,5 +14,6 @@ mod saved;
 mod session;
 mod settings;
 mod suggest;
+mod told;
 mod wanted;
 mod watch;

@@ -59,7 +59,7 @@ async fn refusals_are_said_in_the_readers_language() {
         ),
         (
             refused(&browser, "/p/gone/1/act", &act("ready", "")).await,
-            "沒有你能看到的專案 &quot;gone&quot;",
+            "沒有您能看到的專案 &quot;gone&quot;",
         ),
         (
             refused(&browser, issue, &act("dance", "")).await,
@@ -93,7 +93,7 @@ async fn refusals_are_said_in_the_readers_language() {
                 &[("head", old.as_str())],
             )
             .await,
-            "沒有你可以套用的建議",
+            "沒有您可以套用的建議",
         ),
         (
             refused(

@@ -179,7 +179,7 @@ async fn a_mistake_stands_beside_its_field_and_nothing_typed_is_lost() {
     assert_eq!(answer.status, 422, "{}", answer.text);
     for (id, part) in [
         ("check-0-timeout", "write it as"),
-        ("check-0-run", "`run` is missing"),
+        ("check-0-run", "<code>run</code> is missing"),
         ("agent-0-command", "belongs to the harnesses"),
         ("repair-in_run", "expected a number"),
         ("merge-method", ""),

@@ -15,6 +15,7 @@ use nightshift_domain::check::Acceptance;
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::job::Kind;
+use nightshift_domain::sentence::Kept;
 use nightshift_store::Location;
 use nightshift_testkit::finish::{SHARED, finish};
 use nightshift_testkit::hand::{report, tried};
@@ -236,7 +237,7 @@ impl Life {
     fn fails(&mut self) -> End {
         let failure = Failure {
             reason: *self.luck.pick(Reason::ALL),
-            detail: "as luck has it".to_owned(),
+            detail: Kept::quoted("as luck has it"),
             retry_at: None,
         };
         End::Failed { failure }

@@ -9,6 +9,7 @@ use nightshift_api::run::RunPath;
 use nightshift_api::runner::{Complete, End, WorkOrder};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::job::Kind;
+use nightshift_domain::sentence::Kept;
 use nightshift_domain::transcript::Usage;
 use nightshift_testkit::person::place;
 use nightshift_testkit::{Hand, Person, World};
@@ -30,7 +31,7 @@ async fn ends_at(hand: &Hand, order: &WorkOrder, cost: u64, failed: Option<Reaso
         Some(reason) => {
             let failure = Failure {
                 reason,
-                detail: "as the test says".to_owned(),
+                detail: Kept::quoted("as the test says"),
                 retry_at: None,
             };
             (End::Failed { failure }, None)
@@ -210,6 +211,7 @@ async fn minutes_bound_a_run_and_are_told_from_the_agents_own_limit() {
     assert!(
         failed
             .detail
+            .as_str()
             .contains("10 minutes is spent (9 min in 2 runs)"),
         "{}",
         failed.detail

@@ -12,6 +12,7 @@ use nightshift_domain::access::Role;
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::grant::Decision;
 use nightshift_domain::job::Kind;
+use nightshift_domain::sentence::Kept;
 use nightshift_domain::traffic::{HostUse, Traffic};
 use nightshift_testkit::hand::report;
 use nightshift_testkit::person::{home, place};
@@ -76,7 +77,7 @@ fn failed(reason: Reason) -> End {
     End::Failed {
         failure: Failure {
             reason,
-            detail: "npm ci failed".to_owned(),
+            detail: Kept::quoted("npm ci failed"),
             retry_at: None,
         },
     }

@@ -10,6 +10,7 @@ use nightshift_api::secret::{SecretPath, SetSecret};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::grant::Decision;
 use nightshift_domain::job::Kind;
+use nightshift_domain::sentence::Kept;
 use nightshift_domain::traffic::{HostUse, Traffic};
 use nightshift_testkit::hand::report;
 use nightshift_testkit::person::{home, place};
@@ -60,7 +61,7 @@ async fn refused(hand: &Hand, order: &WorkOrder, end: Option<Reason>, blocked: &
         Some(reason) => End::Failed {
             failure: Failure {
                 reason,
-                detail: "as the test says".to_owned(),
+                detail: Kept::quoted("as the test says"),
                 retry_at: None,
             },
         },

@@ -148,7 +148,7 @@ async fn tests_that_do_not_run_stop_the_agent_until_a_person_insists() {
     let failed = issue.failed.expect("a person must look");
     assert_eq!(failed.reason, Reason::AcceptanceBroken);
     assert!(
-        failed.detail.contains("`pytest` is missing"),
+        failed.detail.as_str().contains("`pytest` is missing"),
         "{}",
         failed.detail
     );

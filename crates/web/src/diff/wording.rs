@@ -37,7 +37,7 @@ wording! {
     lines_added: "lines added: {0}", "新增行數：{0}";
     lines_deleted: "lines removed: {0}", "移除行數：{0}";
     lines: "Lines", "內容";
-    comments: "Comments: {0}", "評論：{0}";
+    comments: "Comments: {0}", "留言：{0}";
     /// Caption of the table; the path.
     caption: "Changed lines of {0}", "{0} 的變更";
     old_number: "Line before", "原行號";
@@ -46,11 +46,11 @@ wording! {
     content: "Content", "內容";
     before: "Before", "變更前";
     after: "After", "變更後";
-    comment_on: "Comment on line {0}", "評論第 {0} 行";
+    comment_on: "Comment on line {0}", "留言第 {0} 行";
     more: "Show more lines; not shown here: {0}", "顯示更多內容；此處未顯示行數：{0}";
     more_below: "Show more lines below", "顯示下方內容";
     no_newline: "no line feed at the end of the file", "檔案結尾沒有換行";
-    elsewhere: "Comments on lines that are not shown here", "未顯示行的評論";
+    elsewhere: "Comments on lines that are not shown here", "未顯示行的留言";
     /// Two paths, and a percentage.
     moved: "From {0} to {1}, {2} % alike.", "從 {0} 到 {1}，相似度 {2}%。";
     unchanged: "No line changed.", "內容沒有變更。";

@@ -414,7 +414,7 @@ fn proof(visit: &Visit, view: &ChangeView) -> Markup {
             @match &view.pull.verdict {
                 None => p.quiet { (words.get("verdict.pending")) },
                 Some(verdict) => {
-                    @for reason in &verdict.reasons { p.bad { (reason) } }
+                    @for reason in &verdict.reasons { p.bad { (words.kept(reason)) } }
                     @let report = &verdict.report;
                     @let results = report.setup.iter().chain(&report.acceptance_on_base)
                         .chain(&report.acceptance_on_head).chain(&report.checks);

@@ -62,7 +62,7 @@ pub(crate) fn list(ink: Ink<'_>, desk: &Desk) -> Markup {
     let words = ink.words;
     html! {
         @for broken in &desk.broken {
-            p.notice.bad { b { (broken.name) } " " (words.get("desk.broken")) " " code { (broken.error) } " "
+            p.notice.bad { b { (broken.name) } " " (words.get("desk.broken")) " " (parts::said(words, &broken.error.said())) " "
                 a href={ "/p/" (broken.name) "/settings" } { (words.get("settings.repair")) } }
         }
         @if desk.cards.is_empty() {
@@ -206,7 +206,7 @@ fn detail(ink: Ink<'_>, card: &DeskCard) -> Markup {
             blockquote { (markdown::render(question)) }
         }
         @if let Some(failure) = &card.issue.state.failed {
-            p.notice.bad { b { (words.say(&failure.reason.name())) } ": " (parts::marked(&failure.detail)) }
+            p.notice.bad { (parts::failed(words, failure)) }
         }
         @if let Some(verdict) = &card.verdict {
             div.proof {
@@ -226,7 +226,7 @@ fn detail(ink: Ink<'_>, card: &DeskCard) -> Markup {
                 }
             }
             @if verdict.colour != Colour::Green {
-                ul.reasons { @for reason in &verdict.reasons { li { (reason) } } }
+                ul.reasons { @for reason in &verdict.reasons { li { (words.kept(reason)) } } }
             }
         }
         @if let Some(size) = card.size.as_ref().filter(|size| !size.largest.is_empty()) {

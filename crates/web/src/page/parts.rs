@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 use maud::{Markup, html};
-use nightshift_domain::check::{CheckResult, Colour, Outcome};
+use nightshift_domain::check::{CheckResult, Colour, Outcome, limit_name};
 use nightshift_domain::facts::{Finding, FindingKind, Severity};
-use nightshift_domain::sentence::Sentence;
+use nightshift_domain::failure::Failure;
+use nightshift_domain::sentence::{Kept, Sentence};
 
 use super::visit::Visit;
 use super::words::Words;
@@ -62,7 +63,14 @@ pub(crate) fn check(words: &Words, result: &CheckResult) -> Markup {
         Outcome::Passed => ("ok", "✓", words.get("check.passed").to_owned()),
         Outcome::Failed { code } => ("bad", "✗", words.fill("check.failed", &[("code", code)])),
         Outcome::TimedOut => ("bad", "✗", words.get("check.timed-out").to_owned()),
-        Outcome::Capped { limit } => ("bad", "✗", words.fill("check.capped", &[("limit", limit)])),
+        Outcome::Capped { limit } => (
+            "bad",
+            "✗",
+            words.fill(
+                "check.capped",
+                &[("limit", &words.place(&limit_name(limit)))],
+            ),
+        ),
     };
     html! {
         span class={ "check " (class) } {
@@ -84,7 +92,7 @@ pub(crate) fn finding(words: &Words, finding: &Finding) -> Markup {
         span class=(class) {
             b { (words.get(kind_key(finding.kind))) } " "
             @if !finding.path.is_empty() { code { (finding.path) } " " }
-            (finding.note)
+            (words.kept(&finding.note))
         }
     }
 }
@@ -146,6 +154,16 @@ pub(crate) fn money(micro_usd: i64) -> String {
 /// A sentence of the rules in the language of the page, what stands between backquotes as code.
 pub(crate) fn said(words: &Words, sentence: &Sentence) -> Markup {
     marked(&words.say(sentence))
+}
+
+/// What a record says in the language of the page, what stands between backquotes as code.
+pub(crate) fn kept(words: &Words, kept: &Kept) -> Markup {
+    marked(&words.kept(kept))
+}
+
+/// Why a run failed: the reason and its details.
+pub(crate) fn failed(words: &Words, failure: &Failure) -> Markup {
+    html! { b { (words.say(&failure.reason.name())) } (words.get("mark.colon")) (kept(words, &failure.detail)) }
 }
 
 /// A text in which what stands between backquotes is code; one that is without its other stays.

@@ -144,7 +144,7 @@ fn one(visit: &Visit, person: &User) -> Markup {
             td { form.inline method="post" action="/server/people/link" {
                 (parts::form_token(visit))
                 input type="hidden" name="name" value=(person.name);
-                button aria-label={ (words.get("people.link")) ": " (person.name) } { (words.get("people.link")) }
+                button aria-label={ (words.get("people.link")) (words.get("mark.colon")) (person.name) } { (words.get("people.link")) }
             } }
         }
     }
@@ -159,7 +159,7 @@ fn runner(visit: &Visit, view: &RunnerView) -> Markup {
             td { form.inline method="post" action="/server/people/runner-revoke" {
                 (parts::form_token(visit))
                 input type="hidden" name="name" value=(known);
-                button.danger aria-label={ (words.get("people.revoke")) ": " (known) } { (words.get("people.revoke")) }
+                button.danger aria-label={ (words.get("people.revoke")) (words.get("mark.colon")) (known) } { (words.get("people.revoke")) }
             } }
         }
     }

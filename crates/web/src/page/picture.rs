@@ -104,7 +104,7 @@ fn face(
                 p.quiet { (words.get("change.large-picture")) }
             } @else {
                 div.checker {
-                    img src=(address) loading="lazy" decoding="async" alt={ (words.get(word)) ": " (path) }
+                    img src=(address) loading="lazy" decoding="async" alt={ (words.get(word)) (words.get("mark.colon")) (path) }
                         width=[face.pixels.map(|(width, _)| width)] height=[face.pixels.map(|(_, height)| height)];
                 }
             }

@@ -18,7 +18,7 @@ pub(crate) fn list(words: &Words, found: &[Finding]) -> Markup {
                 @for one in found {
                     li {
                         (mark(words, one.severity)) " " b { (words.get(key(one.code))) }
-                        " " (parts::said(words, &one.what)) ": " (parts::said(words, &one.cause)) ". "
+                        " " (parts::said(words, &one.what)) (words.get("mark.colon")) (parts::said(words, &one.cause)) (words.get("mark.stop"))
                         span.quiet { (words.get("preflight.next")) " " (parts::said(words, &one.next)) }
                     }
                 }

@@ -63,7 +63,7 @@ fn table(words: &Words, cards: &[ProjectCard]) -> Markup {
                 th scope="row" {
                     a href={ "/p/" (card.project.name) } { (card.project.name) }
                     @if let Some(error) = &card.project.config_error {
-                        p.notice.bad { (words.get("projects.broken")) " " code { (error) } " "
+                        p.notice.bad { (words.get("projects.broken")) " " (parts::said(words, &error.said())) " "
                             a href={ "/p/" (card.project.name) "/settings" } { (words.get("settings.repair")) } }
                     }
                 }
@@ -209,7 +209,7 @@ fn head(words: &Words, headers: &HeaderMap, home: &ProjectHome) -> Markup {
             @if home.may_manage { a href={ "/p/" (name) "/secrets" } { (words.get("project.secrets")) } }
         }
         @if let Some(error) = &home.project.config_error {
-            p.notice.bad { b { (words.get("projects.broken")) } " " code { (error) } " "
+            p.notice.bad { b { (words.get("projects.broken")) } " " (parts::said(words, &error.said())) " "
                 a href={ "/p/" (name) "/settings" } { (words.get("settings.repair")) } }
         }
         p.facts {
@@ -312,7 +312,7 @@ fn member(visit: &Visit, home: &ProjectHome, name: &str, role: Role) -> Markup {
                 (parts::form_token(visit))
                 input type="hidden" name="who" value=(name);
                 select name="role" aria-label=(label) { (roles(words, role.as_str())) }
-                " " button aria-label={ (words.get("project.set-member")) ": " (name) } { (words.get("project.set-member")) }
+                " " button aria-label={ (words.get("project.set-member")) (words.get("mark.colon")) (name) } { (words.get("project.set-member")) }
             }
             form.inline method="post" action=(address) {
                 (parts::form_token(visit))

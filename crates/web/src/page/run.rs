@@ -204,7 +204,7 @@ pub(crate) fn facts(visit: &Visit, view: &RunView, choices: &RunChoices) -> Mark
     let home = format!("/p/{}/{}", view.project, run.number);
     html! {
         @if let RunState::Failed { failure } = &run.state {
-            p.notice.bad { b { (words.say(&failure.reason.name())) } ": " (parts::marked(&failure.detail))
+            p.notice.bad { (parts::failed(words, failure))
                 @if let Some(at) = failure.retry_at { " · " (words.get("run.retry-at")) " " (parts::time(at)) } }
         }
         @if let Some(question) = &choices.question {
@@ -308,7 +308,7 @@ fn network(words: &Words, traffic: &Traffic) -> Markup {
                         (words.fill("run.reached", &[("requests", &host.requests), ("out", &bytes(host.bytes_sent)), ("in", &bytes(host.bytes_received))]))
                     }
                     @if let Some(why) = &host.refused_because {
-                        " " b { (words.fill("run.blocked", &[("times", &host.refused)])) } ": " (why)
+                        " " b { (words.fill("run.blocked", &[("times", &host.refused)])) } (words.get("mark.colon")) (why)
                     }
                 }
             }

@@ -9,6 +9,8 @@ use nightshift_app::record::{
 };
 use nightshift_app::use_case::story::Story;
 use nightshift_domain::access::Actor;
+use nightshift_domain::failure::Failure;
+use serde::Deserialize as _;
 
 use super::words::Words;
 use super::{markdown, parts};
@@ -55,13 +57,13 @@ pub(crate) fn list(words: &Words, story: &Story) -> Markup {
             continue;
         };
         let text = |at: &str| event.data.pointer(at).and_then(|text| text.as_str());
-        let detail = text("/failure/detail");
+        let failure = event.data.get("failure").map(Failure::deserialize);
         let shown = html! {
             p { b { (who(words, &event.actor)) } " " (words.get(word))
                 @if let Some(named) = text("/host").or(text("/secret")) { " " code { (named) } }
                 @if let Some(run) = &event.run { " " a href={ "/runs/" (run) } { (words.get("event.run")) } }
             }
-            @if let Some(detail) = detail { p.bad { (detail) } }
+            @if let Some(Ok(failure)) = failure { p.bad { (parts::kept(words, &failure.detail)) } }
         };
         items.push((event.at, shown));
     }
@@ -171,7 +173,7 @@ fn run(words: &Words, run: &Run) -> Markup {
             @if let Some(cost) = cost { " · " (parts::money(i64::try_from(cost).unwrap_or(i64::MAX))) }
         }
         @if let RunState::Failed { failure } = &run.state {
-            p.bad { (words.say(&failure.reason.name())) ": " (parts::marked(&failure.detail)) }
+            p.bad { (parts::failed(words, failure)) }
         }
         @if let (RunState::Running, Some(progress)) = (&run.state, &run.progress) { p.quiet { (progress) } }
     }
@@ -192,7 +194,7 @@ fn verdict(words: &Words, made: &Verdict) -> Markup {
             (parts::colour(words, Some(made.colour))) " "
             a href={ "/runs/" (made.run) } { (words.get("event.run")) }
         }
-        @if !made.reasons.is_empty() { ul.reasons { @for reason in &made.reasons { li { (reason) } } } }
+        @if !made.reasons.is_empty() { ul.reasons { @for reason in &made.reasons { li { (words.kept(reason)) } } } }
     }
 }
 

@@ -82,7 +82,7 @@ fn stands(words: &Words, view: &TryoutView) -> Markup {
                     }
                 }
             }
-            TryoutState::Failed { failure } => p.notice.bad { b { (words.say(&failure.reason.name())) } ": " (parts::marked(&failure.detail)) },
+            TryoutState::Failed { failure } => p.notice.bad { (parts::failed(words, failure)) },
             TryoutState::Waiting | TryoutState::Running { .. } | TryoutState::Stopped => {}
         }
     }

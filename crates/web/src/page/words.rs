@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use nightshift_app::Error;
-use nightshift_domain::sentence::{Place, Sentence, Template};
+use nightshift_domain::sentence::{Kept, Place, Sentence};
 
 use super::say;
 
@@ -54,15 +54,26 @@ impl Words {
 
     /// What the rules say, in this language.
     pub(crate) fn say(&self, sentence: &Sentence) -> String {
-        sentence.said(&|template: &'static Template| self.get(template.key))
+        sentence.said(&self.texts())
+    }
+
+    /// What stands in a place of a sentence, in this language.
+    pub(crate) fn place(&self, place: &Place) -> String {
+        place.said(&self.texts())
+    }
+
+    /// What a record says, in this language.
+    pub(crate) fn kept(&self, kept: &Kept) -> String {
+        kept.said(&self.texts())
+    }
+
+    fn texts<'a>(&'a self) -> impl Fn(&str) -> Option<&'a str> {
+        |key| self.texts.get(key).map(String::as_str)
     }
 
     /// What a use case says instead of a result, in this language.
     pub(crate) fn refusal(&self, error: &Error) -> String {
-        match error.said() {
-            Place::Text(text) => text,
-            Place::Said(sentence) => self.say(&sentence),
-        }
+        self.place(&error.said())
     }
 
     /// The text of this key with its places filled.

@@ -3,6 +3,7 @@
 use nightshift_api::desk::{BrokenProject, Card, Desk, FileSize, Reason, Size, Wanted};
 use nightshift_app::use_case::desk as app;
 use nightshift_domain::desk;
+use nightshift_domain::failure::Failure;
 use nightshift_domain::issue::Phase;
 
 use super::pull::verdict;
@@ -50,7 +51,7 @@ fn card(card: app::DeskCard) -> Card {
             Phase::NeedsInput { question, .. } => Some(question),
             _ => None,
         },
-        failed: issue.state.failed,
+        failed: issue.state.failed.map(Failure::plain),
         blocks: card.blocks,
         hosts: card.hosts,
         proof_hosts: card.proof_hosts,
@@ -89,6 +90,6 @@ fn reason(reason: desk::Reason) -> Reason {
 fn broken(project: app::BrokenProject) -> BrokenProject {
     BrokenProject {
         project: project.name,
-        error: project.error,
+        error: project.error.to_string(),
     }
 }

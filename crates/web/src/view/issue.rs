@@ -4,6 +4,7 @@ use nightshift_api::issue::{Budget, Finding, HostAsk, Issue, IssueLine, Message,
 use nightshift_app::record::{self, MessageKind};
 use nightshift_app::use_case::issue as app;
 use nightshift_app::use_case::tryout::{TryoutState, TryoutView};
+use nightshift_domain::failure::Failure;
 use nightshift_domain::grant::Asked;
 use nightshift_domain::issue::Phase;
 use nightshift_domain::preflight;
@@ -54,7 +55,7 @@ pub(crate) fn issue(view: app::IssueView) -> Issue {
         split_from: view.split_from,
         split_into: view.split_into,
         question,
-        failed: row.state.failed,
+        failed: row.state.failed.map(Failure::plain),
         closed_reason,
         landed,
         has_acceptance: row.has_acceptance,

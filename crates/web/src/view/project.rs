@@ -2,6 +2,7 @@
 
 use nightshift_api::project::{CheckName, PhaseCount, Project};
 use nightshift_app::use_case::project::ProjectView;
+use nightshift_domain::config::ConfigError;
 
 pub(crate) fn project(view: ProjectView) -> Project {
     let project = view.project;
@@ -20,7 +21,7 @@ pub(crate) fn project(view: ProjectView) -> Project {
             })
             .collect(),
         agents: project.config.agents,
-        config_error: project.config_error,
+        config_error: project.config_error.map(ConfigError::plain),
         issues: view
             .counts
             .into_iter()

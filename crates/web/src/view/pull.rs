@@ -5,6 +5,7 @@ use nightshift_api::pull::{
 };
 use nightshift_app::record;
 use nightshift_app::use_case::pull as app;
+use nightshift_domain::facts::Finding;
 
 pub(crate) fn line(line: app::PullLine) -> PullLine {
     let issue = line.line.issue;
@@ -47,8 +48,8 @@ pub(crate) fn verdict(made: record::Verdict) -> Verdict {
         head: String::from(made.head),
         base: String::from(made.base),
         colour: made.colour,
-        reasons: made.reasons,
-        findings: made.findings,
+        reasons: made.reasons.iter().map(ToString::to_string).collect(),
+        findings: made.findings.into_iter().map(Finding::plain).collect(),
         setup: made.report.setup,
         acceptance_on_base: made.report.acceptance_on_base,
         acceptance_on_head: made.report.acceptance_on_head,

@@ -18,7 +18,7 @@ pub(crate) fn run(view: RunView) -> Run {
         runner: view.runner,
         state: state_word(&run.state).to_owned(),
         failure: match run.state {
-            RunState::Failed { failure } => Some(failure),
+            RunState::Failed { failure } => Some(failure.plain()),
             RunState::Running
             | RunState::Succeeded
             | RunState::Stopped

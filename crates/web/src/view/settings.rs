@@ -6,6 +6,7 @@ use nightshift_app::Error;
 use nightshift_app::use_case::settings::{self as app, SaveSettings, SettingsChange};
 use nightshift_domain::config::edit::{Edit, NewRow};
 use nightshift_domain::config::{self, ConfigError};
+use nightshift_domain::sentence::Kept;
 use similar::TextDiff;
 
 pub(crate) fn settings(view: app::SettingsView) -> Settings {
@@ -25,7 +26,7 @@ pub(crate) fn problem(error: &ConfigError) -> FieldProblem {
     FieldProblem {
         field: error.field.clone(),
         line: error.line,
-        message: error.message.clone(),
+        message: error.message.to_string(),
     }
 }
 
@@ -82,10 +83,10 @@ pub(crate) fn save(input: EditSettings) -> Result<SaveSettings, Error> {
             for (path, value) in input.set {
                 match path.parse() {
                     Ok(parsed) => edits.push(Edit::Set(parsed, value)),
-                    Err(message) => wrong.push(ConfigError {
+                    Err(said) => wrong.push(ConfigError {
                         field: Some(path),
                         line: None,
-                        message,
+                        message: Kept::from(said),
                     }),
                 }
             }

@@ -7,6 +7,7 @@ use nightshift_domain::id::JobId;
 use nightshift_domain::issue::Event;
 use nightshift_domain::job::Kind;
 use nightshift_domain::merge::Trial;
+use nightshift_domain::sentence::Kept;
 use nightshift_domain::size::Size;
 use nightshift_store::Tx;
 use nightshift_store::issue::Issue;
@@ -24,7 +25,7 @@ pub(super) struct Judged {
     pub(super) report: ProofReport,
     pub(super) asked: Asked,
     pub(super) colour: Colour,
-    pub(super) reasons: Vec<String>,
+    pub(super) reasons: Vec<Kept>,
     pub(super) findings: Vec<nightshift_domain::facts::Finding>,
     pub(super) size: Option<Size>,
 }
@@ -192,7 +193,7 @@ impl App {
             // A candidate without any check has nothing that could fail.
             Colour::Green | Colour::Unproven => Trial::Green,
             Colour::Red if candidate.trial == (Trial::Running { after_red: true }) => Trial::Red {
-                reasons: judged.reasons,
+                reasons: judged.reasons.iter().map(Kept::to_string).collect(),
             },
             Colour::Red => Trial::RedOnce,
         };

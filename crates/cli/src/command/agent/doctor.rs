@@ -143,7 +143,9 @@ fn line(
     }
     let mut endpoint = None;
     if let Ok(kind) = serde_json::from_value::<Kind>(name.into()) {
-        let named = endpoints.map_err(Clone::clone).and_then(|all| all.of(kind));
+        let named = endpoints
+            .map_err(Clone::clone)
+            .and_then(|all| all.of(kind).map_err(|said| said.to_string()));
         match named {
             Ok(named) => endpoint = named.map(str::to_owned),
             // A harness that needs no model is not kept back by what is wrong with one.

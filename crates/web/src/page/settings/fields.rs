@@ -78,7 +78,7 @@ fn summary(words: &Words, wrong: &ConfigError) -> Markup {
                 (None, None) => code { (config::PATH) },
             }
         }
-        " " (wrong.message)
+        " " (parts::kept(words, &wrong.message))
     }
 }
 
@@ -280,7 +280,7 @@ fn control(
                     " " (words.get("settings.default")) " " code { (shown_default(words, field)) }
                 }
             }
-            div.wrong id={ (id) "-wrong" } { @for wrong in &wrongs { p { (wrong.message) } } }
+            div.wrong id={ (id) "-wrong" } { @for wrong in &wrongs { p { (parts::kept(words, &wrong.message)) } } }
             (input(words, field, &id, &name, typed, !wrongs.is_empty(), beside))
         }
     }
@@ -367,7 +367,7 @@ fn text(visit: &Visit, view: &SettingsView, draft: &Draft, beside: &Beside) -> M
                         label for="whole" { code { (config::PATH) } }
                         p.hint #whole-hint { (words.get("settings.text-hint")) }
                         div.wrong #whole-wrong { @for wrong in beside.wrong.iter().filter(|wrong| beside.by_text || is_for_text(wrong)) {
-                            p { @if let Some(line) = wrong.line { (words.fill("settings.line", &[("line", &line)])) ": " } (wrong.message) }
+                            p { @if let Some(line) = wrong.line { (words.fill("settings.line", &[("line", &line)])) (words.get("mark.colon")) } (parts::kept(words, &wrong.message)) }
                         } }
                         textarea.code.tall #whole name="text" spellcheck="false" aria-describedby="whole-hint whole-wrong"
                             aria-invalid=[(open && !beside.wrong.is_empty()).then_some("true")] { "\n" (draft.text) }
