@@ -105,19 +105,33 @@ impl Files {
         let mut files = Self::plain();
         files.copy(Path::new("/bin/dash"), "bin/dash");
         files.link("bin/own-sh", "dash");
-        for name in ["ld-linux-x86-64.so.2", "libc.so.6"] {
-            let folder = if name.starts_with("ld") {
-                "lib64"
-            } else {
-                "lib/x86_64-linux-gnu"
-            };
-            let real = Path::new("/").join(folder).join(name);
-            files.copy(
-                &real.canonicalize().expect("a library"),
-                &format!("{folder}/{name}"),
-            );
+        let loader = Path::new("/lib64/ld-linux-x86-64.so.2").canonicalize();
+        files.copy(&loader.expect("a loader"), "lib64/ld-linux-x86-64.so.2");
+        // The library, and what the programs of this kit are linked to besides.
+        for name in [
+            "c.so.6",
+            "dl.so.2",
+            "m.so.6",
+            "pthread.so.0",
+            "rt.so.1",
+            "tinfo.so.6",
+        ] {
+            let place = format!("lib/x86_64-linux-gnu/lib{name}");
+            let real = Path::new("/").join(&place).canonicalize();
+            files.copy(&real.expect("a library"), &place);
         }
         files
+    }
+
+    /// A program of this machine, under this name.
+    pub(crate) fn program(&mut self, name: &str, from: &Path) -> &mut Self {
+        assert!(
+            from.is_file(),
+            "{} is missing: run scripts/setup",
+            from.display()
+        );
+        self.copy(from, &format!("usr/local/bin/{name}"));
+        self
     }
 
     pub(crate) fn folder(&mut self, name: &str, mode: u32) -> &mut Self {

@@ -1,6 +1,7 @@
 //! Whole runs whose project names an image: what an author's run brings and its proof, what is added to
 //! the image once for all of them, and what a person reads where the image is not there.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -11,7 +12,7 @@ use nightshift_domain::config::Harness;
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::id::RunId;
 use nightshift_domain::transcript::Entry;
-use nightshift_runner::broker::{Dialect, EndpointSpec};
+use nightshift_runner::broker::{Dialect, EndpointSpec, KeySource};
 use nightshift_testkit::model::{ModelServer, Script, Step};
 use nix::sys::signal::Signal;
 
@@ -27,6 +28,44 @@ async fn house(files: &[(&str, &str)]) -> House {
     config.backend = container();
     house.runner(config);
     house
+}
+
+/// The same with a model at this address for agents of this harness.
+async fn modelled(harness: Harness, model: &str) -> House {
+    let mut house = House::empty(&[("a.txt", "one\n")]).await;
+    let key = house.dir.path().join("key");
+    std::fs::write(&key, "k").unwrap();
+    let (dialect, header, prefix) = match harness {
+        Harness::ClaudeCode => (Dialect::Anthropic, "x-api-key", ""),
+        _ => (Dialect::OpenAi, "authorization", "Bearer "),
+    };
+    let mut config = house.config();
+    config.backend = container();
+    config.endpoints.by_name.insert(
+        "house".to_owned(),
+        EndpointSpec {
+            url: model.to_owned(),
+            header: header.to_owned(),
+            prefix: prefix.to_owned(),
+            dialect,
+            keys: vec![KeySource::File(key)],
+        },
+    );
+    config.endpoints.default = vec![(harness, "house".to_owned())];
+    house.runner(config);
+    house
+}
+
+/// Where the packages of the real agent programs are.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the programs are where the environment says"
+)]
+fn agents() -> PathBuf {
+    let named = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let cache = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")));
+    let dir = named("NIGHTSHIFT_AGENTS_DIR").or_else(|| Some(cache?.join("nightshift/agents")));
+    dir.expect("a home").join("node_modules")
 }
 
 /// The images that the house's runner made, which are removed.
@@ -295,23 +334,7 @@ mod container {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn an_agents_program_is_the_images_own() {
-        let mut house = House::empty(&[("a.txt", "one\n")]).await;
-        let mut config = house.config();
-        config.backend = super::super::house::container();
-        let endpoint = EndpointSpec {
-            url: "http://127.0.0.1:9".to_owned(),
-            header: "x-api-key".to_owned(),
-            prefix: String::new(),
-            dialect: Dialect::Anthropic,
-            keys: Vec::new(),
-        };
-        config
-            .endpoints
-            .by_name
-            .insert("house".to_owned(), endpoint);
-        config.endpoints.default = vec![(Harness::ClaudeCode, "house".to_owned())];
-        house.runner(config);
-        let house = &mut house;
+        let house = &mut modelled(Harness::ClaudeCode, "http://127.0.0.1:9").await;
         let mut order = house.author("Do it.");
         names(&mut order, &image().await);
         let author = order.author.as_mut().unwrap();
@@ -343,25 +366,7 @@ mod container {
             Step::say("done"),
         ]);
         let model = ModelServer::start(script.key("k")).await;
-        let mut house = House::empty(&[("a.txt", "one\n")]).await;
-        let key = house.dir.path().join("key");
-        std::fs::write(&key, "k").unwrap();
-        let mut config = house.config();
-        config.backend = super::super::house::container();
-        let endpoint = EndpointSpec {
-            url: model.base_url(),
-            header: "authorization".to_owned(),
-            prefix: "Bearer ".to_owned(),
-            dialect: Dialect::OpenAi,
-            keys: vec![nightshift_runner::broker::KeySource::File(key)],
-        };
-        config
-            .endpoints
-            .by_name
-            .insert("house".to_owned(), endpoint);
-        config.endpoints.default = vec![(Harness::Native, "house".to_owned())];
-        house.runner(config);
-        let house = &mut house;
+        let house = &mut modelled(Harness::Native, &model.base_url()).await;
         let mut order = house.author("Do it.");
         names(&mut order, &image().await);
         let agent = &mut order.author.as_mut().unwrap().agent;
@@ -376,6 +381,58 @@ mod container {
             "two\nof-the-image"
         );
         house.drain().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_real_claude_code_of_an_image_works_there() {
+        let mut files = Files::glibc();
+        // It looks for this shell.
+        files.program("bash", Path::new("/bin/bash"));
+        let package = "@anthropic-ai/claude-code-linux-x64/claude";
+        files.program("claude", &agents().join(package));
+        works(Harness::ClaudeCode, files).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_real_codex_of_an_image_works_there() {
+        let mut files = Files::plain();
+        let package = "@openai/codex-linux-x64/vendor/x86_64-unknown-linux-musl/bin";
+        for name in ["codex", "codex-code-mode-host"] {
+            files.program(name, &agents().join(package).join(name));
+        }
+        works(Harness::Codex, files).await;
+    }
+
+    /// An agent's program from these files edits the tree as the model says, and is told the outcome.
+    async fn works(harness: Harness, mut files: Files) {
+        files.file("of-the-image", 0o644, b"x");
+        let image = files.image(&["ENV PATH=/usr/local/bin:/bin"]).await;
+        let words = format!("{SEES} >a.txt");
+        let script = Script::new([Step::shell("works", &words), Step::say("It is done.")]);
+        let model = ModelServer::start(script.key("k")).await;
+        let house = &mut modelled(harness, &model.base_url()).await;
+        let mut order = house.author("Do it.");
+        names(&mut order, &image);
+        order.limits.memory_bytes = 4 << 30;
+        order.limits.processes = 2048;
+        let agent = &mut order.author.as_mut().unwrap().agent;
+        agent.harness = harness;
+        agent.model = Some("scripted".to_owned());
+        let run = house.give(&order);
+        let complete = house.server.ended(run).await;
+        let said = text(house, run);
+        let attempt = complete.attempt.clone();
+        let attempt = attempt.unwrap_or_else(|| panic!("{complete:?}\n{said}"));
+        assert_eq!(
+            house.git(&["show", &format!("{attempt}:a.txt")]),
+            "in the image",
+            "{said}"
+        );
+        let main = model.journal().into_iter().filter(|call| call.main);
+        assert!(main.count() >= 2, "it was told what the command did");
+        assert!(complete.usage.is_some_and(|usage| usage.output_tokens > 0));
+        house.drain().await;
+        picture::remove(&image).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
