@@ -378,7 +378,7 @@ fn footing(frame: &mut Frame<'_>, area: Rect, state: &State, look: Look, now: Du
             look.strong()
         };
         Line::styled(shown(&remark.text), style)
-    } else if let Some(undo) = &state.undo {
+    } else if let Some(undo) = state.undo.last() {
         let left = undo.until.saturating_sub(now).as_secs().max(1);
         Line::from(vec![
             Span::styled(shown(&undo.words), look.good()),

@@ -319,7 +319,8 @@ impl State {
     }
 
     fn take_back(&mut self, now: Duration) -> Vec<Ask> {
-        match self.undo.take().filter(|undo| undo.until > now) {
+        self.undo.retain(|undo| undo.until > now);
+        match self.undo.pop() {
             Some(undo) => {
                 self.say(now, false, &format!("taken back: {}", undo.words));
                 vec![undo.ask]

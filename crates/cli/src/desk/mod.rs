@@ -37,6 +37,9 @@ use terminal::Taken;
 /// How long after something happened the list is asked for, since much may happen at once.
 const GATHER: Duration = Duration::from_millis(150);
 
+/// How long the last decisions of somebody who leaves are waited for.
+const LEAVE: Duration = Duration::from_secs(15);
+
 /// Shows the desk, on a terminal; as JSON, the list.
 pub(crate) async fn run(connection: Connection) -> Done {
     connection.token()?;
@@ -55,14 +58,16 @@ pub(crate) async fn run(connection: Connection) -> Done {
         colour: !connection.environment.no_colour,
     };
     let taken = Taken::take().map_err(broken)?;
-    let (answers, answered) = unbounded_channel();
+    let (answers, mut answered) = unbounded_channel();
     let connection = Arc::new(connection);
     let following = follow(Arc::clone(&connection), answers.clone());
     let state = State {
         server: connection.client.server().to_owned(),
         ..State::default()
     };
+    let (orders, deciding) = in_order(Arc::clone(&connection), answers.clone());
     let desk = Running {
+        orders,
         connection,
         taken,
         look,
@@ -72,9 +77,27 @@ pub(crate) async fn run(connection: Connection) -> Done {
         listing: false,
         again: false,
     };
-    let ended = desk.run(answered).await;
+    let ended = desk.run(&mut answered).await;
     following.abort();
-    ended
+    // The terminal is given back; what was decided last may still be on its way.
+    let mut refused = Vec::new();
+    if tokio::time::timeout(LEAVE, deciding).await.is_err() {
+        let seconds = LEAVE.as_secs();
+        refused.push(format!("the server did not answer within {seconds} s"));
+    }
+    while let Ok(unread) = answered.try_recv() {
+        match unread {
+            News::Answer(Answer::Refused(ask, why)) if ask.decides() => refused.push(why),
+            News::Answer(_) | News::Moved | News::Deaf(_) => {}
+        }
+    }
+    match refused.is_empty() {
+        true => ended,
+        false => Err(Failure::failed(format!(
+            "not all that you decided last was taken: {}; look again with `nightshift desk`",
+            refused.join("; ")
+        ))),
+    }
 }
 
 /// What comes from outside.
@@ -88,6 +111,8 @@ enum News {
 
 struct Running {
     connection: Arc<Connection>,
+    /// Decisions, for one after the other: what is taken back was there first.
+    orders: UnboundedSender<(Ask, Paper)>,
     taken: Taken,
     look: Look,
     state: State,
@@ -99,7 +124,7 @@ struct Running {
 }
 
 impl Running {
-    async fn run(mut self, mut news: UnboundedReceiver<News>) -> Done {
+    async fn run(mut self, news: &mut UnboundedReceiver<News>) -> Done {
         let mut keys = EventStream::new();
         let mut ends = [
             SignalKind::terminate(),
@@ -235,6 +260,11 @@ impl Running {
             colour: self.look.colour,
             width,
         };
+        if ask.decides() {
+            // Its end is ours.
+            self.orders.send((ask, paper)).ok();
+            return;
+        }
         let (connection, answers) = (Arc::clone(&self.connection), self.answers.clone());
         tokio::spawn(async move {
             let answer = carry_out(&connection, ask, paper).await;
@@ -242,6 +272,21 @@ impl Running {
             answers.send(News::Answer(answer)).ok();
         });
     }
+}
+
+/// Carries out what is sent, one after the other.
+fn in_order(
+    connection: Arc<Connection>,
+    answers: UnboundedSender<News>,
+) -> (UnboundedSender<(Ask, Paper)>, JoinHandle<()>) {
+    let (orders, mut ordered) = unbounded_channel();
+    let deciding = tokio::spawn(async move {
+        while let Some((ask, paper)) = ordered.recv().await {
+            let answer = carry_out(&connection, ask, paper).await;
+            answers.send(News::Answer(answer)).ok();
+        }
+    });
+    (orders, deciding)
 }
 
 /// Tells when something happened on the server.

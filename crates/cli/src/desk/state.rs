@@ -105,7 +105,8 @@ pub(crate) struct State {
     pub(crate) filter: String,
     pub(crate) entry: Option<Entry>,
     pub(crate) open: Option<Open>,
-    pub(crate) undo: Option<Undo>,
+    /// What can be taken back, the newest last.
+    pub(crate) undo: Vec<Undo>,
     pub(crate) remark: Option<Remark>,
     pub(crate) help: bool,
     /// How many lines of a page are seen at once.
@@ -200,7 +201,7 @@ impl State {
 
     pub(super) fn offer(&mut self, now: Duration, ask: Ask, words: String) {
         self.remark = None;
-        self.undo = Some(Undo {
+        self.undo.push(Undo {
             ask,
             words,
             until: now + UNDO,
@@ -217,7 +218,7 @@ impl State {
 
     /// Lets time pass: what is over is no longer shown.
     pub(crate) fn tick(mut self, now: Duration) -> Self {
-        self.undo = self.undo.filter(|undo| undo.until > now);
+        self.undo.retain(|undo| undo.until > now);
         self.remark = self.remark.filter(|remark| remark.until > now);
         self
     }
@@ -266,9 +267,14 @@ impl State {
         {
             self.open = None;
         }
-        if !names.is_empty() {
-            self.undo = None;
-        }
+        self.undo.retain(|undo| {
+            let about = match &undo.ask {
+                Ask::Withdraw(about) => about.as_slice(),
+                Ask::Unpark(name) => std::slice::from_ref(name),
+                _ => &[],
+            };
+            !about.iter().any(|name| names.contains(name))
+        });
         // What was typed is not lost.
         if let Ask::SendBack(name, head, text) = ask {
             self.entry = Some(Entry {
@@ -295,6 +301,13 @@ impl State {
                 Vec::new()
             },
         )
+    }
+}
+
+impl Ask {
+    /// Whether it changes anything on the server.
+    pub(super) fn decides(&self) -> bool {
+        !matches!(self, Self::Refresh | Self::Open(_) | Self::Quit)
     }
 }
 

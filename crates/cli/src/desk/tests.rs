@@ -100,7 +100,6 @@ fn head() -> String {
 
 #[test]
 fn each_key_asks_for_what_it_says() {
-    let approve = |number| Ask::Approve(vec![(name(number), head())]);
     let both = Ask::Approve(vec![(name(1), head()), (name(2), head())]);
     let send = |text: &str| Ask::SendBack(name(1), head(), text.to_owned());
     let answer = Ask::Answer(name(4), "Blue.".to_owned());
@@ -183,7 +182,7 @@ fn a_decision_is_gone_at_once_and_comes_back_when_it_is_refused() {
     let (refused, again) = state.clone().refused(&asks[0], "the head moved", NOW);
     assert_eq!(refused.cards().len(), 5);
     assert_eq!(again, [Ask::Refresh]);
-    assert!(refused.undo.is_none());
+    assert!(refused.undo.is_empty());
     assert!(refused.remark.as_ref().is_some_and(|remark| remark.bad));
     // Done, and taken back.
     let (done, _) = state.done(&asks[0]);
@@ -209,9 +208,24 @@ fn there_are_ten_seconds_to_take_back() {
     let late = NOW + UNDO;
     let (_, asks) = state.clone().key(Key::Char('u'), late);
     assert!(asks.is_empty());
-    assert!(state.clone().tick(late).undo.is_none());
+    assert!(state.clone().tick(late).undo.is_empty());
     let (_, asks) = state.key(Key::Char('u'), late - Duration::from_millis(1));
     assert_eq!(asks.len(), 1);
+}
+
+fn approve(number: i64) -> Ask {
+    Ask::Approve(vec![(name(number), head())])
+}
+
+#[test]
+fn several_decisions_are_taken_back_one_by_one_and_a_refused_one_is_none() {
+    let (state, asks) = press(state(), "aa");
+    assert_eq!(asks, [approve(1), approve(2)]);
+    let (_, back) = press(state.clone(), "uuu");
+    let withdraw = |number| Ask::Withdraw(vec![name(number)]);
+    assert_eq!(back, [withdraw(2), withdraw(1)]);
+    let (refused, _) = state.refused(&asks[1], "the head moved", NOW);
+    assert_eq!(press(refused, "uu").1, [withdraw(1)]);
 }
 
 #[test]

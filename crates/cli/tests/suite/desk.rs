@@ -94,7 +94,8 @@ impl Desk {
     /// Waits for its end, and looks at the terminal that it leaves.
     fn ends(mut self) -> i32 {
         let ended = self.child.wait().expect("an end");
-        while let Ok(bytes) = self.output.recv_timeout(Duration::from_millis(200)) {
+        // Until the reader has come to the end, which it does by itself.
+        while let Ok(bytes) = self.output.recv_timeout(Duration::from_secs(30)) {
             self.screen.process(&bytes);
         }
         assert!(!self.screen.screen().alternate_screen(), "the other screen");
@@ -102,6 +103,23 @@ impl Desk {
         let left = tcgetattr(&self.pty).expect("its state").local_flags;
         assert_eq!(left, self.cooked, "the terminal's modes");
         ended.code().unwrap_or(-1)
+    }
+
+    /// Waits until it is stopped: what is sent to go on before that has no effect.
+    #[track_caller]
+    fn stands_still(&self) {
+        let began = Instant::now();
+        let state = || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+            let stat = stat.expect("a process");
+            stat.rsplit(") ")
+                .next()
+                .and_then(|rest| rest.chars().next())
+        };
+        while state() != Some('T') {
+            assert!(began.elapsed() < Duration::from_secs(30), "it goes on");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     fn id(&self) -> Pid {
@@ -199,6 +217,38 @@ async fn e2e_desk_a_morning_by_keys_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn e2e_desk_loses_no_decision_to_whoever_leaves_at_once() {
+    let world = World::new().await;
+    world.project("night").await;
+    let hand = world.hand("r1").await;
+    for number in 1..=3 {
+        result(&world, &hand, &format!("Write part {number}"), true).await;
+    }
+    let mut desk = Desk::open(&world);
+    desk.shows("3 waiting for you");
+    // Two are approved, the second one is taken back, the third is sent back, in one breath.
+    desk.press("aaussmaller\rq");
+    assert_eq!(desk.ends(), 0);
+    let alice = world.alice();
+    let decided = ["landing", "in-review", "ready"];
+    let mut seen = Vec::new();
+    for number in 1..=3 {
+        seen.push(alice.phase("night", number).await);
+    }
+    seen.sort();
+    let mut decided = decided.map(str::to_owned).to_vec();
+    decided.sort();
+    assert_eq!(seen, decided);
+
+    // What does not arrive behind one's back is said, and is no success.
+    let mut desk = Desk::open(&world);
+    desk.shows("1 waiting for you");
+    drop(world);
+    desk.press("aq");
+    assert_eq!(desk.ends(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn e2e_desk_leaves_the_terminal_as_it_was() {
     let world = World::new().await;
     world.project("night").await;
@@ -225,6 +275,7 @@ async fn e2e_desk_leaves_the_terminal_as_it_was() {
     desk.until("the first screen", |screen| screen.trim().is_empty());
     let stopped = tcgetattr(&desk.pty).expect("its state").local_flags;
     assert_eq!(stopped, desk.cooked);
+    desk.stands_still();
     kill(desk.id(), Signal::SIGCONT).expect("a signal");
     desk.shows("Nothing waits for you.");
     desk.press("q");

@@ -45,7 +45,9 @@
   // Whether the server took it; what it says, or that it says nothing, is shown.
   async function posted(address, body) {
     try {
-      const answer = await fetch(address, { method: "POST", body, redirect: "manual" });
+      // Also where the page is left meanwhile; a browser does that for small ones only.
+      const keepalive = String(body).length < 60000;
+      const answer = await fetch(address, { method: "POST", body, redirect: "manual", keepalive });
       if (answer.type === "opaqueredirect" || answer.ok) return true;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       say(page.querySelector(".lead")?.textContent || answer.statusText, true);
