@@ -4,7 +4,7 @@
 
 use nightshift_domain::transcript::{Entry, Stream, Usage};
 use nightshift_runner::harness::{
-    ALL, AgentOrder, AgentOutcome, Exit, LineSplitter, Session, by_name,
+    ALL, AgentFailure, AgentOrder, AgentOutcome, Exit, LineSplitter, Session, by_name,
 };
 use proptest::prelude::*;
 
@@ -29,6 +29,17 @@ fn outcome(harness: &str, lines: &[&str], exit: Exit, before: Option<Usage>) -> 
 fn failure(harness: &str, lines: &[&str], exit: Exit) -> String {
     match outcome(harness, lines, exit, None).failure {
         None => "none".to_owned(),
+        // As it reads in English.
+        Some(AgentFailure::Crashed { detail }) => {
+            format!("Crashed {{ detail: {:?} }}", detail.to_string())
+        }
+        Some(AgentFailure::BudgetExhausted { detail }) => {
+            format!("BudgetExhausted {{ detail: {:?} }}", detail.to_string())
+        }
+        Some(AgentFailure::ProgramMissing { program, install }) => {
+            let install = install.to_string();
+            format!("ProgramMissing {{ program: {program:?}, install: {install:?} }}")
+        }
         Some(failure) => format!("{failure:?}"),
     }
 }
