@@ -92,7 +92,12 @@ impl Desk {
     }
 
     /// Waits for its end, and looks at the terminal that it leaves.
-    fn ends(mut self) -> i32 {
+    fn ends(self) -> i32 {
+        self.ends_saying().0
+    }
+
+    /// The same, with what then stands on the terminal.
+    fn ends_saying(mut self) -> (i32, String) {
         let ended = self.child.wait().expect("an end");
         // Until the reader has come to the end, which it does by itself.
         while let Ok(bytes) = self.output.recv_timeout(Duration::from_secs(30)) {
@@ -102,7 +107,8 @@ impl Desk {
         assert!(!self.screen.screen().hide_cursor(), "a hidden cursor");
         let left = tcgetattr(&self.pty).expect("its state").local_flags;
         assert_eq!(left, self.cooked, "the terminal's modes");
-        ended.code().unwrap_or(-1)
+        let said = self.screen.screen().contents();
+        (ended.code().unwrap_or(-1), said)
     }
 
     /// Waits until it is stopped: what is sent to go on before that has no effect.
@@ -245,7 +251,12 @@ async fn e2e_desk_loses_no_decision_to_whoever_leaves_at_once() {
     desk.shows("1 waiting for you");
     drop(world);
     desk.press("aq");
-    assert_eq!(desk.ends(), 1);
+    let (code, said) = desk.ends_saying();
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("not all that you decided last was taken"),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
