@@ -473,7 +473,7 @@ async fn a_check_ends_with_its_time_and_leaves_nothing() {
         "{report}"
     );
     assert!(client.noted_is_gone().await);
-    assert!(begun.elapsed() < Duration::from_secs(15));
+    assert!(begun.elapsed() < Duration::from_secs(60));
 }
 
 #[tokio::test]

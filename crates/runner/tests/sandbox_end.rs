@@ -87,7 +87,7 @@ async fn a_command_that_ignores_signals_is_killed_with_its_children(on: On) {
     }
     let begin = Instant::now();
     assert_eq!(running.kill().await, Ok(Exit::Killed));
-    assert!(begin.elapsed() < Duration::from_secs(5));
+    assert!(begin.elapsed() < Duration::from_secs(30));
     assert_eq!(alive(&mark), Vec::<String>::new());
 }
 
@@ -141,7 +141,7 @@ async fn the_wall_clock_ends_a_step(on: On) {
     let begin = Instant::now();
     let ran = finish(machine.sandbox().spawn(&short).await.expect("a start")).await;
     assert_eq!(ran.exit, Ok(Exit::TimedOut));
-    assert!(begin.elapsed() < Duration::from_secs(6));
+    assert!(begin.elapsed() < Duration::from_secs(30));
     assert_eq!(alive(&mark(15)), Vec::<String>::new());
 }
 

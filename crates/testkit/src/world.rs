@@ -169,6 +169,22 @@ impl World {
         }
     }
 
+    /// Ends the server for good. Once this is done nobody answers at its address any more; what it
+    /// kept stays until the folder that is given back is dropped.
+    #[must_use]
+    pub async fn close(self) -> tempfile::TempDir {
+        let Self {
+            app,
+            db,
+            server,
+            data,
+            ..
+        } = self;
+        drop((app, db));
+        server.kill().await;
+        data
+    }
+
     /// Another server process on the same PostgreSQL database and the same repositories.
     pub async fn replica(&self) -> App {
         self.place.open(&self.url).await.expect("a replica").0

@@ -249,7 +249,7 @@ async fn e2e_desk_loses_no_decision_to_whoever_leaves_at_once() {
     // What does not arrive behind one's back is said, and is no success.
     let mut desk = Desk::open(&world);
     desk.shows("1 waiting for you");
-    drop(world);
+    let _data = world.close().await;
     desk.press("aq");
     let (code, said) = desk.ends_saying();
     assert_eq!(code, 1, "{said}");

@@ -78,7 +78,7 @@ async fn a_cancelled_agent_that_ignores_signals_is_gone_at_once_and_its_work_is_
     house.server.cancel(run);
     let complete = house.server.ended(run).await;
     assert!(
-        begun.elapsed() < Duration::from_secs(15),
+        begun.elapsed() < Duration::from_secs(60),
         "{:?}",
         begun.elapsed()
     );
