@@ -244,8 +244,8 @@ async fn the_tools_are_listed_with_what_they_take() {
             "progress(text)",
             "ask(question)",
             "request_host(hosts why)",
-            "propose_guideline(source text)",
-            "split_issue(body title)",
+            "propose_guideline(text source)",
+            "split_issue(title body)",
         ]
     );
 }

@@ -26,7 +26,7 @@ pub(crate) fn line(screen: &mut Screen, event: &Event) {
     ]);
 }
 
-/// The small facts of an event: `name=value`, one after another.
+/// The small facts of an event: `name=value`, one after another, as the server orders them.
 fn rest(data: &Value) -> String {
     let Some(fields) = data.as_object() else {
         return String::new();
@@ -77,8 +77,8 @@ mod tests {
         line(&mut screen, &event);
         assert_eq!(
             screen.as_str(),
-            "22:13:20    42 tally#4        issue.filed        run deadbeef  new=0123456789 \
-             phase=ready ref=refs/attempts/deadbeef title=a b\n"
+            "22:13:20    42 tally#4        issue.filed        run deadbeef  phase=ready title=a b \
+             ref=refs/attempts/deadbeef new=0123456789\n"
         );
     }
 }

@@ -122,7 +122,7 @@ mod tests {
                 "--mode",
                 "--yolo",
                 "--server",
-                r#"{"args":["inside","mcp","/nightshift/inside.json"],"command":"/nightshift/bin/nightshift","env":[],"name":"nightshift"}"#,
+                r#"{"name":"nightshift","command":"/nightshift/bin/nightshift","args":["inside","mcp","/nightshift/inside.json"],"env":[]}"#,
                 "--session",
                 "s-1",
                 "--",

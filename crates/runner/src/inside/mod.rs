@@ -7,7 +7,6 @@
 mod acp;
 mod mcp;
 mod native;
-mod rpc;
 
 use std::process::ExitCode;
 

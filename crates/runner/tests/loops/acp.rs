@@ -190,6 +190,7 @@ async fn an_agents_failures_are_told_apart_also_where_it_calls_them_an_end() {
             Reason::Misconfigured,
             "it has ask, yolo",
         ),
+        ("newer", None, Reason::Misconfigured, "peer negotiated 2"),
     ] {
         let mut order = order(house, case);
         order.author.as_mut().unwrap().agent.mode = mode.map(str::to_owned);

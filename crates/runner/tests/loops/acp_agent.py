@@ -65,6 +65,7 @@ def prompt(session, text):
     told = open(f"{HOME}/{session}").read().count("\n")
     if CASE == "tools":
         words(session, "The order says: " + uses_tools(STATE["servers"][0]))
+    update(session, sessionUpdate="mood_update", mood="fine")
     words(session, "I fix ")
     words(session, f"it, prompt {told}, mode {STATE.get('mode')}.")
     if "SENT BACK" in text:
@@ -103,11 +104,14 @@ while True:
     message = read()
     method, params, result, error = message.get("method"), message.get("params", {}), {}, None
     if method == "initialize":
-        result = {"protocolVersion": 1, "agentCapabilities": {"loadSession": True},
+        result = {"protocolVersion": 2 if CASE == "newer" else 1, "agentCapabilities": {"loadSession": True},
                   "agentInfo": {"name": "small", "version": "0.1"}}
         send({"id": "file-1", "method": "fs/read_text_file", "params": {"path": "/etc/passwd"}})
         refused = read()
         assert refused["error"]["code"] == -32601, refused
+        # What no version of the protocol knows, and an answer that nobody waits for.
+        send({"method": "_small/mood", "params": {"mood": "fine"}})
+        send({"id": 4711, "result": {}})
     elif method == "session/new":
         STATE["servers"] = params["mcpServers"]
         result = {"sessionId": f"s-{os.urandom(4).hex()}", "modes": MODES}
