@@ -4,8 +4,8 @@
 //!
 //! A cell says `yes` where what stands above it was seen, `no` with the reason below the table where it was
 //! not, and a dash where it was not tried. `anew` is a send-back that was worked in a new session, with the
-//! whole order, by a program that does not find its sessions again. Arguments name the harnesses to try; all, if there is none.
-//! Ends with 1 if a cell says `no`.
+//! whole order, by a program that does not find its sessions again. Arguments name the rows to try, by
+//! their names or their harnesses; all, if there is none. Ends with 1 if a cell says `no`.
 #![expect(clippy::unwrap_used, reason = "a test")]
 #![expect(clippy::print_stdout, reason = "the table is what was asked for")]
 #![expect(
@@ -64,6 +64,12 @@ async fn main() -> ExitCode {
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
+    let is_row = |word: &String| Tried::ALL.iter().any(|tried| is_named(tried, word));
+    if let Some(word) = wanted.iter().find(|word| !is_row(word)) {
+        let names: Vec<_> = Tried::ALL.iter().map(|tried| tried.name).collect();
+        println!("there is no row {word:?}; there are: {}", names.join(", "));
+        return ExitCode::FAILURE;
+    }
     // What fails is a cell; its words stand below the table.
     std::panic::set_hook(Box::new(|_| {}));
     let head = COLUMNS.map(|column| format!(" {column} |")).concat();
@@ -71,7 +77,7 @@ async fn main() -> ExitCode {
     println!("|---|---|{}", "---|".repeat(COLUMNS.len()));
     let mut reasons = Vec::new();
     for tried in Tried::ALL {
-        if !wanted.is_empty() && !wanted.iter().any(|word| word == tried.name) {
+        if !wanted.is_empty() && !wanted.iter().any(|word| is_named(tried, word)) {
             continue;
         }
         let begun = Instant::now();
@@ -98,6 +104,12 @@ async fn main() -> ExitCode {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
+}
+
+/// By its whole name, or by its harness: `acp` is every row of that.
+fn is_named(tried: &Tried, word: &str) -> bool {
+    let rest = tried.name.strip_prefix(word);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" ("))
 }
 
 #[expect(clippy::print_stderr, reason = "says how far it is")]
