@@ -12,6 +12,8 @@ use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{IssueId, JobId, UserId};
 use nightshift_domain::issue::{Cause, Effect, Event, Notice};
 use nightshift_domain::job::{self, Kind};
+use nightshift_domain::sentence::{Kept, Sentence};
+use nightshift_domain::told::notice as told;
 use nightshift_domain::tryout::Gate;
 use nightshift_store::Tx;
 use nightshift_store::event::NewEvent;
@@ -447,7 +449,7 @@ impl App {
             .await?
             .map(|project| project.name)
             .unwrap_or_default();
-        let text = notice_text(notice, &name, row);
+        let text = Kept::from(notice_text(notice, &name, row));
         for person in people {
             let new = Notification {
                 id: self.ids().uuid(),
@@ -471,20 +473,16 @@ pub(crate) fn stopping(job: &Job) -> bool {
     matches!(job.state.phase, job::Phase::Leased { stop: true, .. })
 }
 
-fn notice_text(notice: Notice, project: &str, row: &Issue) -> String {
+fn notice_text(notice: Notice, project: &str, row: &Issue) -> Sentence {
     let (number, title) = (row.number, &row.title);
     match notice {
-        Notice::ReviewWanted => format!("{project}#{number} waits for your decision: {title}"),
-        Notice::InputWanted => format!("{project}#{number} has a question for you: {title}"),
-        Notice::Failed => {
-            let why = row
-                .state
-                .failed
-                .as_ref()
-                .map_or("it failed", |failure: &Failure| failure.detail.as_str());
-            format!("{project}#{number} needs you: {why}")
-        }
-        Notice::Landed => format!("{project}#{number} landed: {title}"),
+        Notice::ReviewWanted => told::review_wanted(project, number, title),
+        Notice::InputWanted => told::input_wanted(project, number, title),
+        Notice::Failed => match &row.state.failed {
+            Some(failure) => told::failed(project, number, &failure.detail),
+            None => told::failed(project, number, told::it_failed()),
+        },
+        Notice::Landed => told::landed(project, number, title),
     }
 }
 

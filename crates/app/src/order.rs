@@ -495,7 +495,7 @@ impl App {
                     what,
                     by: message.author.label(),
                     trust: message.trust,
-                    text: message.body,
+                    text: message.body.to_string(),
                     round: message.round,
                 },
             ));

@@ -134,7 +134,7 @@ fn issue_events() -> Vec<issue::Event> {
         E::MarkDraft,
         E::AuthorStarted,
         E::Asked {
-            question: String::new(),
+            question: crate::sentence::Kept::quoted(""), // tidy-ok(said): nobody's words
             run: RunId(Uuid::nil()),
         },
         E::Answered,

@@ -16,6 +16,7 @@ use crate::host::{Allowed, AllowedError, Host, Place, Reach};
 use crate::id::{IssueId, RunId};
 use crate::refusal::grant as say;
 use crate::sentence::Sentence;
+use crate::told::note;
 use crate::traffic::Traffic;
 
 /// The most hosts that one run is asked about.
@@ -253,13 +254,13 @@ pub fn worth_asking(traffic: &Traffic) -> Vec<Allowed> {
 
 /// The words in which an agent's question for hosts is put to a person.
 #[must_use]
-pub fn question(hosts: &[Allowed], why: &str) -> String {
-    format!("May I reach {}?\n\n{}", named(hosts), why.trim())
+pub fn question(hosts: &[Allowed], why: &str) -> Sentence {
+    note::may_reach(named(hosts), why.trim())
 }
 
 /// What the agent is told when everything that its run asked for is decided.
 #[must_use]
-pub fn answer(asked: &[&Asked]) -> String {
+pub fn answer(asked: &[&Asked]) -> Sentence {
     let of = |open: bool| -> Vec<Allowed> {
         asked
             .iter()
@@ -270,21 +271,16 @@ pub fn answer(asked: &[&Asked]) -> String {
             .map(|one| one.host.clone())
             .collect()
     };
-    let mut words = Vec::new();
     let (open, closed) = (of(true), of(false));
-    if !open.is_empty() {
-        words.push(format!(
-            "You may reach {} now, through the proxy that the environment names.",
-            named(&open)
-        ));
+    let (opened, stays) = (
+        note::opened(named(&open)),
+        note::stays_closed(named(&closed)),
+    );
+    match (open.is_empty(), closed.is_empty()) {
+        (_, true) => opened,
+        (true, false) => stays,
+        (false, false) => note::opened_in_part(opened, stays),
     }
-    if !closed.is_empty() {
-        words.push(format!(
-            "{} stays out of reach: do without, and say in your summary what that means.",
-            named(&closed)
-        ));
-    }
-    words.join(" ")
 }
 
 fn named(hosts: &[Allowed]) -> String {

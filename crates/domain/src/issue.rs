@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::git_name::ObjectId;
 use crate::id::RunId;
 use crate::refusal::issue as say;
-use crate::sentence::Sentence;
+use crate::sentence::{Kept, Sentence};
 
 /// How often the platform sends a red verdict back to the author by itself, per round.
 pub const DEFAULT_REPAIRS: i64 = 1;
@@ -31,7 +31,7 @@ pub enum Phase {
     /// The agent asked and waits.
     NeedsInput {
         /// The question, Markdown.
-        question: String,
+        question: Kept,
         /// The run that asked.
         run: RunId,
     },
@@ -155,7 +155,7 @@ pub enum Event {
     /// The agent asked.
     Asked {
         /// The question.
-        question: String,
+        question: Kept,
         /// The run.
         run: RunId,
     },

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::git_name::ObjectId;
 use crate::id::{IssueId, Number};
-use crate::sentence::{Sentence, templates, text};
+use crate::job;
+use crate::sentence::{Kept, Sentence, joined, templates, text};
 
 /// What the queue looks like now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,12 +73,12 @@ pub enum Trial {
     /// A required check failed twice.
     Red {
         /// Which, in words.
-        reasons: Vec<String>,
+        reasons: Vec<Kept>,
     },
     /// The trial itself could not be made.
     Unknown {
         /// Why.
-        reason: String,
+        reason: Kept,
     },
 }
 
@@ -123,7 +124,7 @@ pub enum Step {
         /// Which.
         issue: IssueId,
         /// Why.
-        reason: String,
+        reason: Sentence,
     },
 }
 
@@ -140,12 +141,34 @@ templates! {
     HELD = "queue.held": "the approval can still be taken back for a few seconds";
     AHEAD = "queue.ahead": "#{number} is ahead in the merge queue";
     TESTED = "queue.tested": "the merged tree {commit} is being tested";
+    MOVED = "queue.moved": "its branch moved after the approval";
+    RED = "queue.red": "together with the current default branch: {reasons}";
+    UNTESTED = "queue.untested": "the merged tree could not be tested: {reason}";
+    CANCELLED = "queue.trial-cancelled": "the trial was cancelled";
+    GONE = "queue.trial-gone": "the trial is gone";
+    NO_RESULT = "queue.trial-no-result": "the trial brought no result";
 }
 
 /// That another issue is ahead in the queue.
 #[must_use]
 pub fn behind(number: Number) -> Sentence {
     AHEAD.with([("number", text(number))])
+}
+
+/// What is known about a candidate whose trial ended like this without a result; none where it has
+/// not ended.
+#[must_use]
+pub fn without_result(trial: Option<&job::Phase>) -> Option<Trial> {
+    let reason = match trial {
+        Some(job::Phase::Failed { failure } | job::Phase::Dead { failure }) => {
+            failure.detail.clone()
+        }
+        Some(job::Phase::Cancelled) => CANCELLED.plain().into(),
+        None => GONE.plain().into(),
+        Some(job::Phase::Succeeded) => NO_RESULT.plain().into(),
+        Some(job::Phase::Queued { .. } | job::Phase::Leased { .. }) => return None,
+    };
+    Some(Trial::Unknown { reason })
 }
 
 /// Plans the next steps of the queue.
@@ -160,7 +183,7 @@ pub fn plan(snapshot: &Snapshot) -> Plan {
         if entry.head != entry.approved {
             plan.steps.push(Step::Return {
                 issue: entry.issue,
-                reason: "its branch moved after the approval".to_owned(),
+                reason: MOVED.plain(),
             });
             continue;
         }
@@ -222,19 +245,17 @@ fn plan_first(entry: &Entry, base: &ObjectId, plan: &mut Plan) -> bool {
             reason: TESTED.with([("commit", text(candidate.commit.short()))]),
         }),
         Trial::Red { reasons } => {
+            let reasons = joined(reasons).unwrap_or_else(|| text(""));
             plan.steps.push(Step::Return {
                 issue,
-                reason: format!(
-                    "together with the current default branch: {}",
-                    reasons.join("; ")
-                ),
+                reason: RED.with([("reasons", reasons)]),
             });
             return false;
         }
         Trial::Unknown { reason } => {
             plan.steps.push(Step::Return {
                 issue,
-                reason: format!("the merged tree could not be tested: {reason}"),
+                reason: UNTESTED.with([("reason", reason.into())]),
             });
             return false;
         }
@@ -312,7 +333,7 @@ mod tests {
         let (again, _) = steps(vec![entry(1, candidate(5, Trial::RedOnce))]);
         assert!(matches!(again[..], [Step::Try { .. }]));
         let red = Trial::Red {
-            reasons: vec!["check \"test\" failed".to_owned()],
+            reasons: vec![Kept::quoted("check \"test\" failed")],
         };
         let (returned, _) = steps(vec![entry(1, candidate(5, red)), entry(2, None)]);
         assert!(matches!(

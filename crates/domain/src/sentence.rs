@@ -6,8 +6,8 @@
 
 use std::fmt;
 
-pub use kept::Kept;
-pub(crate) use kept::{Word, beside};
+pub(crate) use kept::beside;
+pub use kept::{Kept, Word};
 
 mod kept;
 

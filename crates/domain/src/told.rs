@@ -1,9 +1,12 @@
 //! What records tell people: why a verdict is not green, what stands out in a change, why a run
-//! failed, what is wrong with a settings file. A function for each text, by subject.
+//! failed, what is wrong with a settings file, what the platform notes on an issue and notifies of. A
+//! function for each text, by subject.
 //!
 //! Deliberately absent: when it is said; words of others, which stand in a place as they are.
 
 pub mod failure;
+pub mod note;
+pub mod notice;
 pub mod settings;
 
 /// Why a verdict is not green.
@@ -86,6 +89,8 @@ pub(crate) fn all() -> impl Iterator<Item = &'static crate::sentence::Template> 
         finding::TEMPLATES,
         failure::TEMPLATES,
         settings::TEMPLATES,
+        note::TEMPLATES,
+        notice::TEMPLATES,
         kind::TEMPLATES,
     ]
     .into_iter()

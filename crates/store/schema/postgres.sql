@@ -206,6 +206,7 @@
     trust text NOT NULL
     body text NOT NULL
     created_at bigint NOT NULL
+    said text
     FOREIGN KEY (issue_id) REFERENCES issues(id)
     CHECK ((kind = ANY (ARRAY['question'::text, 'answer'::text, 'feedback'::text, 'note'::text])))
     PRIMARY KEY (id)
@@ -223,6 +224,7 @@
     body text NOT NULL
     created_at bigint NOT NULL
     read_at bigint
+    said text
     FOREIGN KEY (issue_id) REFERENCES issues(id)
     CHECK ((notice = ANY (ARRAY['review-wanted'::text, 'input-wanted'::text, 'failed'::text, 'landed'::text])))
     CHECK ((number >= 1))

@@ -185,7 +185,7 @@ CREATE TABLE messages (
     trust TEXT NOT NULL CHECK (trust IN ('tool', 'outsider', 'collaborator', 'maintainer', 'operator')),
     body TEXT NOT NULL,
     created_at INTEGER NOT NULL
-) STRICT;
+, said TEXT) STRICT;
 
 CREATE INDEX messages_issue ON messages (issue_id, created_at, id);
 
@@ -199,7 +199,7 @@ CREATE TABLE notifications (
     body TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     read_at INTEGER
-) STRICT;
+, said TEXT) STRICT;
 
 CREATE INDEX notifications_open ON notifications (issue_id) WHERE read_at IS NULL;
 

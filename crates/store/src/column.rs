@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use nightshift_domain::id::ProjectId;
+use nightshift_domain::sentence::Kept;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -60,6 +61,16 @@ impl Columns {
         text: Option<&str>,
     ) -> Result<Option<T>, Error> {
         text.map(|text| self.json(column, text)).transpose()
+    }
+
+    /// A text that has its sentence in a column of its own, or none.
+    pub(crate) fn kept(
+        self,
+        column: &str,
+        text: String,
+        said: Option<&str>,
+    ) -> Result<Kept, Error> {
+        Ok(Kept::whole(text, self.json_option(column, said)?)) // tidy-ok(said): as it was kept
     }
 
     pub(crate) fn word<T: DeserializeOwned>(self, column: &str, word: String) -> Result<T, Error> {

@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 use nightshift_domain::access::Actor;
 use nightshift_domain::id::IssueId;
+use nightshift_domain::sentence::Kept;
 use nightshift_domain::trust::Trust;
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
@@ -45,7 +46,7 @@ pub struct Message {
     /// How far it is trusted.
     pub trust: Trust,
     /// Markdown.
-    pub body: String,
+    pub body: Kept,
     /// When.
     pub created_at: Timestamp,
 }
@@ -54,12 +55,12 @@ const COLUMNS: Columns = Columns("message");
 
 macro_rules! columns {
     () => {
-        "id, issue_id, round, kind, author, trust, body, created_at"
+        "id, issue_id, round, kind, author, trust, body, said, created_at"
     };
 }
 
 sql! { "message";
-    INSERT = both(concat!("INSERT INTO messages (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"));
+    INSERT = both(concat!("INSERT INTO messages (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"));
     LIST = both(concat!("SELECT ", columns!(), " FROM messages WHERE issue_id = $1 ORDER BY created_at, id"));
 }
 
@@ -72,6 +73,7 @@ struct Row {
     author: String,
     trust: String,
     body: String,
+    said: Option<String>,
     created_at: i64,
 }
 
@@ -84,7 +86,7 @@ impl Row {
             kind: COLUMNS.word("kind", self.kind)?,
             author: COLUMNS.json("author", &self.author)?,
             trust: COLUMNS.word("trust", self.trust)?,
-            body: self.body,
+            body: COLUMNS.kept("said", self.body, self.said.as_deref())?,
             created_at: COLUMNS.time("created_at", self.created_at)?,
         })
     }
@@ -99,7 +101,8 @@ pub async fn message_insert(tx: &mut Tx, message: &Message) -> Result<(), Error>
         COLUMNS.to_word(&message.kind)?,
         COLUMNS.to_json(&message.author)?,
         COLUMNS.to_word(&message.trust)?,
-        &message.body,
+        message.body.as_str(),
+        COLUMNS.to_json_option(message.body.word())?,
         message.created_at
     ];
     tx.run(&INSERT, values).await.map(|_| ())

@@ -112,6 +112,12 @@ pub(crate) const ALL: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0015_harness.sql"),
         postgres: include_str!("../migrations/postgres/0015_harness.sql"),
     },
+    Migration {
+        version: 16,
+        name: "said",
+        sqlite: include_str!("../migrations/sqlite/0016_said.sql"),
+        postgres: include_str!("../migrations/postgres/0016_said.sql"),
+    },
 ];
 
 /// The one table that exists before the first migration.

@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 use nightshift_domain::id::{IssueId, Number, ProjectId, UserId};
 use nightshift_domain::issue::Notice;
+use nightshift_domain::sentence::Kept;
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -29,7 +30,7 @@ pub struct Notification {
     /// What it is.
     pub notice: Notice,
     /// One line for the person.
-    pub text: String,
+    pub text: Kept,
     /// When.
     pub created_at: Timestamp,
     /// When they saw it.
@@ -40,12 +41,12 @@ const COLUMNS: Columns = Columns("notification");
 
 macro_rules! columns {
     () => {
-        "id, user_id, project_id, issue_id, number, notice, body, created_at, read_at"
+        "id, user_id, project_id, issue_id, number, notice, body, said, created_at, read_at"
     };
 }
 
 sql! { "notification";
-    INSERT = both(concat!("INSERT INTO notifications (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"));
+    INSERT = both(concat!("INSERT INTO notifications (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"));
     LIST = both(concat!("SELECT ", columns!(), " FROM notifications WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2"));
     LIST_UNREAD = both(concat!("SELECT ", columns!(), " FROM notifications WHERE user_id = $1 AND read_at IS NULL ORDER BY created_at DESC, id DESC LIMIT $2"));
     SETTLE = both("UPDATE notifications SET read_at = $2 WHERE issue_id = $1 AND read_at IS NULL AND (notice = $3 OR notice = $4 OR notice = $5)");
@@ -61,6 +62,7 @@ struct Row {
     number: i64,
     notice: String,
     body: String,
+    said: Option<String>,
     created_at: i64,
     read_at: Option<i64>,
 }
@@ -74,7 +76,7 @@ impl Row {
             issue: IssueId(self.issue_id),
             number: self.number,
             notice: COLUMNS.word("notice", self.notice)?,
-            text: self.body,
+            text: COLUMNS.kept("said", self.body, self.said.as_deref())?,
             created_at: COLUMNS.time("created_at", self.created_at)?,
             read_at: COLUMNS.time_option("read_at", self.read_at)?,
         })
@@ -90,7 +92,8 @@ pub async fn notification_insert(tx: &mut Tx, notification: &Notification) -> Re
         notification.issue,
         notification.number,
         COLUMNS.to_word(&notification.notice)?,
-        &notification.text,
+        notification.text.as_str(),
+        COLUMNS.to_json_option(notification.text.word())?,
         notification.created_at,
         notification.read_at
     ];

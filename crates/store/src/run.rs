@@ -11,6 +11,7 @@ use nightshift_domain::failure::Failure;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{Epoch, IssueId, JobId, Number, ProjectId, RunId, RunnerId};
 use nightshift_domain::job::Kind;
+use nightshift_domain::sentence::Kept;
 use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript::Usage;
 use serde::{Deserialize, Serialize};
@@ -40,7 +41,7 @@ pub enum RunState {
     /// It ended with a question.
     Asked {
         /// The question, Markdown.
-        question: String,
+        question: Kept,
     },
 }
 

@@ -19,7 +19,7 @@ const CONSTRUCTORS: &str = "crates/app/src/error.rs";
 /// What a record keeps is made of a sentence by its type; these are the ways round it: a text that is
 /// the same in every language, and sentences that are nothing but somebody's words.
 const KEPT: &str = "crates/domain/src/sentence/";
-const QUOTED: &str = "Kept::quoted(";
+const QUOTED: &[&str] = &["Kept::quoted(", "Kept::whole("];
 const AS_SAID: &[&str] = &["as_said(", "not_toml("];
 
 fn check(checkout: &Checkout) -> Vec<Finding> {
@@ -62,8 +62,8 @@ fn kept(path: &str, source: &str) -> Vec<Finding> {
     let parts = Source::split(source);
     let end = tests_begin(&parts.code);
     let (code, texts) = (&parts.code[..end], &parts.texts[..end]);
-    let quoted = code.match_indices(QUOTED).map(|(at, _)| at);
-    let mut places: Vec<usize> = quoted.collect();
+    let quoted = QUOTED.iter().flat_map(|call| code.match_indices(call));
+    let mut places: Vec<usize> = quoted.map(|(at, _)| at).collect();
     for call in AS_SAID {
         for (at, _) in code.match_indices(call) {
             let open = at + call.len() - 1;
@@ -137,6 +137,7 @@ mod tests {
     fn a_text_that_a_record_would_keep_is_found() {
         for code in [
             "fn f() {\n    Failure { detail: Kept::quoted(\"no\") }\n}",
+            "fn f() {\n    Kept::whole(\"no\".to_owned(), None)\n}",
             "fn f() {\n    fail(say::as_said(format!(\"no ({x})\")))\n}",
             "fn f() {\n    say::not_toml(\"no\")\n}",
         ] {

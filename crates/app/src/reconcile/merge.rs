@@ -10,8 +10,10 @@ use nightshift_domain::config::Method;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{IssueId, ProjectId};
 use nightshift_domain::issue::Event;
-use nightshift_domain::job::{self, Kind};
-use nightshift_domain::merge::{Candidate, Entry, Snapshot, Step, Trial, plan};
+use nightshift_domain::job::Kind;
+use nightshift_domain::merge::{Candidate, Entry, Snapshot, Step, Trial, plan, without_result};
+use nightshift_domain::sentence::Sentence;
+use nightshift_domain::told::note as say;
 use nightshift_domain::waiting;
 use nightshift_git::{GitError, Merge, NewCommit, Person, RefUpdate, Repository};
 use nightshift_store::issue::Issue;
@@ -82,7 +84,7 @@ async fn step_project(app: &App, id: ProjectId) -> Result<bool, Error> {
                 None => Ok(false),
             }
         }
-        Step::Return { issue, reason } => give_back(app, issue, &reason).await,
+        Step::Return { issue, reason } => give_back(app, issue, reason).await,
     }
 }
 
@@ -165,17 +167,12 @@ async fn trial_ended(app: &App, entries: &[QueueEntry]) -> Result<bool, Error> {
         if !same {
             return Ok(true);
         }
-        let reason = match jobs::job_get(&mut tx, id).await?.map(|job| job.state.phase) {
-            Some(job::Phase::Failed { failure } | job::Phase::Dead { failure }) => {
-                failure.detail.to_string()
-            }
-            Some(job::Phase::Cancelled) => "the trial was cancelled".to_owned(),
-            None => "the trial is gone".to_owned(),
-            Some(job::Phase::Succeeded) => "the trial brought no result".to_owned(),
-            Some(job::Phase::Queued { .. } | job::Phase::Leased { .. }) => continue,
+        let job = jobs::job_get(&mut tx, id).await?;
+        let Some(trial) = without_result(job.as_ref().map(|job| &job.state.phase)) else {
+            continue;
         };
         let unknown = Candidate {
-            trial: Trial::Unknown { reason },
+            trial,
             ..candidate.clone()
         };
         queue::queue_set_candidate(&mut tx, entry.issue, Some(&unknown), None).await?;
@@ -218,7 +215,7 @@ async fn build(
         }
     };
     if tree == repository.commit(&base).await?.tree {
-        return give_back(app, id, "the default branch holds this change already").await;
+        return give_back(app, id, say::holds_it()).await;
     }
     let names = [
         requester.map(|person| ("Co-authored-by", person.name)),
@@ -244,13 +241,7 @@ async fn build(
         Method::Rebase => match rebase(app, &repository, &base, &head).await? {
             Some(commit) if repository.commit(&commit).await?.tree == tree => commit,
             _ => {
-                return give_back(
-                    app,
-                    id,
-                    "its commits cannot be put on top of the default branch one by one: merge the \
-                     default branch into it, or set merge.method = \"squash\"",
-                )
-                .await;
+                return give_back(app, id, say::not_rebased()).await;
             }
         },
     };
@@ -466,15 +457,15 @@ async fn conflicted(app: &App, id: IssueId, paths: Vec<String>) -> Result<bool, 
     move_issue(app, id, Event::Conflicted { paths }, None).await
 }
 
-async fn give_back(app: &App, id: IssueId, reason: &str) -> Result<bool, Error> {
-    move_issue(app, id, Event::Unlanded, Some(reason)).await
+async fn give_back(app: &App, id: IssueId, why: Sentence) -> Result<bool, Error> {
+    move_issue(app, id, Event::Unlanded, Some(say::taken_out(why))).await
 }
 
 async fn move_issue(
     app: &App,
     id: IssueId,
     event: Event,
-    note: Option<&str>,
+    note: Option<Sentence>,
 ) -> Result<bool, Error> {
     let now = app.now();
     let mut tx = app.db().write().await?;
@@ -489,7 +480,7 @@ async fn move_issue(
             kind: message::MessageKind::Note,
             author: SYSTEM,
             trust: nightshift_domain::trust::Trust::Operator,
-            body: format!("Taken out of the merge queue: {note}."),
+            body: note.into(),
             created_at: now,
         };
         message::message_insert(&mut tx, &said).await?;

@@ -15,6 +15,7 @@ use nightshift_domain::host::Allowed;
 use nightshift_domain::id::{Number, RunId};
 use nightshift_domain::issue::Event;
 use nightshift_domain::job::{self, Kind, Outcome};
+use nightshift_domain::sentence::Kept;
 use nightshift_domain::told::failure as say;
 use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript::Usage;
@@ -67,7 +68,7 @@ pub enum End {
     },
     /// An author asked.
     Asked {
-        /// The question.
+        /// The question, in the agent's own words.
         question: String,
     },
     /// A proof has its results.
@@ -110,7 +111,7 @@ enum Checked {
         summary: String,
     },
     Ask {
-        question: String,
+        question: Kept,
     },
     Judge(Box<Judged>),
     Tried(Box<Report>),
@@ -314,7 +315,7 @@ impl App {
                 Checked::Fail(failure.clone().checked())
             }
             (End::Asked { question }, Kind::Author) => Checked::Ask {
-                question: question.clone(),
+                question: Kept::quoted(question), // tidy-ok(said): the agent's own words
             },
             (End::Authored { summary }, Kind::Author) => {
                 if let Some(question) = self.open_question(live).await? {
@@ -349,7 +350,7 @@ impl App {
     }
 
     /// The question that the run put to the person through the platform, if it did.
-    async fn open_question(&self, live: &Run) -> Result<Option<String>, Error> {
+    async fn open_question(&self, live: &Run) -> Result<Option<Kept>, Error> {
         let mut tx = self.db().read().await?;
         let said = message::message_list(&mut tx, live.issue).await?;
         Ok(said
@@ -447,7 +448,7 @@ impl App {
         tx: &mut Tx,
         row: Issue,
         ended: &Run,
-        question: String,
+        question: Kept,
         context: &Context<'_>,
     ) -> Result<(), Error> {
         let own =

@@ -85,7 +85,7 @@ impl App {
             kind: MessageKind::Question,
             author: caller.actor(),
             trust: Trust::Tool,
-            body: grant::question(&hosts, &why),
+            body: grant::question(&hosts, &why).into(),
             created_at: now,
         };
         message::message_insert(&mut tx, &said).await?;
@@ -360,7 +360,7 @@ impl App {
                 kind: MessageKind::Answer,
                 author: caller.actor(),
                 trust,
-                body: grant::answer(&asked),
+                body: grant::answer(&asked).into(),
                 created_at: context.now,
             };
             message::message_insert(tx, &said).await?;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use nightshift_domain::access::{self, Action, Standing};
 use nightshift_domain::id::{IssueId, Number, RunId};
 use nightshift_domain::issue as machine;
+use nightshift_domain::sentence::Kept;
 use nightshift_domain::speech::{self, Speech};
 use nightshift_domain::trust::Trust;
 use nightshift_store::event::NewEvent;
@@ -56,7 +57,7 @@ impl App {
             kind: MessageKind::Question,
             author: caller.actor(),
             trust: Trust::Tool,
-            body: text,
+            body: Kept::quoted(text), // tidy-ok(said): the agent's own words
             created_at: now,
         };
         message::message_insert(&mut tx, &said).await?;

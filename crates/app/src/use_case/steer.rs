@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use nightshift_domain::access::Action;
 use nightshift_domain::id::RunId;
 use nightshift_domain::job::Kind;
+use nightshift_domain::told::note;
 use nightshift_domain::trust::Trust;
 use nightshift_store::event::NewEvent;
 use nightshift_store::message::{Message, MessageKind};
@@ -166,19 +167,16 @@ impl App {
             .lines()
             .map(|line| format!("> {line}\n"))
             .collect();
-        let note = Message {
+        let told = Message {
             id: self.ids().uuid(),
             issue: ended.issue,
             round: ended.round,
             kind: MessageKind::Note,
             author: SYSTEM,
             trust: Trust::Operator,
-            body: format!(
-                "What {} said to the agent came too late for its run. The next run gets it:\n\n{quoted}",
-                said.author.label()
-            ),
+            body: note::too_late(said.author.label(), quoted).into(),
             created_at: now,
         };
-        Ok(message::message_insert(tx, &note).await?)
+        Ok(message::message_insert(tx, &told).await?)
     }
 }

@@ -9,6 +9,7 @@ use nightshift_domain::access::{self, Action};
 use nightshift_domain::id::{ProjectId, RunId, RunnerId};
 use nightshift_domain::issue::Phase;
 use nightshift_domain::job::Kind;
+use nightshift_domain::sentence::Kept;
 use nightshift_store::run::Run;
 use nightshift_store::steer::Steer;
 use nightshift_store::{Tx, event, issue, job as jobs, run, runner, steer};
@@ -62,7 +63,7 @@ pub struct RunChoices {
     /// What was said to it, oldest first.
     pub steers: Vec<Steer>,
     /// The question that waits for the caller's answer.
-    pub question: Option<String>,
+    pub question: Option<Kept>,
 }
 
 /// A runner and what it does.

@@ -21,7 +21,7 @@ fn every_event() -> Vec<Event> {
         Event::MarkDraft,
         Event::AuthorStarted,
         Event::Asked {
-            question: "which?".to_owned(),
+            question: Kept::quoted("which?"),
             run: RunId(Uuid::nil()),
         },
         Event::Answered,

@@ -21,7 +21,7 @@ pub struct Kept {
 
 /// The word of a sentence with what stands in its places.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Word {
+pub struct Word {
     key: String,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     places: BTreeMap<String, Filling>,
@@ -50,6 +50,18 @@ impl Kept {
             text: text.into(),
             said: None,
         }
+    }
+
+    /// From a record that has the text and its sentence apart.
+    #[must_use]
+    pub fn whole(text: String, said: Option<Word>) -> Self {
+        Self { text, said }
+    }
+
+    /// The sentence that it is, where it is one, for a record that has the text apart.
+    #[must_use]
+    pub fn word(&self) -> Option<&Word> {
+        self.said.as_ref()
     }
 
     /// The English text.

@@ -3,6 +3,7 @@
 use nightshift_domain::access::Actor;
 use nightshift_domain::id::{RunId, RunnerId};
 use nightshift_domain::issue::Notice;
+use nightshift_domain::told;
 use nightshift_store::*;
 use uuid::Uuid;
 
@@ -245,7 +246,11 @@ pub(crate) async fn notifications(w: World) {
             issue: issue.id,
             number: 1,
             notice,
-            text: "look".to_owned(),
+            text: match notice {
+                // One of before has the text alone.
+                Notice::Landed => nightshift_domain::sentence::Kept::quoted("look"),
+                _ => told::notice::it_failed().into(),
+            },
             created_at: at(1),
             read_at: None,
         };

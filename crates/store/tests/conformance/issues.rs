@@ -6,6 +6,7 @@ use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::id::{IssueId, RunId};
 use nightshift_domain::issue::Phase;
 use nightshift_domain::sentence::Kept;
+use nightshift_domain::told;
 use nightshift_domain::trust::Trust;
 use nightshift_store::*;
 
@@ -22,7 +23,7 @@ pub(crate) async fn round_trip(w: World) {
         Phase::Draft,
         Phase::Working,
         Phase::NeedsInput {
-            question: "Which?".to_owned(),
+            question: Kept::quoted("Which?"),
             run: RunId(w.id()),
         },
         Phase::InReview,
@@ -417,7 +418,10 @@ pub(crate) async fn messages(w: World) {
                 name: "alice".to_owned(),
             },
             trust: Trust::Maintainer,
-            body: "**so**".to_owned(),
+            body: match kind {
+                MessageKind::Note => told::note::taken_out("**so**").into(),
+                _ => Kept::quoted("**so**"),
+            },
             created_at: at(9),
         };
         message_insert(&mut tx, &message).await.unwrap();

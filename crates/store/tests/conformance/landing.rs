@@ -265,7 +265,7 @@ pub(crate) async fn merge_queue(w: World) {
         base: commit(5),
         head: commit(1),
         trial: Trial::Red {
-            reasons: vec!["no".to_owned()],
+            reasons: vec![Kept::quoted("no")],
         },
     };
     queue_set_candidate(&mut tx, second.id, Some(&candidate), Some(job.id))

@@ -1,5 +1,6 @@
 //! A database of an older version, with data in it, opened by this program.
 
+use nightshift_domain::access::Actor;
 use nightshift_domain::config::Config;
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::id::{IssueId, JobId, RunId, RunnerId, UserId};
@@ -82,6 +83,11 @@ fn rows() -> String {
         "INSERT INTO reviews (id, issue_id, round, head, decision, body, comments, user_id, user_name, created_at) VALUES (@31, @11, 1, '{commit}', 'send-back', 'again', '[]', @1, 'alice', {});",
         time(1)
     ));
+    sql.push_str(&format!(
+        "INSERT INTO messages (id, issue_id, round, kind, author, trust, body, created_at) VALUES (@51, @11, 1, 'note', '{}', 'operator', 'Taken {{out}}.', 0);
+        INSERT INTO notifications (id, user_id, project_id, issue_id, number, notice, body, created_at) VALUES (@52, @1, @2, @11, 1, 'failed', 'look', 0);",
+        json(&Actor::System)
+    ));
     sql
 }
 
@@ -106,7 +112,7 @@ pub(crate) async fn a_database_of_version_1_is_taken_over_with_its_data(w: World
     let checksum = hex::encode(Sha256::digest(first));
     let mut rows = rows();
     // The longest first: `@1` begins `@11`.
-    for number in (1..=42).rev() {
+    for number in (1..=52).rev() {
         let literal = format!("{quote}{}'", id(number).simple());
         rows = rows.replace(&format!("@{number}"), &literal);
     }
@@ -149,6 +155,11 @@ pub(crate) async fn a_database_of_version_1_is_taken_over_with_its_data(w: World
         (runner.kinds, runner.harnesses, runner.images),
         (None, None, false)
     );
+    // Texts of before have no sentence.
+    let said = message_list(&mut tx, issue).await.unwrap();
+    assert_eq!(said[0].body, Kept::quoted("Taken {out}."));
+    let told = notification_list(&mut tx, user, false, 9).await.unwrap();
+    assert_eq!(told[0].text, Kept::quoted("look"));
     // What is queued is handed to runners that have its agent's program.
     let with = |harnesses: Vec<String>| Able {
         harnesses: Some(harnesses),

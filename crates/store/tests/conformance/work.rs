@@ -239,7 +239,7 @@ pub(crate) async fn runs(w: World) {
         RunState::Failed { failure: failure() },
         RunState::Stopped,
         RunState::Asked {
-            question: "Which?".to_owned(),
+            question: Kept::quoted("Which?"),
         },
     ];
     for state in states {

@@ -7,6 +7,7 @@ mod keyboard;
 mod limit;
 mod live;
 mod log;
+mod noted;
 mod plan;
 mod provider;
 mod refused;

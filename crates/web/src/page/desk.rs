@@ -203,7 +203,7 @@ fn detail(ink: Ink<'_>, card: &DeskCard) -> Markup {
     let words = ink.words;
     html! {
         @if let Phase::NeedsInput { question, .. } = &card.issue.state.phase {
-            blockquote { (markdown::render(question)) }
+            blockquote { (markdown::render(&words.kept(question))) }
         }
         @if let Some(failure) = &card.issue.state.failed {
             p.notice.bad { (parts::failed(words, failure)) }

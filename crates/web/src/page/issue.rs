@@ -156,7 +156,7 @@ fn question(ink: Ink<'_>, story: &Story, home: &str, kept: Option<&Kept<'_>>) ->
     html! {
         section.box.ask aria-labelledby="question" {
             h2 #question { (words.get("issue.question")) }
-            div.prose { (markdown::render(question)) }
+            div.prose { (markdown::render(&words.kept(question))) }
             p { a href={ "/runs/" (run) } { (words.get("issue.run-that-asked")) } }
             @if story.may_write {
                 form.stack method="post" action={ (home) "/act" } {

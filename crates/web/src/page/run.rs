@@ -210,7 +210,7 @@ pub(crate) fn facts(visit: &Visit, view: &RunView, choices: &RunChoices) -> Mark
         @if let Some(question) = &choices.question {
             section.ask.box {
                 h2 { (words.get("run.asks")) }
-                blockquote { (markdown::render(question)) }
+                blockquote { (markdown::render(&words.kept(question))) }
                 form.stack method="post" action={ "/runs/" (run.id) "/answer" } {
                     (parts::form_token(visit))
                     label { (words.get("desk.answer-hint")) textarea.short name="text" required {} }

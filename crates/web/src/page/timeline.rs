@@ -132,7 +132,7 @@ fn message(words: &Words, said: &Message) -> Markup {
         p { b { (who(words, &said.author)) } " " (words.get(word))
             @if let Actor::Run { run, .. } = &said.author { " " a href={ "/runs/" (run) } { (words.get("event.run")) } }
         }
-        div.prose.box { (markdown::render(&said.body)) }
+        div.prose.box { (markdown::render(&words.kept(&said.body))) }
     }
 }
 

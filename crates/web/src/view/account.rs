@@ -50,7 +50,7 @@ pub(crate) fn notification((one, project): (record::Notification, String)) -> No
             Notice::Landed => "landed",
         }
         .to_owned(),
-        text: one.text,
+        text: one.text.to_string(),
         created_at: one.created_at,
         read_at: one.read_at,
     }

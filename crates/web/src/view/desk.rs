@@ -48,7 +48,7 @@ fn card(card: app::DeskCard) -> Card {
         summary: card.pull.map(|pull| pull.summary).unwrap_or_default(),
         size: card.size.map(size),
         question: match issue.state.phase {
-            Phase::NeedsInput { question, .. } => Some(question),
+            Phase::NeedsInput { question, .. } => Some(question.to_string()),
             _ => None,
         },
         failed: issue.state.failed.map(Failure::plain),

@@ -30,7 +30,7 @@ pub(crate) fn line(line: app::IssueLine) -> IssueLine {
 pub(crate) fn issue(view: app::IssueView) -> Issue {
     let row = view.line.issue.clone();
     let (question, closed_reason, landed) = match row.state.phase {
-        Phase::NeedsInput { question, .. } => (Some(question), None, None),
+        Phase::NeedsInput { question, .. } => (Some(question.to_string()), None, None),
         Phase::Closed { reason } => (None, Some(reason), None),
         Phase::Done { commit } => (None, None, Some(String::from(commit))),
         Phase::Draft | Phase::Ready | Phase::Working | Phase::InReview | Phase::Landing => {
@@ -110,7 +110,7 @@ fn message(said: record::Message) -> Message {
         .to_owned(),
         by: said.author.label(),
         round: said.round,
-        body: said.body,
+        body: said.body.to_string(),
         at: said.created_at,
     }
 }

@@ -193,7 +193,7 @@ impl App {
             // A candidate without any check has nothing that could fail.
             Colour::Green | Colour::Unproven => Trial::Green,
             Colour::Red if candidate.trial == (Trial::Running { after_red: true }) => Trial::Red {
-                reasons: judged.reasons.iter().map(Kept::to_string).collect(),
+                reasons: judged.reasons,
             },
             Colour::Red => Trial::RedOnce,
         };

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use nightshift_domain::access::Action;
 use nightshift_domain::id::Number;
 use nightshift_domain::issue::{Event, Phase};
+use nightshift_domain::sentence::Kept;
 use nightshift_domain::trust::Trust;
 use nightshift_store::issue::Issue;
 use nightshift_store::message::{Message, MessageKind};
@@ -189,7 +190,7 @@ impl App {
             kind,
             author: caller.actor(),
             trust,
-            body: text.to_owned(),
+            body: Kept::quoted(text), // tidy-ok(said): a person's own words
             created_at: now,
         };
         Ok(message::message_insert(tx, &said).await?)
