@@ -5,6 +5,7 @@ use nightshift_domain::failure::Failure;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::issue::May;
 use crate::pull::Verdict;
 
 /// A person's desk.
@@ -73,6 +74,9 @@ pub struct Card {
     /// Since when it waits.
     #[schemars(with = "String")]
     pub since: Timestamp,
+    /// What the caller may do about it.
+    #[serde(default)]
+    pub may: May,
 }
 
 /// How large a change is.

@@ -209,6 +209,43 @@ pub struct Issue {
     pub has_pull: bool,
     /// What was said, oldest first.
     pub messages: Vec<Message>,
+    /// What the caller may do about it.
+    #[serde(default)]
+    pub may: May,
+}
+
+/// What the caller may do about an issue and its change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct May {
+    /// Edit the issue, let it start, end it.
+    pub write: bool,
+    /// Answer its agent.
+    pub answer: bool,
+    /// Let its author runs reach a host, or deny it.
+    pub hosts: bool,
+    /// Approve its change or send it back, with comments.
+    pub review: bool,
+    /// Stop its runs, and try again what failed.
+    pub control: bool,
+    /// Move its branch.
+    pub push: bool,
+    /// Change the settings of its project: allow a host for all of it, and set secrets.
+    pub configure: bool,
+}
+
+impl Default for May {
+    /// An older server does not say it, and refuses what somebody may not.
+    fn default() -> Self {
+        Self {
+            write: true,
+            answer: true,
+            hosts: true,
+            review: true,
+            control: true,
+            push: true,
+            configure: true,
+        }
+    }
 }
 
 /// Sealed tests, tried once on the base.

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::issue::May;
 use crate::run::Proposal;
 
 /// A pull request in a list.
@@ -61,6 +62,9 @@ pub struct Pull {
     pub proposals: Vec<Proposal>,
     /// The commit on the default branch, once landed.
     pub landed: Option<String>,
+    /// What the caller may do about it.
+    #[serde(default)]
+    pub may: May,
 }
 
 /// What the platform itself proved about a head.

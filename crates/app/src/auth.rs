@@ -97,8 +97,21 @@ pub struct Sight {
 pub enum Rights {
     /// All projects: an administrator's.
     All,
-    /// Those of these projects, in order.
-    Of(Vec<ProjectId>),
+    /// Those of these projects, in order, each with the role in it.
+    Of(Vec<(ProjectId, Role)>),
+}
+
+impl Rights {
+    /// How whoever has them stands in a project; none where they see nothing of it.
+    pub(crate) fn standing(&self, project: ProjectId) -> Option<Standing> {
+        match self {
+            Self::All => Some(Standing::Admin),
+            Self::Of(roles) => {
+                let own = roles.iter().find(|(known, _)| *known == project);
+                own.map(|(_, role)| Standing::Member(*role))
+            }
+        }
+    }
 }
 
 impl Sight {
@@ -108,7 +121,8 @@ impl Sight {
         if self.caller.is_admin() {
             Rights::All
         } else {
-            Rights::Of(self.roles.iter().map(|(project, ..)| *project).collect())
+            let roles = self.roles.iter();
+            Rights::Of(roles.map(|(project, _, role)| (*project, *role)).collect())
         }
     }
 

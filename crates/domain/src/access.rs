@@ -181,6 +181,42 @@ pub fn allowed(standing: Standing, action: Action) -> bool {
     }
 }
 
+/// What somebody may do about an issue and its change, for whoever offers it to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct May {
+    /// Edit the issue, let it start, end it.
+    pub write: bool,
+    /// Answer its agent.
+    pub answer: bool,
+    /// Say which hosts its runs may reach.
+    pub hosts: bool,
+    /// Approve its change or send it back, with comments.
+    pub review: bool,
+    /// Stop its runs, and try again what failed.
+    pub control: bool,
+    /// Move its branch.
+    pub push: bool,
+    /// Change the settings and the secrets of its project.
+    pub configure: bool,
+}
+
+impl May {
+    /// What somebody with this standing may do.
+    #[must_use]
+    pub fn of(standing: Standing) -> Self {
+        let may = |action| allowed(standing, action);
+        Self {
+            write: may(Action::IssueWrite),
+            answer: may(Action::IssueAnswer),
+            hosts: may(Action::HostDecide),
+            review: may(Action::PullReview),
+            control: may(Action::RunControl),
+            push: may(Action::PushBranch),
+            configure: may(Action::ProjectConfigure),
+        }
+    }
+}
+
 /// Whether a project keeps a maintainer when this person gets this role, or none. Who has no
 /// maintainer anyway loses none.
 #[must_use]

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use nightshift_domain::access::Action;
+use nightshift_domain::access::{Action, May, Standing};
 use nightshift_domain::config::ConfigError;
 use nightshift_domain::desk::{self, Card, Place, Wanted};
 use nightshift_domain::grant::Need;
@@ -16,7 +16,7 @@ use nightshift_store::pull::Pull;
 use nightshift_store::standing::Ageing;
 use nightshift_store::verdict::Verdict;
 use nightshift_store::{
-    Tx, block, desk_park, host_ask, issue, project, pull, pull_head, run, standing, verdict,
+    Tx, block, desk_park, host_ask, issue, member, project, pull, pull_head, run, standing, verdict,
 };
 
 use super::secret::waits_for_secrets;
@@ -65,6 +65,8 @@ pub struct DeskCard {
     pub spent: (i64, i64, i64),
     /// Why it stands where it stands.
     pub place: Place,
+    /// What whoever sees it may do about it.
+    pub may: May,
 }
 
 /// A project whose settings file is broken.
@@ -137,8 +139,9 @@ impl App {
         let rights = if caller.is_admin() {
             Rights::All
         } else {
-            let seen = self.visible(&mut tx, caller).await?;
-            Rights::Of(seen.iter().map(|project| project.id).collect())
+            let roles = member::member_list_of_users(&mut tx, &[own]).await?;
+            let roles = roles.into_iter();
+            Rights::Of(roles.map(|(_, project, _, role)| (project, role)).collect())
         };
         let parked = desk_park::park_list(&mut tx, own, self.now()).await?;
         drop(tx);
@@ -158,11 +161,13 @@ impl App {
         let mut projects = project::project_list(&mut tx).await?;
         let visible = match rights {
             Rights::All => None,
-            Rights::Of(ids) => {
-                projects.retain(|project| ids.contains(&project.id));
-                Some(ids.as_slice())
+            Rights::Of(roles) => {
+                projects.retain(|project| rights.standing(project.id).is_some());
+                let ids: Vec<ProjectId> = roles.iter().map(|(project, _)| *project).collect();
+                Some(ids)
             }
         };
+        let visible = visible.as_deref();
         let limit = i64::try_from(look_at).unwrap_or(i64::MAX);
         let standings = standing::standing_list_first(&mut tx, visible, AGEING, at, limit).await?;
         let kept: Vec<_> = standings
@@ -187,7 +192,8 @@ impl App {
         drop(tx);
         let card = |row: Issue| {
             let home = projects.iter().find(|project| project.id == row.project);
-            facts.card(home?, row)
+            let home = home?;
+            facts.card(home, rights.standing(home.id)?, row)
         };
         Ok(Waits {
             cards: rows.into_iter().filter_map(card).collect(),
@@ -330,7 +336,7 @@ impl Facts {
     }
 
     /// The card of an issue, if it wants something.
-    fn card(&self, home: &Project, row: Issue) -> Option<DeskCard> {
+    fn card(&self, home: &Project, standing: Standing, row: Issue) -> Option<DeskCard> {
         let wanted = Wanted::of(&row.state)?;
         Some(DeskCard {
             project: home.name.clone(),
@@ -351,6 +357,7 @@ impl Facts {
                 score: 0,
                 reasons: Vec::new(),
             },
+            may: May::of(standing),
             issue: row,
         })
     }

@@ -5,6 +5,7 @@ mod edit;
 mod file;
 mod view;
 
+use nightshift_domain::access::May;
 use nightshift_domain::budget::{Budget, Spent};
 use nightshift_domain::check::Acceptance;
 use nightshift_domain::grant::Asked;
@@ -110,4 +111,6 @@ pub struct IssueView {
     pub split_from: Option<Number>,
     /// The issues that its own agent split off.
     pub split_into: Vec<Number>,
+    /// What the caller may do about it.
+    pub may: May,
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use nightshift_domain::access::{Action, allowed};
+use nightshift_domain::access::{Action, May};
 use nightshift_domain::check::Colour;
 use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::id::{IssueId, Number, ReviewId};
@@ -56,8 +56,10 @@ pub struct PullView {
     pub reviews: Vec<Review>,
     /// Guidelines that its agent proposes, oldest first.
     pub proposals: Vec<Proposal>,
-    /// Whether the caller may decide about those.
-    pub may_configure: bool,
+    /// What the caller may do about it.
+    pub may: May,
+    /// Whether the last decision is the caller's own, to be taken back.
+    pub is_own_decision: bool,
 }
 
 /// A decision to be made.
@@ -99,7 +101,8 @@ pub(super) struct PullKnown {
     pub(super) heads: Vec<Head>,
     pub(super) reviews: Vec<Review>,
     proposals: Vec<Proposal>,
-    may_configure: bool,
+    may: May,
+    is_own_decision: bool,
 }
 
 impl PullKnown {
@@ -112,7 +115,8 @@ impl PullKnown {
             heads: self.heads,
             reviews: self.reviews,
             proposals: self.proposals,
-            may_configure: self.may_configure,
+            may: self.may,
+            is_own_decision: self.is_own_decision,
         }
     }
 }
@@ -186,7 +190,6 @@ impl App {
         let (found, standing) = self
             .project_for(&mut tx, caller, name, Action::ProjectRead)
             .await?;
-        let may_configure = allowed(standing, Action::ProjectConfigure);
         let row = issue::issue_by_number(&mut tx, found.id, number)
             .await?
             .ok_or_else(|| no_pull(name, number))?;
@@ -196,6 +199,8 @@ impl App {
         let made = verdict::verdict_of(&mut tx, row.id, &known.head).await?;
         let heads = pull_head::head_list(&mut tx, row.id).await?;
         let reviews = review::review_list(&mut tx, row.id).await?;
+        let own = caller.person().ok().map(|(own, _)| own);
+        let is_own_decision = last_decision(&reviews).is_some_and(|last| Some(last.by) == own);
         let proposals = proposal::proposal_list_of_issue(&mut tx, row.id).await?;
         let alive = self.runners_alive(&mut tx).await?;
         let line = self.issue_line(&mut tx, &found, row, alive).await?;
@@ -209,7 +214,8 @@ impl App {
             heads,
             reviews,
             proposals,
-            may_configure,
+            may: May::of(standing),
+            is_own_decision,
         })
     }
 
@@ -348,11 +354,8 @@ impl App {
             .project_for(&mut tx, caller, name, Action::PullReview)
             .await?;
         let row = self.issue_row(&mut tx, &found, number).await?;
-        let last = review::review_list(&mut tx, row.id)
-            .await?
-            .into_iter()
-            .rfind(|review| review.withdrawn_at.is_none());
-        let Some(last) = last.filter(|last| last.by == own) else {
+        let reviews = review::review_list(&mut tx, row.id).await?;
+        let Some(last) = last_decision(&reviews).filter(|last| last.by == own) else {
             return Err(Error::refused(say::not_yours(number)));
         };
         let came_of_it = run::run_list(&mut tx, Some(row.id), None, None, 50)
@@ -456,4 +459,9 @@ fn reasons(made: &Verdict) -> Place {
 
 fn no_pull(name: &str, number: Number) -> Error {
     Error::not_found(say::no_pull(number, name))
+}
+
+/// The decision that counts: the last that was not taken back.
+fn last_decision(reviews: &[Review]) -> Option<&Review> {
+    reviews.iter().rfind(|review| review.withdrawn_at.is_none())
 }

@@ -2,7 +2,6 @@
 //!
 //! Deliberately absent: the order of telling (a page's business), the diff, and logs.
 
-use nightshift_domain::access::{Action, allowed};
 use nightshift_domain::id::{IssueId, Number};
 use nightshift_store::event::Event;
 use nightshift_store::pull::Pull;
@@ -57,12 +56,6 @@ pub struct Story {
     pub events: Vec<Event>,
     /// Author runs that are over, their cost in millionths of a US dollar, their time in ms.
     pub spent: (i64, i64, i64),
-    /// Whether the caller may change it.
-    pub may_write: bool,
-    /// Whether the caller may change the project's settings.
-    pub may_configure: bool,
-    /// Whether the caller may start and stop runs.
-    pub may_control: bool,
 }
 
 impl App {
@@ -79,9 +72,6 @@ impl App {
         let view = self.issue_get(caller, name, number).await?;
         let id = view.line.issue.id;
         let mut tx = self.db().read().await?;
-        let (_, standing) = self
-            .project_for(&mut tx, caller, name, Action::ProjectRead)
-            .await?;
         let blockers = block::blockers(&mut tx, id)
             .await?
             .into_iter()
@@ -98,9 +88,6 @@ impl App {
             runs: run::run_list(&mut tx, Some(id), None, None, RUNS).await?,
             events: event::event_list(&mut tx, 0, None, Some(id), EVENTS).await?,
             spent: run::run_cost_of_issue(&mut tx, id).await?,
-            may_write: allowed(standing, Action::IssueWrite),
-            may_configure: allowed(standing, Action::ProjectConfigure),
-            may_control: allowed(standing, Action::RunControl),
             view,
         })
     }

@@ -222,27 +222,35 @@ fn card(card: &Card, state: &State, look: Look, is_current: bool) -> Vec<Line<'s
         lines.push(said(indent, "failed: ", &text, look.bad()));
     }
     if !card.hosts.is_empty() {
-        let text = format!(
-            "{} (nightshift issue allow {} HOST, or issue deny)",
-            card.hosts.join(", "),
-            card.number
-        );
+        let number = card.number;
+        let way = match card.may.hosts {
+            true => format!("nightshift issue allow {number} HOST, or issue deny"),
+            false => format!("writers of {} decide", shown(&card.project)),
+        };
+        let text = format!("{} ({way})", card.hosts.join(", "));
         lines.push(said(indent, "not in reach: ", &text, look.warn()));
     }
     if !card.proof_hosts.is_empty() {
-        let text = format!(
-            "{} (nightshift issue allow {} HOST --for-project, or issue deny)",
-            card.proof_hosts.join(", "),
-            card.number
-        );
+        let (number, project) = (card.number, shown(&card.project));
+        let way = match (card.may.configure, card.may.hosts) {
+            (true, _) => {
+                format!("nightshift issue allow {number} HOST --for-project, or issue deny")
+            }
+            (false, true) => format!(
+                "maintainers of {project} allow it for the project; nightshift issue deny {number} HOST"
+            ),
+            (false, false) => format!("maintainers of {project} decide"),
+        };
+        let text = format!("{} ({way})", card.proof_hosts.join(", "));
         lines.push(said(indent, "missed by the proof: ", &text, look.warn()));
     }
     if !card.secrets.is_empty() {
-        let text = format!(
-            "{} (nightshift secret set NAME -p {} < FILE)",
-            card.secrets.join(", "),
-            card.project
-        );
+        let project = shown(&card.project);
+        let way = match card.may.configure {
+            true => format!("nightshift secret set NAME -p {project} < FILE"),
+            false => format!("maintainers of {project} set it"),
+        };
+        let text = format!("{} ({way})", card.secrets.join(", "));
         lines.push(said(indent, "needs a value for: ", &text, look.warn()));
     }
     let findings = card.proof.iter().flat_map(|proof| &proof.findings);

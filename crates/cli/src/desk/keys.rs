@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use nightshift_api::desk::Wanted;
+use nightshift_api::desk::{Card, Wanted};
 
 use super::state::{Ask, Entry, Name, Open, Purpose, REMARK, State, approvable, name_of};
 
@@ -179,7 +179,9 @@ impl State {
     fn select(&mut self, now: Duration) {
         let Some(card) = self.card() else { return };
         let (name, fits) = (name_of(card), approvable(card));
-        if !fits {
+        if let Some(words) = not_yours(card) {
+            self.say(now, true, &words);
+        } else if !fits {
             self.say(now, true, "only what is proved can be selected");
         } else if !self.selected.remove(&name) {
             self.selected.insert(name);
@@ -191,6 +193,10 @@ impl State {
             return Vec::new();
         };
         let name = name_of(card);
+        if let Some(words) = not_yours(card) {
+            self.say(now, true, &words);
+            return Vec::new();
+        }
         match (card.wanted, card.head.clone()) {
             (Wanted::Rescue, _) => {
                 self.decide(std::slice::from_ref(&name));
@@ -238,6 +244,10 @@ impl State {
     fn begin_text(&mut self, now: Duration) {
         let Some(card) = self.card() else { return };
         let name = name_of(card);
+        if let Some(words) = not_yours(card) {
+            self.say(now, true, &words);
+            return;
+        }
         let purpose = match (card.wanted, card.head.clone()) {
             (Wanted::Answer, _) => Purpose::Answer(name),
             (Wanted::Review, Some(head)) => Purpose::SendBack(name, head),
@@ -341,6 +351,16 @@ impl State {
         let address = format!("{}/p/{}/{}{end}", self.server, card.project, card.number);
         self.say(now + REMARK * 4, false, &address);
     }
+}
+
+/// Who decides on a card, where that is not who sits here.
+fn not_yours(card: &Card) -> Option<String> {
+    let may = match card.wanted {
+        Wanted::Review => card.may.review,
+        Wanted::Answer => card.may.answer,
+        Wanted::Rescue => card.may.control,
+    };
+    (!may).then(|| format!("writers of {} decide on this", card.project))
 }
 
 fn push(text: &mut String, one: char) {

@@ -176,6 +176,65 @@ fn each_key_asks_for_what_it_says() {
 }
 
 #[test]
+fn who_may_not_decide_is_told_who_may_and_nothing_is_sent() {
+    let may = json!({ "write": false, "answer": false, "hosts": false, "review": false,
+        "control": false, "push": false, "configure": false });
+    let mut looks = state();
+    for card in &mut looks.desk.cards {
+        card.may = serde_json::from_value(may.clone()).expect("rights");
+    }
+    for keys in ["a", "sno\n", "xA", "jjjsBlue.\n", "Ga", "\na"] {
+        let (state, asks) = press(looks.clone(), keys);
+        let sent = asks.iter().any(|ask| !matches!(ask, Ask::Open(_)));
+        assert!(!sent, "{keys:?}: {asks:?}");
+        assert_eq!(state.cards().len(), 5, "{keys:?}");
+    }
+    for keys in ["a", "s", "x", "Ga"] {
+        let (state, _) = press(looks.clone(), keys);
+        let remark = state.remark.expect("words");
+        assert_eq!(remark.text, "writers of tally decide on this", "{keys:?}");
+    }
+    // What is one's own stays so.
+    let (_, asks) = press(looks, "p");
+    assert_eq!(asks, [Ask::Park(name(1))]);
+}
+
+#[test]
+fn what_a_card_lacks_names_the_command_only_to_who_may_type_it() {
+    let lacks = json!({ "hosts": ["a.example"], "proof_hosts": ["b.example"], "secrets": ["KEY"] });
+    let mut state = state();
+    state.desk.cards = vec![card(5, "rescue", None, lacks)];
+    let list = |state: &State| drawn(state, 160, 20);
+    let all = list(&state);
+    for words in [
+        "issue allow 5 HOST,",
+        "HOST --for-project",
+        "nightshift secret set NAME",
+    ] {
+        assert!(all.contains(words), "{words}: {all}");
+    }
+    let may = &mut state.desk.cards[0].may;
+    may.configure = false;
+    let writer = list(&state);
+    for words in [
+        "issue allow 5 HOST,",
+        "maintainers of tally allow it for the project; nightshift issue deny 5 HOST",
+        "maintainers of tally set it",
+    ] {
+        assert!(writer.contains(words), "{words}: {writer}");
+    }
+    state.desk.cards[0].may.hosts = false;
+    let reader = list(&state);
+    for command in ["issue allow", "issue deny", "secret set"] {
+        assert!(!reader.contains(command), "{reader}");
+    }
+    assert!(
+        reader.contains("a.example (writers of tally decide)"),
+        "{reader}"
+    );
+}
+
+#[test]
 fn a_decision_is_gone_at_once_and_comes_back_when_it_is_refused() {
     let (state, asks) = press(state(), "a");
     assert_eq!(state.cards().len(), 4);

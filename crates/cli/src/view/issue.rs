@@ -188,20 +188,69 @@ fn said(screen: &mut Screen, message: &Message, now: Timestamp) {
 /// The commands that make sense from here.
 fn next(screen: &mut Screen, issue: &Issue) {
     let n = issue.line.number;
-    let commands: Vec<String> = match issue.line.phase.as_str() {
-        "draft" if issue.has_acceptance && issue.tryout.is_none() => {
-            vec![format!("issue try {n}"), format!("issue ready {n}")]
+    let may = issue.may;
+    // Whoever may look may type the others.
+    let looks = |command: String| Offer::to(true, READERS, command);
+    let writes = |command: String| Offer::to(may.write, WRITERS, command);
+    let controls = |command: String| Offer::to(may.control, WRITERS, command);
+    let offers = match issue.line.phase.as_str() {
+        "draft" if issue.has_acceptance && issue.tryout.is_none() => vec![
+            writes(format!("issue try {n}")),
+            writes(format!("issue ready {n}")),
+        ],
+        "draft" => vec![
+            writes(format!("issue edit {n}")),
+            writes(format!("issue ready {n}")),
+        ],
+        "needs-input" => {
+            let command = format!("issue answer {n} \"...\"");
+            vec![Offer::to(may.answer, WRITERS, command)]
         }
-        "draft" => vec![format!("issue edit {n}"), format!("issue ready {n}")],
-        "needs-input" => vec![format!("issue answer {n} \"...\"")],
-        _ if issue.failed.is_some() => vec![format!("run log {n}"), format!("issue retry {n}")],
-        "working" => vec![format!("run log {n} -f"), format!("run cancel {n}")],
-        "in-review" => vec![format!("pr show {n}")],
-        "landing" => vec!["queue".to_owned()],
-        "closed" => vec![format!("issue reopen {n}")],
+        _ if issue.failed.is_some() => vec![
+            looks(format!("run log {n}")),
+            controls(format!("issue retry {n}")),
+        ],
+        "working" => vec![
+            looks(format!("run log {n} -f")),
+            controls(format!("run cancel {n}")),
+        ],
+        "in-review" => vec![looks(format!("pr show {n}"))],
+        "landing" => vec![looks("queue".to_owned())],
+        "closed" => vec![writes(format!("issue reopen {n}"))],
         _ => vec![],
     };
-    commands_of(screen, &commands);
+    offered(screen, &issue.line.project, offers);
+}
+
+const READERS: &str = "readers";
+pub(crate) const WRITERS: &str = "writers";
+const MAINTAINERS: &str = "maintainers";
+
+/// A command that makes sense from here, for whoever may type it.
+pub(crate) struct Offer {
+    may: bool,
+    who: &'static str,
+    command: String,
+}
+
+impl Offer {
+    /// The command, whether the caller may type it, and who may anyway.
+    pub(crate) fn to(may: bool, who: &'static str, command: String) -> Self {
+        Self { may, who, command }
+    }
+}
+
+/// Commands that the caller may type, and who may type the others.
+pub(crate) fn offered(screen: &mut Screen, project: &str, offers: Vec<Offer>) {
+    let (own, theirs): (Vec<_>, Vec<_>) = offers.into_iter().partition(|offer| offer.may);
+    let own: Vec<String> = own.into_iter().map(|offer| offer.command).collect();
+    commands_of(screen, &own);
+    let mut who: Vec<&str> = theirs.iter().map(|offer| offer.who).collect();
+    who.dedup();
+    for who in who {
+        screen.gap();
+        screen.line([dim(format!("{who} of {project} decide on this"))]);
+    }
 }
 
 /// What to type next.
@@ -227,8 +276,8 @@ fn secrets(screen: &mut Screen, issue: &Issue) {
     ))]);
     let project = &issue.line.project;
     let set = |name: &String| format!("secret set {name} -p {project} < FILE");
-    let commands: Vec<String> = issue.secrets.iter().map(set).collect();
-    commands_of(screen, &commands);
+    let offer = |name: &String| Offer::to(issue.may.configure, MAINTAINERS, set(name));
+    offered(screen, project, issue.secrets.iter().map(offer).collect());
 }
 
 /// Hosts that the runs of an issue asked for or were refused, and how to decide.
@@ -239,6 +288,7 @@ fn hosts(screen: &mut Screen, issue: &Issue) {
     screen.gap();
     screen.line([bold("hosts that its runs asked for")]);
     let number = issue.line.number;
+    let may = issue.may;
     let mut open = Vec::new();
     for asked in &issue.hosts {
         let by = asked.decided_by.as_deref().unwrap_or_default();
@@ -258,12 +308,16 @@ fn hosts(screen: &mut Screen, issue: &Issue) {
             screen.text("    ", Style::Dim, why);
         }
         if asked.decision.is_none() {
-            let project = if by_proof { " --for-project" } else { "" };
-            open.push(format!("issue allow {number} {}{project}", asked.host));
-            open.push(format!("issue deny {number} {}", asked.host));
+            let allow = format!("issue allow {number} {}", asked.host);
+            open.push(match by_proof {
+                true => Offer::to(may.configure, MAINTAINERS, format!("{allow} --for-project")),
+                false => Offer::to(may.hosts, WRITERS, allow),
+            });
+            let deny = format!("issue deny {number} {}", asked.host);
+            open.push(Offer::to(may.hosts, WRITERS, deny));
         }
     }
-    commands_of(screen, &open);
+    offered(screen, &issue.line.project, open);
 }
 
 #[cfg(test)]
@@ -304,6 +358,65 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with("next  nightshift issue retry 4\n"), "{text}");
+    }
+
+    #[test]
+    fn who_may_not_go_on_is_told_who_may() {
+        let mut read = issue();
+        read.may = nightshift_api::issue::May {
+            write: false,
+            answer: false,
+            hosts: false,
+            review: false,
+            control: false,
+            push: false,
+            configure: false,
+        };
+        let asked = |host: &str, need: &str| nightshift_api::issue::HostAsk {
+            host: host.to_owned(),
+            need: need.to_owned(),
+            why: None,
+            run: None,
+            at: at(0),
+            decision: None,
+            decided_by: None,
+            decided_at: None,
+        };
+        read.hosts = vec![asked("a.example", "author"), asked("b.example", "proof")];
+        let shown = |issue: &Issue| {
+            let mut screen = Screen::new(false, None);
+            whole(&mut screen, issue, &[], at(300));
+            screen.as_str().to_owned()
+        };
+        let text = shown(&read);
+        assert!(!text.contains("next  "), "{text}");
+        assert!(text.contains("writers of tally decide on this"), "{text}");
+        assert!(
+            text.contains("maintainers of tally decide on this"),
+            "{text}"
+        );
+        // A writer denies what only a maintainer allows.
+        read.may.hosts = true;
+        read.may.answer = true;
+        let text = shown(&read);
+        for command in [
+            "issue allow 4 a.example",
+            "issue deny 4 b.example",
+            "issue answer 4",
+        ] {
+            assert!(
+                text.contains(&format!("next  nightshift {command}")),
+                "{text}"
+            );
+        }
+        assert!(!text.contains("--for-project"), "{text}");
+        read.may.configure = true;
+        let text = shown(&read);
+        assert!(
+            text.contains("issue allow 4 b.example --for-project"),
+            "{text}"
+        );
+        assert!(!text.contains("decide on this"), "{text}");
     }
 
     #[test]

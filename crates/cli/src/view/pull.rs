@@ -9,7 +9,7 @@ use nightshift_domain::check::{CheckResult, Colour, Outcome};
 use nightshift_domain::facts::{Finding, Severity};
 use nightshift_domain::suggestion;
 
-use super::issue::commands_of;
+use super::issue::{Offer, WRITERS, offered};
 use super::{age, counted, millis, phase};
 use crate::screen::{Screen, Span, Style, bold, dim, green, plain, red, yellow};
 use crate::words::{short_commit, short_id};
@@ -346,14 +346,14 @@ fn next(screen: &mut Screen, pull: &Pull) {
         short_commit(&pull.line.head),
         if unproven { " --accept-unproven" } else { "" }
     );
-    commands_of(
-        screen,
-        &[
-            format!("pr diff {n}"),
-            approve,
-            format!("pr send-back {n} \"what should be different\""),
-        ],
-    );
+    let may = pull.may.review;
+    let send_back = format!("pr send-back {n} \"what should be different\"");
+    let offers = vec![
+        Offer::to(true, WRITERS, format!("pr diff {n}")),
+        Offer::to(may, WRITERS, approve),
+        Offer::to(may, WRITERS, send_back),
+    ];
+    offered(screen, &pull.line.project, offers);
 }
 
 #[cfg(test)]

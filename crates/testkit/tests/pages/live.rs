@@ -97,13 +97,13 @@ async fn a_hundred_viewers_cost_what_their_few_sights_cost() {
     world.project("tally").await;
     world.project("other").await;
     world.person("bob", &[("tally", Role::Writer)]).await;
-    world.person("carol", &[("tally", Role::Reader)]).await;
+    world.person("carol", &[("tally", Role::Writer)]).await;
     world.person("dave", &[]).await;
     let hand = world.hand("r1").await;
     fails(&world, &hand, "other", "Elsewhere").await;
     let live = Live::default();
     let mut viewers = Vec::new();
-    // Bob and Carol see the same list.
+    // Bob and Carol see the same list: they may do the same.
     for (name, count, sees) in [
         ("alice", 40, Some(true)),
         ("bob", 20, Some(false)),

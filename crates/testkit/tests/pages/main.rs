@@ -8,6 +8,7 @@ mod limit;
 mod live;
 mod log;
 mod noted;
+mod offered;
 mod plan;
 mod provider;
 mod refused;

@@ -204,7 +204,7 @@ fn body(
                 (decide(visit, project, view))
                 (proof(visit, view))
                 (collisions(visit, project, view))
-                (proposal::panel(visit, &format!("/p/{project}/{}", issue.number), &view.pull.proposals, view.pull.may_configure))
+                (proposal::panel(visit, &format!("/p/{project}/{}", issue.number), &view.pull.proposals, view.pull.may.configure))
                 (tree(visit, view))
                 (history(visit, project, &home, view, asked))
             }
@@ -274,8 +274,10 @@ fn files(
     let page = asked.address(home);
     let said = said::comments(visit, project, view);
     let comments = match &beside.open {
-        Some(open) => said::with_form(visit, project, view, &asked.look().pairs(), open, said),
-        None => said,
+        Some(open) if view.pull.may.review => {
+            said::with_form(visit, project, view, &asked.look().pairs(), open, said)
+        }
+        _ => said,
     };
     let place_of = |path: &str| {
         view.patch
@@ -303,7 +305,7 @@ fn files(
         colours: &|| begun.elapsed() < FOR_COLOURS,
         marks: &|| begun.elapsed() < FOR_MARKS,
     };
-    let writable = matches!(view.pull.line.line.issue.state.phase, Phase::InReview);
+    let writable = view.pull.may.review && view.pull.line.line.issue.state.phase == Phase::InReview;
     let joint = if page.contains('?') { '&' } else { '?' };
     let comment = format!("{page}{joint}comment=");
     html! {
@@ -372,6 +374,7 @@ fn decide(visit: &Visit, project: &str, view: &ChangeView) -> Markup {
             h2 #decide { (words.get("change.decide")) }
             (said::apply_drafts(visit, project, view))
             @match line.line.issue.state.phase {
+                Phase::InReview if !view.pull.may.review => p.quiet { (words.get("desk.look-only")) },
                 Phase::InReview => form.stack method="post" action=(action) {
                     (parts::form_token(visit))
                     input type="hidden" name="head" value=(line.pull.head.as_str());
@@ -394,9 +397,11 @@ fn decide(visit: &Visit, project: &str, view: &ChangeView) -> Markup {
                 },
                 Phase::Landing => {
                     p { (words.get("change.landing")) }
-                    form.inline method="post" action={ "/p/" (project) "/" (number) "/change/withdraw" } {
-                        (parts::form_token(visit))
-                        button { (words.get("desk.undo")) }
+                    @if view.pull.is_own_decision && view.pull.may.review {
+                        form.inline method="post" action={ "/p/" (project) "/" (number) "/change/withdraw" } {
+                            (parts::form_token(visit))
+                            button { (words.get("desk.undo")) }
+                        }
                     }
                 }
                 _ => p.quiet { (line.line.waiting.as_ref().map_or_else(|| html! { (words.get("change.not-now")) }, |why| parts::said(words, why))) },

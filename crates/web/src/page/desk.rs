@@ -10,13 +10,14 @@ use nightshift_app::use_case::pull::NewReview;
 use nightshift_domain::check::Colour;
 use nightshift_domain::desk::{Reason, Wanted};
 use nightshift_domain::git_name::BadName;
+use nightshift_domain::grant::Need;
 use nightshift_domain::issue::Phase;
 use serde::Deserialize;
 
 use super::parts::{self, Ink};
 use super::say;
 use super::words::Words;
-use super::{Page, Posted, Visit, live, markdown};
+use super::{Page, Posted, Visit, host, live, markdown};
 
 /// How long a decision made here can be taken back.
 pub(crate) const UNDO: Duration = Duration::from_secs(10);
@@ -112,6 +113,7 @@ fn card(ink: Ink<'_>, card: &DeskCard) -> Markup {
         .map(|pull| pull.head.as_str())
         .unwrap_or_default();
     let approvable = card.wanted == Wanted::Review
+        && card.may.review
         && card
             .verdict
             .as_ref()
@@ -153,35 +155,22 @@ fn card(ink: Ink<'_>, card: &DeskCard) -> Markup {
     }
 }
 
-/// Hosts that are open, with the decision that is made most often; the others are on the issue's page.
+/// Hosts that are open, with the decisions that the reader may make.
 fn hosts(ink: Ink<'_>, card: &DeskCard, home: &str) -> Markup {
     let words = ink.words;
+    let line = |need: Need, host: &String| {
+        let before = html! {
+            code { (host) } " "
+            @if need == Need::Proof { span.quiet { (words.get("host.proof")) } " " }
+        };
+        host::decide(ink, card.may, need, host, home, &before)
+    };
     html! {
         @if !card.proof_hosts.is_empty() {
-            div.hosts {
-                @for host in &card.proof_hosts {
-                    form.inline method="post" action={ (home) "/act" } {
-                        (ink.token())
-                        input type="hidden" name="text" value=(host);
-                        code { (host) } " " span.quiet { (words.get("host.proof")) } " "
-                        button name="what" value="host-project" { (words.get("host.allow-project")) } " "
-                        button name="what" value="host-denied" { (words.get("host.deny")) }
-                    }
-                }
-            }
+            div.hosts { @for host in &card.proof_hosts { (line(Need::Proof, host)) } }
         }
         @if !card.hosts.is_empty() && card.wanted != Wanted::Review {
-            div.hosts {
-                @for host in &card.hosts {
-                    form.inline method="post" action={ (home) "/act" } {
-                        (ink.token())
-                        input type="hidden" name="text" value=(host);
-                        code { (host) } " "
-                        button name="what" value="host-issue" { (words.get("host.allow-issue")) } " "
-                        button name="what" value="host-denied" { (words.get("host.deny")) }
-                    }
-                }
-            }
+            div.hosts { @for host in &card.hosts { (line(Need::Author, host)) } }
         }
     }
 }
@@ -192,7 +181,9 @@ fn secrets(words: &Words, card: &DeskCard, home: &str) -> Markup {
         @if !card.secrets.is_empty() {
             div.hosts {
                 @for name in &card.secrets { code { (name) } " " }
-                a.button href={ (home) "#secrets" } { (words.get("secret.set")) }
+                @if card.may.configure {
+                    a.button href={ (home) "#secrets" } { (words.get("secret.set")) }
+                } @else { span.quiet { (words.get("secret.ask-maintainer")) } }
             }
         }
     }
@@ -257,6 +248,7 @@ fn actions(ink: Ink<'_>, card: &DeskCard, head: &str, approvable: bool) -> Marku
     html! {
         div.actions {
             @match card.wanted {
+                _ if !may_decide(card) => p.quiet { (words.get("desk.look-only")) },
                 Wanted::Review => {
                     form.inline.approve method="post" action="/desk/approve" {
                         (ink.token())
@@ -292,6 +284,15 @@ fn actions(ink: Ink<'_>, card: &DeskCard, head: &str, approvable: bool) -> Marku
                 button.quiet { (words.get("desk.park")) " " kbd { "p" } }
             }
         }
+    }
+}
+
+/// Whether the reader may do what the card wants.
+fn may_decide(card: &DeskCard) -> bool {
+    match card.wanted {
+        Wanted::Review => card.may.review,
+        Wanted::Answer => card.may.answer,
+        Wanted::Rescue => card.may.control,
     }
 }
 

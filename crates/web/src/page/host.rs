@@ -4,6 +4,7 @@
 
 use maud::{Markup, html};
 use nightshift_app::use_case::story::Story;
+use nightshift_domain::access::May;
 use nightshift_domain::grant::{Asked, Decision, Need};
 
 use super::markdown;
@@ -29,8 +30,8 @@ pub(crate) fn panel(ink: Ink<'_>, story: &Story, home: &str) -> Markup {
                             @if let Some(run) = &one.run {
                                 p.quiet { a href={ "/runs/" (run) } { (words.get("change.run")) } " · " (parts::time(one.at)) }
                             }
-                            @if one.decided.is_none() && !ended && story.may_write {
-                                (buttons(ink, story, one, home))
+                            @if one.decided.is_none() && !ended {
+                                (buttons(ink, story.view.may, one, home))
                             }
                         }
                     }
@@ -55,23 +56,48 @@ fn stands(words: &Words, asked: &Asked) -> Markup {
     }
 }
 
-fn buttons(ink: Ink<'_>, story: &Story, asked: &Asked, home: &str) -> Markup {
+fn buttons(ink: Ink<'_>, may: May, asked: &Asked, home: &str) -> Markup {
+    decide(
+        ink,
+        may,
+        asked.need,
+        &asked.host.to_string(),
+        home,
+        &html! {},
+    )
+}
+
+/// The buttons that decide about a host, as far as the reader may, and who else may; `before` stands
+/// in front of them.
+pub(crate) fn decide(
+    ink: Ink<'_>,
+    may: May,
+    need: Need,
+    host: &str,
+    home: &str,
+    before: &Markup,
+) -> Markup {
     let words = ink.words;
+    if !may.hosts {
+        return html! { p.quiet { (before) (words.get("host.ask-writer")) } };
+    }
     let button = |what: &str, word: &str, class: &str| {
         html! { button class=(class) name="what" value=(what) { (words.get(word)) } " " }
     };
     html! {
         form.inline method="post" action={ (home) "/act" } {
             (ink.token())
-            input type="hidden" name="text" value=(asked.host);
-            @match asked.need {
+            input type="hidden" name="text" value=(host);
+            (before)
+            @match need {
                 Need::Author => {
                     (button("host-issue", "host.allow-issue", "primary"))
-                    @if story.may_configure { (button("host-project", "host.allow-project", "")) }
+                    @if may.configure { (button("host-project", "host.allow-project", "")) }
                 }
                 Need::Proof => {
-                    @if story.may_configure { (button("host-project", "host.allow-project", "primary")) }
-                    span.quiet { (words.get("host.only-project")) " " }
+                    @if may.configure { (button("host-project", "host.allow-project", "primary")) }
+                    span.quiet { (words.get("host.only-project")) " "
+                        @if !may.configure { (words.get("host.ask-maintainer")) " " } }
                 }
             }
             (button("host-denied", "host.deny", "danger"))

@@ -55,7 +55,7 @@ async fn show_with(visit: &Visit, project: &str, number: &str, kept: Option<Kept
             p.quiet { a href={ "/p/" (project) } { (project) } " #" (row.number) }
             div.title {
                 h1 { (row.title) }
-                @if story.may_write && !row.state.phase.is_final() {
+                @if story.view.may.write && !row.state.phase.is_final() {
                     a.button href={ (home) "/edit" } { (words.get("issue.edit")) }
                 }
             }
@@ -120,7 +120,7 @@ fn content(ink: Ink<'_>, story: &Story, kept: Option<&Kept<'_>>) -> Markup {
                     h2 #timeline { (words.get("issue.timeline")) }
                     (timeline::list(words, story))
                 }
-                @if story.may_write { (note(ink, &home, kept)) }
+                @if story.view.may.write { (note(ink, &home, kept)) }
             }
             div.side {
                 (actions(ink, story, &home, kept))
@@ -158,7 +158,8 @@ fn question(ink: Ink<'_>, story: &Story, home: &str, kept: Option<&Kept<'_>>) ->
             h2 #question { (words.get("issue.question")) }
             div.prose { (markdown::render(&words.kept(question))) }
             p { a href={ "/runs/" (run) } { (words.get("issue.run-that-asked")) } }
-            @if story.may_write {
+            @if !story.view.may.answer { p.quiet { (words.get("desk.look-only")) } }
+            @if story.view.may.answer {
                 form.stack method="post" action={ (home) "/act" } {
                     (ink.token())
                     input type="hidden" name="what" value="answer";
@@ -206,20 +207,22 @@ fn actions(ink: Ink<'_>, story: &Story, home: &str, kept: Option<&Kept<'_>>) -> 
             button class=(class) name="what" value=(what) { (words.get(word)) }
         } }
     };
-    let shown =
-        (story.may_write || story.may_control) && !matches!(state.phase, Phase::Done { .. });
+    let may = story.view.may;
+    let is_done = matches!(state.phase, Phase::Done { .. });
+    let shown = (may.write || may.control) && !is_done;
     html! {
+        @if !shown && !is_done { p.quiet { (words.get("issue.look-only")) } }
         @if shown {
             section.box aria-labelledby="actions" {
                 h2 #actions { (words.get("issue.actions")) }
                 div.acts {
-                    @if story.may_write && state.phase == Phase::Draft { (button("ready", "issue.ready", "primary")) }
-                    @if story.may_control && failed { (button("retry", "desk.retry", "primary")) }
-                    @if story.may_write && state.phase == Phase::Ready { (button("draft", "issue.draft", "")) }
-                    @if story.may_write && matches!(state.phase, Phase::Closed { .. }) {
+                    @if may.write && state.phase == Phase::Draft { (button("ready", "issue.ready", "primary")) }
+                    @if may.control && failed { (button("retry", "desk.retry", "primary")) }
+                    @if may.write && state.phase == Phase::Ready { (button("draft", "issue.draft", "")) }
+                    @if may.write && matches!(state.phase, Phase::Closed { .. }) {
                         (button("reopen", "issue.reopen", "primary"))
                     }
-                    @if story.may_write && !state.phase.is_final() {
+                    @if may.write && !state.phase.is_final() {
                         form.stack method="post" action={ (home) "/act" } {
                             (ink.token())
                             input type="hidden" name="what" value="close";
@@ -336,7 +339,7 @@ fn sealed(ink: Ink<'_>, story: &Story, home: &str) -> Markup {
             }
             @for file in &acceptance.files { (sealed_file(words, file)) }
             (tryout::panel(words, &story.view))
-            @if story.may_write && tryout::is_worth_it(&story.view) {
+            @if story.view.may.write && tryout::is_worth_it(&story.view) {
                 form.inline method="post" action={ (home) "/act" } {
                     (ink.token())
                     button name="what" value="try" { (words.get("tryout.try")) }

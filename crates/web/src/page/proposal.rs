@@ -41,6 +41,7 @@ pub(crate) fn panel(
                         }
                         (stands(visit, proposal))
                         @if may_configure { (buttons(visit, home, proposal)) }
+                        @else if proposal.decided.is_none() { p.quiet { (words.get("proposal.ask-maintainer")) } }
                     }
                 }
             }

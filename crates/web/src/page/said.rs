@@ -156,7 +156,7 @@ fn button(visit: &Visit, project: &str, view: &ChangeView, which: Markup, word: 
     let line = &view.pull.line;
     let issue = &line.line.issue;
     html! {
-        @if !issue.state.phase.is_final() {
+        @if view.pull.may.push && !issue.state.phase.is_final() {
             form.inline.apply method="post" action={ "/p/" (project) "/" (issue.number) "/change/apply" } {
                 (parts::form_token(visit))
                 input type="hidden" name="head" value=(line.pull.head.as_str());
@@ -179,7 +179,7 @@ pub(super) fn apply_drafts(visit: &Visit, project: &str, view: &ChangeView) -> M
     let mine = |source: &Source| matches!(source, Source::Draft(_));
     let count = count(view, mine);
     html! {
-        @if count > 1 {
+        @if count > 1 && view.pull.may.push {
             p.quiet { (words.get("change.apply-hint")) }
             (button(
                 visit,

@@ -44,9 +44,9 @@ pub(crate) fn wanted(ink: Ink<'_>, story: &Story) -> Markup {
             section.box.ask aria-labelledby="secrets" {
                 h2 #secrets { (words.get("secret.wanted")) }
                 p.quiet { (words.get("secret.wanted-hint")) }
-                @if !story.may_configure { p { (words.get("secret.ask-maintainer")) } }
+                @if !story.view.may.configure { p { (words.get("secret.ask-maintainer")) } }
                 @for name in &story.view.secrets {
-                    @if story.may_configure {
+                    @if story.view.may.configure {
                         form.stack.small method="post" action={ "/p/" (project) "/secrets" } autocomplete="off" {
                             (ink.token())
                             input type="hidden" name="name" value=(name);

@@ -62,6 +62,7 @@ fn card(card: app::DeskCard) -> Card {
         score: card.place.score,
         reasons: card.place.reasons.into_iter().map(reason).collect(),
         since: issue.updated_at,
+        may: super::issue::may(card.may),
     }
 }
 

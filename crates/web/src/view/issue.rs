@@ -1,9 +1,10 @@
 //! Issues and their messages, as the wire says them.
 
-use nightshift_api::issue::{Budget, Finding, HostAsk, Issue, IssueLine, Message, Tryout};
+use nightshift_api::issue::{Budget, Finding, HostAsk, Issue, IssueLine, May, Message, Tryout};
 use nightshift_app::record::{self, MessageKind};
 use nightshift_app::use_case::issue as app;
 use nightshift_app::use_case::tryout::{TryoutState, TryoutView};
+use nightshift_domain::access;
 use nightshift_domain::failure::Failure;
 use nightshift_domain::grant::Asked;
 use nightshift_domain::issue::Phase;
@@ -75,6 +76,28 @@ pub(crate) fn issue(view: app::IssueView) -> Issue {
         version: row.version,
         has_pull: view.has_pull,
         messages: view.messages.into_iter().map(message).collect(),
+        may: may(view.may),
+    }
+}
+
+pub(crate) fn may(own: access::May) -> May {
+    let access::May {
+        write,
+        answer,
+        hosts,
+        review,
+        control,
+        push,
+        configure,
+    } = own;
+    May {
+        write,
+        answer,
+        hosts,
+        review,
+        control,
+        push,
+        configure,
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) fn pull(view: app::PullView) -> Pull {
             .map(super::run::proposal)
             .collect(),
         landed: known.landed.map(String::from),
+        may: super::issue::may(view.may),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use nightshift_domain::access::Action;
+use nightshift_domain::access::{Action, May};
 use nightshift_domain::id::{IssueId, Number, ProjectId};
 use nightshift_domain::issue::Phase;
 use nightshift_domain::job::Kind;
@@ -40,7 +40,7 @@ impl App {
         number: Number,
     ) -> Result<IssueView, Error> {
         let mut tx = self.db().read().await?;
-        let (found, _) = self
+        let (found, standing) = self
             .project_for(&mut tx, caller, name, Action::ProjectRead)
             .await?;
         let row = issue::issue_by_number(&mut tx, found.id, number)
@@ -100,6 +100,7 @@ impl App {
             secrets,
             split_from,
             split_into,
+            may: May::of(standing),
         })
     }
 
