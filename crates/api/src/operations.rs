@@ -143,6 +143,10 @@ crate::operations! {
     ServerGet = "server.get" Get "/api/v1/server" Person (Nothing, Nothing, Nothing) -> Server;
     /// Makes every token of a runner stop working; administrators only.
     RunnerRevoke = "runner.revoke" Post "/api/v1/runners/{runner}/revoke" Person (RunnerPath, Nothing, Nothing) -> Revoked;
+    /// Hands a runner no new jobs; what it works on goes on. Administrators only.
+    RunnerDrain = "runner.drain" Post "/api/v1/runners/{runner}/drain" Person (RunnerPath, Nothing, Nothing) -> RunnerLine;
+    /// Hands a runner jobs again that was draining; administrators only.
+    RunnerResume = "runner.resume" Post "/api/v1/runners/{runner}/resume" Person (RunnerPath, Nothing, Nothing) -> RunnerLine;
     /// Lists runners.
     RunnerList = "runner.list" Get "/api/v1/runners" Person (Nothing, Nothing, Nothing) -> Page<RunnerLine>;
     /// An agent asks the person; the run ends and is resumed with the answer.

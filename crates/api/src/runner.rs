@@ -317,6 +317,9 @@ pub struct RunnerLine {
     pub images: bool,
     /// Whether it was heard of within the last lease.
     pub alive: bool,
+    /// Whether it is handed no new jobs, until an administrator takes it back.
+    #[serde(default)]
+    pub draining: bool,
     /// When it was last heard of.
     #[schemars(with = "String")]
     pub last_seen_at: Timestamp,

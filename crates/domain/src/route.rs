@@ -56,6 +56,8 @@ pub struct Runner {
     pub harnesses: Option<Vec<String>>,
     /// Whether its sandboxes can have an image that a project names.
     pub images: bool,
+    /// Whether it is handed no new jobs, since somebody said so.
+    pub draining: bool,
 }
 
 impl Runner {
@@ -85,6 +87,8 @@ impl Runner {
 pub enum Lack {
     /// There is no runner.
     Runner,
+    /// Every one that could is draining.
+    Draining,
     /// None takes such jobs.
     Kind,
     /// None of those that do can have an image.
@@ -96,10 +100,19 @@ pub enum Lack {
 /// What these runners lack for a job, or `None` where one of them can do it.
 #[must_use]
 pub fn lack(runners: &[Runner], kind: Kind, needs: Needs) -> Option<Lack> {
+    let all: Vec<&Runner> = runners.iter().collect();
+    let open: Vec<&Runner> = runners.iter().filter(|one| !one.draining).collect();
+    let lacks = lack_of(open, kind, needs)?;
+    // Where one that is draining could, that is the reason, whatever the others lack.
+    Some(lack_of(all, kind, needs).map_or(Lack::Draining, |_| lacks))
+}
+
+/// The same, as if none of them were draining.
+fn lack_of(runners: Vec<&Runner>, kind: Kind, needs: Needs) -> Option<Lack> {
     if runners.is_empty() {
         return Some(Lack::Runner);
     }
-    let mut able: Vec<&Runner> = runners.iter().filter(|one| one.takes(kind)).collect();
+    let mut able: Vec<&Runner> = runners.into_iter().filter(|one| one.takes(kind)).collect();
     if able.is_empty() {
         return Some(Lack::Kind);
     }
@@ -144,6 +157,13 @@ mod tests {
         Runner {
             images: true,
             ..with(harnesses)
+        }
+    }
+
+    fn draining(runner: Runner) -> Runner {
+        Runner {
+            draining: true,
+            ..runner
         }
     }
 
@@ -251,10 +271,42 @@ mod tests {
         let native_in_image = needs(true, Some(Harness::Native));
         let nothing = Needs::default();
         let no_claude = Some(Lack::Harness(Harness::ClaudeCode));
-        let cases: [(&[Runner], Kind, Needs, Option<Lack>); 12] = [
+        let cases: [(&[Runner], Kind, Needs, Option<Lack>); 17] = [
             (&[], Kind::Author, nothing, Some(Lack::Runner)),
             (&[], Kind::Author, in_image, Some(Lack::Runner)),
             (&[Runner::default()], Kind::Author, claude, None),
+            (
+                &[draining(Runner::default())],
+                Kind::Author,
+                claude,
+                Some(Lack::Draining),
+            ),
+            // Another one that can is enough; one that cannot is not why.
+            (
+                &[draining(Runner::default()), Runner::default()],
+                Kind::Author,
+                claude,
+                None,
+            ),
+            (
+                &[draining(Runner::default()), with(&["codex"])],
+                Kind::Author,
+                claude,
+                Some(Lack::Draining),
+            ),
+            // What no runner could do lacks what it lacked.
+            (
+                &[draining(with(&["codex"])), with(&["codex"])],
+                Kind::Author,
+                claude,
+                no_claude,
+            ),
+            (
+                &[draining(with(&["codex"]))],
+                Kind::Author,
+                in_image,
+                Some(Lack::Runner),
+            ),
             (
                 &[proofs(Runner::default())],
                 Kind::Author,
@@ -316,12 +368,15 @@ mod tests {
             contained(&[]),
             contained(&["native"]),
             proofs(contained(&["native"])),
+            draining(contained(&["native"])),
         ];
         for one in &some {
             for other in &some {
                 for needs in Needs::all() {
                     let both = [one.clone(), other.clone()];
-                    let can = |runner: &Runner| runner.takes(Kind::Author) && runner.can(needs);
+                    let can = |runner: &Runner| {
+                        !runner.draining && runner.takes(Kind::Author) && runner.can(needs)
+                    };
                     let none_lacks = lack(&both, Kind::Author, needs).is_none();
                     assert_eq!(none_lacks, both.iter().any(can), "{both:?} {needs:?}");
                 }

@@ -45,6 +45,7 @@ templates! {
     PARKED = "waiting.parked": "parked until {until} ({why})";
     POSTPONED = "waiting.postponed": "postponed";
     NO_RUNNER = "waiting.no-runner": "the {kind} job waits and no runner is alive: start one with `nightshift runner`";
+    DRAINING = "waiting.draining": "the {kind} job waits, and every runner that could take it is draining: take one back with `nightshift runner drain NAME --undo` (administrators), or start another";
     RUNNER = "waiting.runner": "the {kind} job waits for a free runner";
     NO_KIND = "waiting.no-kind": "the {kind} job waits, and no runner that is alive takes such jobs: start one with `nightshift runner --kind {word}`";
     NO_IMAGES = "waiting.no-images": "the {kind} job waits for a runner with containers, since the project names an image: set `engine = \"container\"` in a runner's runner.toml";
@@ -141,6 +142,7 @@ pub fn job(
             let waits = match lack(runners, kind, needs) {
                 None => RUNNER.with(about),
                 Some(Lack::Runner) => NO_RUNNER.with(about),
+                Some(Lack::Draining) => DRAINING.with(about),
                 Some(Lack::Kind) => {
                     let [kind_name] = about;
                     NO_KIND.with([kind_name, ("word", text(kind.as_str()))])
@@ -191,6 +193,7 @@ mod tests {
         kinds: None,
         harnesses: None,
         images: false,
+        draining: false,
     }];
 
     fn facts(issue: &Issue) -> Facts<'_> {
@@ -248,6 +251,13 @@ mod tests {
             },
         ];
         let able = [bare.clone(), Runner::default()];
+        let drained = [
+            bare.clone(),
+            Runner {
+                draining: true,
+                ..Runner::default()
+            },
+        ];
         let proofs = [Runner {
             kinds: Some(vec!["verify".to_owned()]),
             ..Runner::default()
@@ -282,6 +292,15 @@ mod tests {
                     ..facts(&ready)
                 },
                 "the author job waits for a free runner",
+            ),
+            (
+                Facts {
+                    job: author,
+                    needs: claude,
+                    runners: &drained,
+                    ..facts(&ready)
+                },
+                "the author job waits, and every runner that could take it is draining: take one back with `nightshift runner drain NAME --undo` (administrators), or start another",
             ),
             (
                 Facts {

@@ -29,7 +29,7 @@ pub struct Runner {
     pub harnesses: Option<Vec<String>>,
     /// Whether its sandboxes can have an image that a project names.
     pub images: bool,
-    /// Whether it takes no more work.
+    /// Whether it is handed no new jobs; nothing that it says of itself changes that.
     pub draining: bool,
     /// When it last called.
     pub last_seen_at: Timestamp,
@@ -50,7 +50,8 @@ sql! { "runner";
     GET = both(concat!("SELECT ", columns!(), " FROM runners WHERE id = $1"));
     BY_NAME = both(concat!("SELECT ", columns!(), " FROM runners WHERE name = $1"));
     LIST = both(concat!("SELECT ", columns!(), " FROM runners ORDER BY name"));
-    SEEN = both("UPDATE runners SET slots = $2, version = $3, kinds = $4, harnesses = $5, images = $6, draining = $7, last_seen_at = $8 WHERE id = $1");
+    SEEN = both("UPDATE runners SET slots = $2, version = $3, kinds = $4, harnesses = $5, images = $6, last_seen_at = $7 WHERE id = $1");
+    DRAIN = both("UPDATE runners SET draining = $2 WHERE id = $1");
 }
 
 #[derive(FromRow)]
@@ -126,8 +127,6 @@ pub struct Seen<'a> {
     pub harnesses: Option<&'a [String]>,
     /// Whether its sandboxes can have an image that a project names.
     pub images: bool,
-    /// Whether it takes no more work.
-    pub draining: bool,
 }
 
 /// Notes that a runner called and what it said of itself; [`Error::NotFound`] when unknown.
@@ -144,10 +143,14 @@ pub async fn runner_seen(
         COLUMNS.to_json_option(seen.kinds.as_ref())?,
         COLUMNS.to_json_option(seen.harnesses.as_ref())?,
         seen.images,
-        seen.draining,
         at
     ];
     tx.must_run(&SEEN, values).await
+}
+
+/// Says whether a runner is handed new jobs; [`Error::NotFound`] when unknown.
+pub async fn runner_drain(tx: &mut Tx, id: RunnerId, draining: bool) -> Result<(), Error> {
+    tx.must_run(&DRAIN, values![id, draining]).await
 }
 
 /// All of them, by name.

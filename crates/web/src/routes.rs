@@ -118,6 +118,8 @@ fn people(router: Router<App>) -> Router<App> {
     let router = bind::<op::NotificationRead, _, _>(router, account::notification_read);
     let router = bind::<op::ServerGet, _, _>(router, account::server);
     let router = bind::<op::RunnerRevoke, _, _>(router, account::runner_revoke);
+    let router = bind::<op::RunnerDrain, _, _>(router, account::runner_drain);
+    let router = bind::<op::RunnerResume, _, _>(router, account::runner_resume);
     let router = bind::<op::RunnerList, _, _>(router, account::runner_list);
     bind::<op::EventList, _, _>(router, event::list)
 }
@@ -236,6 +238,7 @@ fn watches(router: Router<App>) -> Router<App> {
         .route("/runs/{run}/steer", post(run::steer))
         .route("/live/run/{run}", get(follow::run))
         .route("/server", get(server::show))
+        .route("/server/runners", post(server::drain))
         .route("/server/audit", get(audit::show))
         .route("/server/people", get(people::show).post(people::add))
         .route("/server/people/link", post(people::link))

@@ -219,6 +219,38 @@ impl App {
         Ok(count)
     }
 
+    /// Hands a runner no new jobs, or hands it jobs again; what it works on goes on either way. Saying
+    /// it twice changes nothing.
+    ///
+    /// # Errors
+    /// `Forbidden` without administration, `NotFound` for an unknown name.
+    pub async fn runner_drain(
+        &self,
+        caller: &Caller,
+        name: &str,
+        draining: bool,
+    ) -> Result<RunnerView, Error> {
+        self.admin(caller)?;
+        let mut tx = self.db().write().await?;
+        let known = runner::runner_by_name(&mut tx, name)
+            .await?
+            .ok_or_else(|| Error::not_found(say::no_runner(quoted(name))))?;
+        if known.draining != draining {
+            runner::runner_drain(&mut tx, known.id, draining).await?;
+            let kind = match draining {
+                true => "runner.drained",
+                false => "runner.resumed",
+            };
+            let data = json!({ "runner": name });
+            self.record_server(&mut tx, caller, kind, data).await?;
+        }
+        self.commit(tx, caller).await?;
+        Ok(RunnerView {
+            alive: alive(&known, self.now()),
+            runner: Runner { draining, ..known },
+        })
+    }
+
     /// Lists what waits for the caller, newest first, each with its project's name.
     ///
     /// # Errors

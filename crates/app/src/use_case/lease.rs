@@ -53,6 +53,7 @@ impl Claim {
             kinds: Some(kinds.collect()),
             harnesses: self.harnesses.clone(),
             images: self.images,
+            draining: false,
         }
     }
 }
@@ -122,9 +123,14 @@ impl App {
             kinds: able.kinds.as_deref(),
             harnesses: able.harnesses.as_deref(),
             images: able.images,
-            draining: false,
         };
         runner::runner_seen(&mut tx, runner_id, &seen, now).await?;
+        // Noted before it is looked at: whoever drains it waits for this claim, or this one for them.
+        let known = runner::runner_get(&mut tx, runner_id).await?;
+        if known.is_some_and(|known| known.draining) {
+            self.commit_plain(tx).await?;
+            return Ok(None);
+        }
         let Some(mut job) = self.next_job(&mut tx, &claim.kinds, &able, now).await? else {
             self.commit_plain(tx).await?;
             return Ok(None);

@@ -177,7 +177,7 @@ impl Cli {
             Command::Up(args) => args.run(&environment, output).await,
             Command::Demo(args) => args.run(environment, output).await,
             Command::Serve(args) => args.run(&environment, output).await,
-            Command::Runner(args) => args.run(global, &environment).await,
+            Command::Runner(args) => args.run(global, environment, output).await,
             Command::Broker(args) => args.run(&environment),
             Command::Operator(args) => args.run(&environment, output).await,
             Command::Project(command) => command.run(&connect(environment)?).await,

@@ -1,4 +1,5 @@
-//! `runner`: claims jobs and carries them out in sandboxes.
+//! `runner`: claims jobs and carries them out in sandboxes; `runner drain` has another one take no
+//! more.
 //!
 //! Invariant: the token comes from a file or the environment, never from an argument.
 
@@ -6,6 +7,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use nightshift_api::runner::RunnerPath;
+use nightshift_api::{Nothing, operations};
 use nightshift_domain::job::Kind;
 use nightshift_runner::broker::BrokerProgram;
 use nightshift_runner::config::{Config, Timing};
@@ -18,12 +21,16 @@ use nix::unistd::getppid;
 use crate::client_settings::{ClientSettings, normal_server};
 use crate::clock;
 use crate::command::Global;
+use crate::connection::Connection;
 use crate::environment::Environment;
 use crate::failure::{Done, Exit, Failure};
 use crate::logging;
+use crate::output::Output;
 use crate::program;
 use crate::runner_settings::RunnerSettings;
+use crate::screen::plain;
 use crate::stop::Stop;
+use crate::view::issue::commands_of;
 
 /// Whose jobs, and how many at one time.
 #[derive(Debug, clap::Args)]
@@ -55,6 +62,47 @@ pub(crate) struct Args {
     /// End when this process ends
     #[arg(long, hide = true, value_name = "PID")]
     with_parent: Option<i32>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Hand a runner no new jobs; it finishes what it has (administrators)
+    Drain {
+        /// Its name, as `nightshift runners` lists it
+        runner: String,
+        /// Hand it jobs again
+        #[arg(long)]
+        undo: bool,
+    },
+}
+
+/// Drains a runner of the server, or takes it back.
+async fn drain(connection: &Connection, runner: String, undo: bool) -> Done {
+    let path = RunnerPath { runner };
+    let line = match undo {
+        false => {
+            connection
+                .call::<operations::RunnerDrain>(&path, &Nothing {}, &Nothing {})
+                .await?
+        }
+        true => {
+            connection
+                .call::<operations::RunnerResume>(&path, &Nothing {}, &Nothing {})
+                .await?
+        }
+    };
+    connection.output.answer(&line, |screen| {
+        screen.line([plain(match line.draining {
+            true => format!("{} takes no new jobs and finishes what it has", line.name),
+            false => format!("{} takes jobs again", line.name),
+        })]);
+        if line.draining {
+            let back = format!("runner drain {} --undo", line.name);
+            commands_of(screen, &["runners".to_owned(), back]);
+        }
+    })
 }
 
 fn kind(word: &str) -> Result<Kind, String> {
@@ -62,7 +110,17 @@ fn kind(word: &str) -> Result<Kind, String> {
 }
 
 impl Args {
-    pub(crate) async fn run(self, global: &Global, environment: &Environment) -> Done {
+    pub(crate) async fn run(
+        mut self,
+        global: &Global,
+        environment: Environment,
+        output: Output,
+    ) -> Done {
+        if let Some(Command::Drain { runner, undo }) = self.command.take() {
+            let connection = Connection::open(global, environment, output)?;
+            return drain(&connection, runner, undo).await;
+        }
+        let environment = &environment;
         if let Some(parent) = self.with_parent {
             end_with(parent)?;
         }

@@ -5,7 +5,7 @@ use nightshift_api::{Nothing, operations};
 use crate::clock;
 use crate::connection::Connection;
 use crate::failure::Done;
-use crate::screen::{dim, green, plain, red};
+use crate::screen::{dim, green, plain, red, yellow};
 use crate::view::age;
 
 pub(crate) async fn run(connection: &Connection) -> Done {
@@ -21,10 +21,11 @@ pub(crate) async fn run(connection: &Connection) -> Done {
         let rows = runners.items.iter().map(|runner| {
             vec![
                 plain(&runner.name),
-                if runner.alive {
-                    green("alive")
-                } else {
-                    red("silent")
+                match (runner.alive, runner.draining) {
+                    (true, false) => green("alive"),
+                    (true, true) => yellow("draining"),
+                    (false, false) => red("silent"),
+                    (false, true) => red("silent, draining"),
                 },
                 plain(runner.slots.to_string()),
                 plain(if runner.images { "yes" } else { "no" }),

@@ -98,6 +98,29 @@ fn a_server_that_is_told_to_stop_stops_in_order() {
 }
 
 #[test]
+fn a_runner_is_drained_by_its_name_and_taken_back() {
+    let person = Person::with_server();
+    person.run(["token", "new", "--runner", "night-one"]).ok();
+    let said = person.run(["runner", "drain", "night-one"]).ok();
+    assert!(
+        said.contains("night-one takes no new jobs")
+            && said.contains("nightshift runner drain night-one --undo"),
+        "{said}"
+    );
+    let listed = |draining: bool| {
+        let found = person.run(["runners", "--json"]).json();
+        assert_eq!(found["items"][0]["draining"], draining, "{found}");
+    };
+    listed(true);
+    assert!(person.run(["runners"]).ok().contains("draining"));
+    let back = ["runner", "drain", "night-one", "--undo"];
+    assert!(person.run(back).ok().contains("takes jobs again"));
+    listed(false);
+    let line = person.run(["runner", "drain", "nobody"]).fails(3);
+    assert!(line.contains("nobody"), "{line}");
+}
+
+#[test]
 fn two_servers_do_not_share_a_folder() {
     let person = Person::with_server();
     let line = person.run(["serve", "--listen", "127.0.0.1:0"]).fails(1);

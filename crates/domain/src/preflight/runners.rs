@@ -10,6 +10,8 @@ templates! {
     RUNNERS = "found.runners": "runners";
     RUNNERS_CAUSE = "found.runners-cause": "none is alive";
     RUNNERS_NEXT = "found.runners-next": "start one with `nightshift runner`";
+    DRAINING_CAUSE = "found.draining-cause": "those that could take its jobs are draining";
+    DRAINING_NEXT = "found.draining-next": "take one back with `nightshift runner drain NAME --undo` (administrators), or start another";
     IMAGE = "found.image": "the image {image}";
     IMAGE_CAUSE = "found.image-cause": "the project's settings name it, and no runner that is alive has containers";
     IMAGE_NEXT = "found.image-next": "set `engine = \"container\"` in a runner's runner.toml, or take `image` out of the settings";
@@ -22,7 +24,26 @@ templates! {
 }
 
 pub(super) fn look(facts: &Facts<'_>, agent: &Agent, found: &mut Vec<Finding>) {
-    if facts.runners.is_empty() {
+    let open = facts.runners.iter().filter(|runner| !runner.draining);
+    let mut lacks = Vec::new();
+    look_at(open.collect(), facts, agent, &mut lacks);
+    let mut at_all = Vec::new();
+    look_at(facts.runners.iter().collect(), facts, agent, &mut at_all);
+    if !lacks.is_empty() && at_all.is_empty() {
+        found.push(stops(
+            Code::NoRunner,
+            RUNNERS.plain(),
+            &DRAINING_CAUSE,
+            DRAINING_NEXT.plain(),
+        ));
+        return;
+    }
+    found.append(&mut lacks);
+}
+
+/// What these lack, as if none of them were draining.
+fn look_at(mut able: Vec<&Runner>, facts: &Facts<'_>, agent: &Agent, found: &mut Vec<Finding>) {
+    if able.is_empty() {
         found.push(stops(
             Code::NoRunner,
             RUNNERS.plain(),
@@ -31,7 +52,6 @@ pub(super) fn look(facts: &Facts<'_>, agent: &Agent, found: &mut Vec<Finding>) {
         ));
         return;
     }
-    let mut able: Vec<&Runner> = facts.runners.iter().collect();
     if let Some(image) = facts.image {
         able.retain(|runner| runner.images);
         if able.is_empty() {

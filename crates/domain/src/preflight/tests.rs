@@ -36,6 +36,7 @@ fn good() -> Case {
             kinds: words(&["author", "verify", "trial", "tryout"]),
             harnesses: words(&["script", "command", "claude-code"]),
             images: false,
+            draining: false,
         }],
     }
 }
@@ -112,6 +113,7 @@ fn each_thing_is_found_and_only_it() {
         kinds: words(&["verify"]),
         harnesses: words(&[]),
         images: false,
+        draining: false,
     }];
     let contained = [
         Runner::default(),
@@ -125,6 +127,7 @@ fn each_thing_is_found_and_only_it() {
         kinds: None,
         harnesses: words(&["script"]),
         images: false,
+        draining: false,
     }];
     let parted = [
         no_program[0].clone(),
@@ -385,6 +388,41 @@ fn a_tests_command_is_only_wanted_of_runners_where_there_are_tests() {
     assert_eq!(plan[0].what.to_string(), "jobs of the kind tryout");
     let next = plan[0].next.to_string();
     assert!(next.ends_with("--kind tryout`"), "{next}");
+}
+
+#[test]
+fn that_all_that_could_are_draining_is_said_and_nothing_else() {
+    let case = good();
+    let able = case.runners[0].clone();
+    let draining = Runner {
+        draining: true,
+        ..able.clone()
+    };
+    let bare = Runner {
+        harnesses: words(&[]),
+        ..able.clone()
+    };
+    let told = |runners: &[Runner]| -> Vec<String> {
+        let known = Facts {
+            runners,
+            ..facts(&case)
+        };
+        let found = plan(&known).into_iter();
+        found
+            .map(|one| format!("{}: {}", one.what, one.cause))
+            .collect()
+    };
+    let said = ["runners: those that could take its jobs are draining"];
+    assert_eq!(told(std::slice::from_ref(&draining)), said);
+    assert_eq!(told(&[draining.clone(), bare.clone()]), said);
+    assert_eq!(told(&[draining.clone(), able]), [""; 0]);
+    let of_bare = told(std::slice::from_ref(&bare));
+    assert_eq!(of_bare.len(), 1, "{of_bare:?}");
+    let bare_draining = Runner {
+        draining: true,
+        ..bare.clone()
+    };
+    assert_eq!(told(&[bare_draining, bare]), of_bare);
 }
 
 #[test]

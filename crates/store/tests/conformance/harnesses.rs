@@ -16,6 +16,7 @@ fn with(harnesses: &[&str]) -> Able {
         kinds: None,
         harnesses: Some(names.collect()),
         images: false,
+        draining: false,
     }
 }
 

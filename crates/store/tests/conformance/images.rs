@@ -13,6 +13,7 @@ const BARE: Able = Able {
     kinds: None,
     harnesses: None,
     images: false,
+    draining: false,
 };
 
 fn contained() -> Able {

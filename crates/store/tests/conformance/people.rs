@@ -339,12 +339,16 @@ pub(crate) async fn runners(w: World) {
         kinds: runner.kinds.as_deref(),
         harnesses: runner.harnesses.as_deref(),
         images: true,
-        draining: true,
     };
     runner_seen(&mut tx, runner.id, &seen, at(50))
         .await
         .unwrap();
     runner.last_seen_at = at(50);
+    runner_drain(&mut tx, runner.id, true).await.unwrap();
+    // A call of its own changes nothing about it.
+    runner_seen(&mut tx, runner.id, &seen, at(50))
+        .await
+        .unwrap();
     assert_eq!(
         runner_get(&mut tx, runner.id).await.unwrap(),
         Some(runner.clone())
@@ -354,7 +358,12 @@ pub(crate) async fn runners(w: World) {
         Some(runner.clone())
     );
     assert_eq!(runner_list(&mut tx).await.unwrap(), [first, runner.clone()]);
+    runner_drain(&mut tx, runner.id, false).await.unwrap();
+    let back = runner_get(&mut tx, runner.id).await.unwrap().unwrap();
+    assert!(!back.draining);
     let unknown = nightshift_domain::id::RunnerId(w.id());
+    let refused = runner_drain(&mut tx, unknown, true).await.unwrap_err();
+    assert!(matches!(refused, Error::NotFound { .. }), "{refused:?}");
     let refused = runner_seen(&mut tx, unknown, &seen, at(1))
         .await
         .unwrap_err();

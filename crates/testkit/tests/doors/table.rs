@@ -175,7 +175,7 @@ impl Stage {
             "token.create" => body = json!({ "label": "mine" }),
             "settings.get" | "server.get" => {}
             // Nobody's runner: whoever may revoke learns that.
-            "runner.revoke" => {}
+            "runner.revoke" | "runner.drain" | "runner.resume" => {}
             // Nothing to change: whoever may change them learns that.
             "settings.save" => body = json!({ "set": { "merge.method": null } }),
             "project.create" => {

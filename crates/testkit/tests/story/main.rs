@@ -2,6 +2,7 @@
 
 mod awry;
 mod budget;
+mod drain;
 mod guideline;
 mod happy;
 mod harness;

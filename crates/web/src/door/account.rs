@@ -153,6 +153,18 @@ pub(crate) async fn runner_revoke(call: Call<op::RunnerRevoke>) -> Result<Revoke
     Ok(Revoked { tokens })
 }
 
+pub(crate) async fn runner_drain(call: Call<op::RunnerDrain>) -> Result<RunnerLine, Failure> {
+    let name = &call.path.runner;
+    let drained = call.app.runner_drain(&call.caller, name, true).await?;
+    Ok(view::account::runner(drained))
+}
+
+pub(crate) async fn runner_resume(call: Call<op::RunnerResume>) -> Result<RunnerLine, Failure> {
+    let name = &call.path.runner;
+    let resumed = call.app.runner_drain(&call.caller, name, false).await?;
+    Ok(view::account::runner(resumed))
+}
+
 pub(crate) async fn server(call: Call<op::ServerGet>) -> Result<Server, Failure> {
     let found = call.app.server_get(&call.caller).await?;
     Ok(view::server::server(&found))

@@ -8,6 +8,7 @@ sentences! {
     form_broken(error) = "refused.page-form-broken": "the form did not arrive whole: {error}";
     no_act_on_issue(what) = "refused.page-no-act-on-issue": "`what`: {what} cannot be done to an issue";
     no_act_on_proposal(what) = "refused.page-no-act-on-proposal": "`what`: {what} cannot be done to a proposal";
+    no_act_on_runner(what) = "refused.page-no-act-on-runner": "`what`: {what} cannot be done to a runner";
     no_number(text) = "refused.page-no-number": "{text} is no number of an issue";
     no_role(role) = "refused.page-no-role": "`role`: {role} is no role";
     no_token(id) = "refused.page-no-token": "no token {id} of yours";

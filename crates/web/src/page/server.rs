@@ -3,14 +3,17 @@
 //! Deliberately absent: measuring; a page shows what was measured in the background.
 
 use axum::Extension;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
+use nightshift_app::Error;
 use nightshift_app::use_case::storage::{Room, ServerView, Storage};
 use nightshift_app::use_case::watch::{COUNT_TO, Parts, RunnerWork};
 use nightshift_domain::health::{Level, Sign, size};
+use serde::Deserialize;
 
+use super::say;
 use super::words::Words;
-use super::{Page, Visit, parts};
+use super::{Page, Posted, Visit, parts};
 use crate::live::{Figures, Live};
 
 /// Shows the server.
@@ -71,7 +74,7 @@ fn body(visit: &Visit, found: &Parts, live: Figures, server: Option<&ServerView>
             ])) }
         }
         @if let Some(server) = server { (health(words, server)) }
-        (runners(words, found))
+        (runners(visit, found))
         (jobs(words, found))
         @if let Some(server) = server {
             h2 { (words.get("server.storage")) }
@@ -163,7 +166,8 @@ fn storage(words: &Words, known: &Storage) -> Markup {
     }
 }
 
-fn runners(words: &Words, found: &Parts) -> Markup {
+fn runners(visit: &Visit, found: &Parts) -> Markup {
+    let words = visit.words;
     html! {
         h2 { (words.get("server.runners")) }
         @if found.runners.is_empty() {
@@ -179,8 +183,9 @@ fn runners(words: &Words, found: &Parts) -> Markup {
                     th scope="col" { (words.get("server.does")) }
                     th scope="col" { (words.get("server.version")) }
                     th scope="col" { (words.get("server.last-seen")) }
+                    @if visit.caller.is_admin() { th scope="col" { span.hidden { (words.get("runs.acts")) } } }
                 } }
-                tbody { @for work in &found.runners { (runner(words, work)) } }
+                tbody { @for work in &found.runners { (runner(visit, work)) } }
             } }
         }
     }
@@ -194,7 +199,8 @@ fn takes(words: &Words, some: Option<&[String]>) -> String {
     )
 }
 
-fn runner(words: &Words, work: &RunnerWork) -> Markup {
+fn runner(visit: &Visit, work: &RunnerWork) -> Markup {
+    let words = visit.words;
     let known = &work.view.runner;
     html! {
         tr {
@@ -215,7 +221,54 @@ fn runner(words: &Words, work: &RunnerWork) -> Markup {
             td { @if known.last_seen_at > jiff::Timestamp::UNIX_EPOCH {
                     (parts::time(known.last_seen_at))
                 } @else { (words.get("server.never")) } }
+            @if visit.caller.is_admin() { td { (drain_form(visit, &known.name, known.draining)) } }
         }
+    }
+}
+
+/// Drains a runner, or takes it back.
+fn drain_form(visit: &Visit, name: &str, draining: bool) -> Markup {
+    let words = visit.words;
+    let (what, word) = match draining {
+        false => ("drain", "server.drain"),
+        true => ("resume", "server.resume"),
+    };
+    html! {
+        form.inline method="post" action="/server/runners" {
+            (parts::form_token(visit))
+            input type="hidden" name="name" value=(name);
+            button name="what" value=(what) title=[(!draining).then(|| words.get("server.drain-hint"))]
+                aria-label={ (words.get(word)) (words.get("mark.colon")) (name) } { (words.get(word)) }
+        }
+    }
+}
+
+/// A runner, and what becomes of it.
+#[derive(Deserialize)]
+pub(crate) struct DrainForm {
+    name: String,
+    what: String,
+}
+
+/// Hands a runner no new jobs, or jobs again, and shows the server.
+pub(crate) async fn drain(posted: Posted<DrainForm>) -> Response {
+    let (visit, form) = (&posted.visit, &posted.form);
+    let draining = match form.what.as_str() {
+        "drain" => true,
+        "resume" => false,
+        other => {
+            return visit.failed(Error::Invalid {
+                detail: say::no_act_on_runner(format!("{other:?}")).into(),
+            });
+        }
+    };
+    match visit
+        .app
+        .runner_drain(&visit.caller, &form.name, draining)
+        .await
+    {
+        Ok(_) => Redirect::to("/server").into_response(),
+        Err(error) => visit.failed(error),
     }
 }
 

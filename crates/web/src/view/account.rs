@@ -64,6 +64,7 @@ pub(crate) fn runner(view: RunnerView) -> RunnerLine {
         harnesses: view.runner.harnesses,
         images: view.runner.images,
         alive: view.alive,
+        draining: view.runner.draining,
         last_seen_at: view.runner.last_seen_at,
     }
 }

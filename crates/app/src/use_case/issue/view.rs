@@ -139,16 +139,17 @@ impl App {
         Ok(rows.into_iter().map(line).collect())
     }
 
-    /// What the runners that are alive and take work say of themselves.
+    /// What the runners that are alive say of themselves, and which of them are draining.
     pub(crate) async fn runners_alive(&self, tx: &mut Tx) -> Result<Vec<Runner>, Error> {
         let now = self.now();
         let known = runner::runner_list(tx).await?.into_iter();
         Ok(known
-            .filter(|runner| alive(runner, now) && !runner.draining)
+            .filter(|runner| alive(runner, now))
             .map(|runner| Runner {
                 kinds: runner.kinds,
                 harnesses: runner.harnesses,
                 images: runner.images,
+                draining: runner.draining,
             })
             .collect())
     }
