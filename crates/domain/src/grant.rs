@@ -252,6 +252,30 @@ pub fn worth_asking(traffic: &Traffic) -> Vec<Allowed> {
     hosts
 }
 
+/// Whether a project's list answers by now what a run asked for: it names every place that the run
+/// was refused, or, where its agent asked before it tried, the host itself.
+#[must_use]
+pub fn is_answered(asked: &Asked, traffic: Option<&Traffic>, list: &[Allowed]) -> bool {
+    let names = |place: &Place| list.iter().any(|entry| entry.allows(place));
+    let blocked = traffic.into_iter().flat_map(Traffic::blocked);
+    let places: Vec<Place> = blocked
+        .filter_map(|one| Place::parse(&one.host, None).ok())
+        .filter(|place| usual(place) == asked.host)
+        .collect();
+    asked.decided.is_none()
+        && match places.is_empty() {
+            true => is_named(&asked.host, list),
+            false => places.iter().all(names),
+        }
+}
+
+/// Whether a list names a host as it is asked for.
+#[must_use]
+pub fn is_named(host: &Allowed, list: &[Allowed]) -> bool {
+    let place = Place::parse(&host.to_string(), Some(443));
+    list.contains(host) || place.is_ok_and(|place| list.iter().any(|entry| entry.allows(&place)))
+}
+
 /// The words in which an agent's question for hosts is put to a person.
 #[must_use]
 pub fn question(hosts: &[Allowed], why: &str) -> Sentence {
@@ -309,6 +333,50 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
             decided,
         }
+    }
+
+    #[test]
+    fn a_list_answers_what_it_names() {
+        let open = asked(Need::Proof, None);
+        let refused = |places: &[&str]| {
+            let hosts = places.iter().map(|place| HostUse {
+                refused: 1,
+                ..HostUse::of((*place).to_owned())
+            });
+            Traffic {
+                hosts: hosts.collect(),
+                models: Vec::new(),
+            }
+        };
+        let list = |hosts: &[&str]| -> Vec<Allowed> {
+            let hosts = hosts.iter().map(|host| host.parse().expect("a host"));
+            hosts.collect()
+        };
+        let both = ["pkgs.example.com:443", "pkgs.example.com:80"];
+        for (places, hosts, expected) in [
+            (&both[..1], &["pkgs.example.com"][..], true),
+            (&both[..1], &["*.example.com"], true),
+            (&both[..1], &["pkgs.example.com:443"], true),
+            (&both[..1], &["other.example.com"], false),
+            (&both[..1], &[], false),
+            // Else the next run would ask the very same.
+            (&both[1..], &["pkgs.example.com:443"], false),
+            (&both, &["pkgs.example.com:443"], false),
+            (&both, &["pkgs.example.com"], true),
+            // The agent asked before it tried.
+            (&[], &["pkgs.example.com"], true),
+            (&[], &["*.example.com"], true),
+            (&[], &["example.com"], false),
+            (&["elsewhere.example.com:443"], &["pkgs.example.com"], true),
+        ] {
+            let (traffic, hosts) = (refused(places), list(hosts));
+            let found = is_answered(&open, Some(&traffic), &hosts);
+            assert_eq!(found, expected, "{places:?} {hosts:?}");
+        }
+        let denied = asked(Need::Proof, Some(Decision::Denied));
+        let hosts = list(&["pkgs.example.com"]);
+        assert!(!is_answered(&denied, None, &hosts), "a no is a no");
+        assert!(is_answered(&open, None, &hosts));
     }
 
     #[test]

@@ -68,6 +68,7 @@
     CHECK ((need = ANY (ARRAY['author'::text, 'proof'::text])))
     PRIMARY KEY (issue_id, host, need)
     FOREIGN KEY (run_id) REFERENCES runs(id)
+    CREATE INDEX host_asks_open ON public.host_asks USING btree (issue_id) WHERE (decision IS NULL)
     CREATE UNIQUE INDEX host_asks_pkey ON public.host_asks USING btree (issue_id, host, need)
 -- idempotency_keys
     holder text NOT NULL
@@ -136,6 +137,7 @@
     CHECK ((round >= 1))
     CHECK ((trust = ANY (ARRAY['tool'::text, 'outsider'::text, 'collaborator'::text, 'maintainer'::text, 'operator'::text])))
     CHECK ((version >= 1))
+    CREATE INDEX issues_failed ON public.issues USING btree (project_id, id) WHERE (failed IS NOT NULL)
     CREATE INDEX issues_phase_created ON public.issues USING btree (phase, created_at, id)
     CREATE INDEX issues_phase_id ON public.issues USING btree (phase, id)
     CREATE UNIQUE INDEX issues_pkey ON public.issues USING btree (id)

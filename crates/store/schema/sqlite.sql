@@ -67,6 +67,8 @@ CREATE TABLE host_asks (
     CHECK ((decision IS NULL) = (decided_at IS NULL))
 ) STRICT;
 
+CREATE INDEX host_asks_open ON host_asks (issue_id) WHERE decision IS NULL;
+
 CREATE TABLE idempotency_keys (
     holder TEXT NOT NULL,
     request_key TEXT NOT NULL,
@@ -120,6 +122,8 @@ CREATE TABLE issues (
     UNIQUE (project_id, number),
     CHECK (json_extract(state, '$.phase') = phase)
 ) STRICT;
+
+CREATE INDEX issues_failed ON issues (project_id, id) WHERE failed IS NOT NULL;
 
 CREATE INDEX issues_phase_created ON issues (phase, created_at, id);
 

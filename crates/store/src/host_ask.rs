@@ -4,7 +4,7 @@
 
 use nightshift_domain::grant::{Asked, Decided, Need};
 use nightshift_domain::host::Allowed;
-use nightshift_domain::id::{IssueId, RunId};
+use nightshift_domain::id::{IssueId, ProjectId, RunId};
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -26,6 +26,7 @@ sql! { "host ask";
     LIST = both(concat!("SELECT ", columns!(), " FROM host_asks WHERE issue_id = $1 ORDER BY asked_at, host, need"));
     OPEN = sqlite("SELECT issue_id, host, need FROM host_asks WHERE decision IS NULL AND issue_id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY asked_at, host, need"),
         postgres("SELECT issue_id, host, need FROM host_asks WHERE decision IS NULL AND issue_id IN (SELECT CAST(value AS UUID) FROM jsonb_array_elements_text(CAST($1 AS JSONB)) AS given (value)) ORDER BY asked_at, host, need");
+    OPEN_ALL = both("SELECT i.project_id, i.id FROM issues i WHERE i.phase NOT IN ('done', 'closed') AND i.id IN (SELECT issue_id FROM host_asks WHERE decision IS NULL) ORDER BY i.project_id, i.id");
     FORGET = both("DELETE FROM host_asks WHERE issue_id = $1 AND need = $2 AND decision IS NULL");
 }
 
@@ -100,6 +101,15 @@ pub async fn host_ask_list_open(
     rows.into_iter()
         .map(|(issue, host, need)| Ok((IssueId(issue), host, COLUMNS.word("need", need)?)))
         .collect()
+}
+
+/// The issues that have not ended and for which a host is open, with their projects, by both.
+pub async fn host_ask_issues_open(tx: &mut Tx) -> Result<Vec<(ProjectId, IssueId)>, Error> {
+    let rows: Vec<(Uuid, Uuid)> = tx.all(&OPEN_ALL, values![]).await?;
+    Ok(rows
+        .into_iter()
+        .map(|(project, issue)| (ProjectId(project), IssueId(issue)))
+        .collect())
 }
 
 /// Forgets what an issue's runs asked for this need and nobody decided.

@@ -7,7 +7,7 @@
 
 use jiff::Timestamp;
 use nightshift_domain::budget::Budget;
-use nightshift_domain::failure::Failure;
+use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::id::{IssueId, Number, ProjectId, UserId};
 use nightshift_domain::issue::{self, Phase};
 use nightshift_domain::trust::Trust;
@@ -125,6 +125,8 @@ sql! { "issue";
             postgres_rest!(), ") AS pick ORDER BY created_at DESC, id DESC LIMIT $3"));
     LIST_IN_PHASE = both(concat!("SELECT ", columns!(), " FROM issues WHERE phase = $1 AND id > $2 ORDER BY id LIMIT $3"));
     FAILED = both("SELECT id FROM issues WHERE project_id = $1 AND phase IN ('ready', 'in-review', 'landing') AND failed IS NOT NULL ORDER BY id");
+    // A failure begins with its reason.
+    FAILED_FOR = both("SELECT DISTINCT project_id FROM issues WHERE failed IS NOT NULL AND failed LIKE $1 AND phase IN ('ready', 'in-review', 'landing') ORDER BY project_id");
     COUNT_BY_PHASE = both("SELECT phase, COUNT(*) FROM issues WHERE project_id = $1 GROUP BY phase ORDER BY phase");
     // Counting stops at a limit, so that it costs the same however many there are; see the lists for
     // why the engines differ. $1 limit, $2 phases, $3 projects.
@@ -360,6 +362,13 @@ pub async fn issue_list_of(tx: &mut Tx, issues: &[IssueId]) -> Result<Vec<Issue>
 pub async fn issue_list_failed(tx: &mut Tx, project: ProjectId) -> Result<Vec<IssueId>, Error> {
     let rows: Vec<(Uuid,)> = tx.all(&FAILED, values![project]).await?;
     Ok(rows.into_iter().map(|(id,)| IssueId(id)).collect())
+}
+
+/// The projects of issues that failed for this reason and wait for a person, by id.
+pub async fn issue_projects_failed(tx: &mut Tx, reason: Reason) -> Result<Vec<ProjectId>, Error> {
+    let begins = format!("{{\"reason\":\"{}\"%", reason.as_str());
+    let rows: Vec<(Uuid,)> = tx.all(&FAILED_FOR, values![begins]).await?;
+    Ok(rows.into_iter().map(|(id,)| ProjectId(id)).collect())
 }
 
 /// How many issues of these projects are in each phase; counting stops at `most`.

@@ -118,6 +118,12 @@ pub(crate) const ALL: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0016_said.sql"),
         postgres: include_str!("../migrations/postgres/0016_said.sql"),
     },
+    Migration {
+        version: 17,
+        name: "answered",
+        sqlite: include_str!("../migrations/sqlite/0017_answered.sql"),
+        postgres: include_str!("../migrations/postgres/0017_answered.sql"),
+    },
 ];
 
 /// The one table that exists before the first migration.

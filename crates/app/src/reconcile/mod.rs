@@ -3,6 +3,7 @@
 //! They are woken by signals and by a timer; a missed signal costs time, never correctness.
 //! Deliberately absent: input of any kind.
 
+mod answer;
 mod branch;
 mod desk;
 mod dispatch;
@@ -60,6 +61,7 @@ impl App {
         let mut report = Report::default();
         report.add(lease::tick(self).await?);
         report.add(dispatch::tick(self).await?);
+        report.add(answer::tick(self).await?);
         report.add(branch::tick(self).await?);
         report.add(verify::tick(self).await?);
         report.add(merge::tick(self).await?);

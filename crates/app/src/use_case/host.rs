@@ -4,7 +4,8 @@
 //! Invariants: a grant for an issue is given to its author runs and to nothing else, so no proof ever
 //! leans on it: what a proof misses is a question of its own, which the project's list alone answers;
 //! one for the project is a commit to its settings, by somebody who may make it; every decision is in
-//! the audit log with who made it. The work goes on by itself once nothing is open: a question is
+//! the audit log with who made it. What the project's list names by now is answered by that, however
+//! it came there. The work goes on by itself once nothing is open: a question is
 //! answered, a failure is tried again. Deliberately absent: the walls (the broker's).
 
 use jiff::Timestamp;
@@ -23,10 +24,12 @@ use nightshift_domain::traffic::Traffic;
 use nightshift_domain::trust::Trust;
 use nightshift_store::issue::Issue;
 use nightshift_store::message::{Message, MessageKind};
+use nightshift_store::project::Project;
 use nightshift_store::run::{Run, RunState};
-use nightshift_store::{Tx, host_ask, message, project, pull, verdict};
+use nightshift_store::{Tx, host_ask, issue, message, project, pull, run, verdict};
 use serde_json::{Value, json};
 
+use super::account::SYSTEM;
 use super::issue::IssueView;
 use super::settings::{SaveSettings, SettingsChange};
 use crate::change::Context;
@@ -316,17 +319,76 @@ impl App {
         let data: Value =
             json!({ "number": number, "host": host, "for": decision.as_str(), "run": run });
         self.record(&mut tx, &row, kind, &context, data).await?;
-        if needs.contains(&Need::Proof) && row.state.phase == Phase::InReview {
-            self.prove_with_hosts(&mut tx, row, &context).await?;
-        } else if needs.contains(&Need::Proof) && row.state.phase == Phase::Landing {
-            self.land_with_hosts(&mut tx, row, &context).await?;
-        } else if needs.contains(&Need::Author) {
-            let trust = Trust::of(standing);
-            self.go_on_with_hosts(&mut tx, row, caller, trust, decision, &context)
-                .await?;
-        }
+        let trust = Trust::of(standing);
+        self.host_decided(&mut tx, row, &needs, decision, trust, &context)
+            .await?;
         self.commit(tx, caller).await?;
         self.issue_get(caller, name, number).await
+    }
+
+    /// Answers what an issue's runs asked for and the project's list names by now, whoever brought it
+    /// there, and lets the work go on. Whether there was any.
+    pub(crate) async fn hosts_answered(&self, home: &Project, id: IssueId) -> Result<bool, Error> {
+        let list = &home.config.network.allow;
+        let mut tx = self.db().read().await?;
+        if answered(&mut tx, id, list).await?.is_empty() {
+            return Ok(false);
+        }
+        drop(tx);
+        let now = self.now();
+        let context = Context::new(&SYSTEM, now);
+        let mut tx = self.db().write().await?;
+        let Some(row) = issue::issue_lock(&mut tx, id).await? else {
+            return Ok(false);
+        };
+        // Somebody may have decided meanwhile.
+        let found = answered(&mut tx, id, list).await?;
+        if found.is_empty() || row.state.phase.is_final() {
+            return Ok(false);
+        }
+        let needs: Vec<Need> = found.iter().map(|one| one.need).collect();
+        for mut asked in found {
+            asked.decided = Some(Decided {
+                decision: Decision::Project,
+                by: SYSTEM,
+                at: now,
+            });
+            host_ask::host_ask_set(&mut tx, &asked).await?;
+            let data = json!({
+                "number": row.number, "host": asked.host, "for": Decision::Project.as_str(),
+                "run": asked.run, "settings": home.config_commit,
+            });
+            self.record(&mut tx, &row, "host.allowed", &context, data)
+                .await?;
+        }
+        let (decision, trust) = (Decision::Project, Trust::Operator);
+        self.host_decided(&mut tx, row, &needs, decision, trust, &context)
+            .await?;
+        self.commit_plain(tx).await?;
+        Ok(true)
+    }
+
+    /// The work goes on where nothing else is open.
+    async fn host_decided(
+        &self,
+        tx: &mut Tx,
+        row: Issue,
+        needs: &[Need],
+        decision: Decision,
+        trust: Trust,
+        context: &Context<'_>,
+    ) -> Result<(), Error> {
+        let of_proof = needs.contains(&Need::Proof);
+        if of_proof && row.state.phase == Phase::InReview {
+            self.prove_with_hosts(tx, row, context).await
+        } else if of_proof && row.state.phase == Phase::Landing {
+            self.land_with_hosts(tx, row, context).await
+        } else if needs.contains(&Need::Author) {
+            self.go_on_with_hosts(tx, row, trust, decision, context)
+                .await
+        } else {
+            Ok(())
+        }
     }
 
     /// Answers the question, or tries the failed run again, once nothing is open.
@@ -334,7 +396,6 @@ impl App {
         &self,
         tx: &mut Tx,
         row: Issue,
-        caller: &Caller,
         trust: Trust,
         decision: Decision,
         context: &Context<'_>,
@@ -358,7 +419,7 @@ impl App {
                 issue: row.id,
                 round: row.state.round,
                 kind: MessageKind::Answer,
-                author: caller.actor(),
+                author: context.actor.clone(),
                 trust,
                 body: grant::answer(&asked).into(),
                 created_at: context.now,
@@ -456,6 +517,25 @@ impl App {
     }
 }
 
+/// What an issue's runs asked for and this list names by now.
+async fn answered(tx: &mut Tx, id: IssueId, list: &[Allowed]) -> Result<Vec<Asked>, Error> {
+    let mut found = Vec::new();
+    for asked in host_ask::host_ask_list(tx, id).await? {
+        if asked.decided.is_some() {
+            continue;
+        }
+        let by = match asked.run {
+            Some(run) => run::run_get(tx, run).await?,
+            None => None,
+        };
+        let traffic = by.as_ref().and_then(|run| run.traffic.as_ref());
+        if grant::is_answered(&asked, traffic, list) {
+            found.push(asked);
+        }
+    }
+    Ok(found)
+}
+
 /// The hosts that an agent names.
 fn read(hosts: &[String]) -> Result<Vec<Allowed>, Error> {
     if hosts.is_empty() || hosts.len() > grant::MOST {
@@ -490,7 +570,7 @@ fn undecided(host: &Allowed, known: &[Asked], config: &Config) -> Result<(), Err
         .iter()
         .find(|one| one.host == *host && one.need == Need::Author);
     let decided = before.and_then(|one| one.decided.as_ref());
-    let open = config.network.allow.contains(host);
+    let open = grant::is_named(host, &config.network.allow);
     match decided.map(|decided| decided.decision) {
         Some(Decision::Denied) => {
             let by = decided

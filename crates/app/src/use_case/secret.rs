@@ -7,7 +7,7 @@
 //! anybody.
 
 use jiff::Timestamp;
-use nightshift_domain::access::Action;
+use nightshift_domain::access::{Action, Actor};
 use nightshift_domain::config::secret::{self as rule, Secret as Named};
 use nightshift_domain::failure::{Failure, Reason};
 use nightshift_domain::id::ProjectId;
@@ -20,6 +20,7 @@ use nightshift_store::secret::{self as secrets, SealedSecret};
 use nightshift_store::{Tx, event, issue};
 use serde_json::json;
 
+use super::account::SYSTEM;
 use crate::change::Context;
 use crate::say::{project as say, quoted};
 use crate::{App, Caller, Error};
@@ -111,7 +112,7 @@ impl App {
         secrets::secret_set(&mut tx, found.id, &secret).await?;
         self.record_secret(&mut tx, caller, found.id, "secret.set", name)
             .await?;
-        self.go_on_with_secrets(&mut tx, caller, &found, name)
+        self.go_on_with_secrets(&mut tx, &caller.actor(), &found, Some(name))
             .await?;
         self.commit(tx, caller).await?;
         Ok(SecretView {
@@ -210,19 +211,38 @@ impl App {
             .collect())
     }
 
-    /// Tries the issues again that failed for want of a value, once every value is there.
+    /// Lets what waits for a value go on where every value that the settings name by now is there:
+    /// one that was set while its run began, or that they name no more. Whether anything did.
+    pub(crate) async fn secrets_answered(&self, project: &Project) -> Result<bool, Error> {
+        let mut tx = self.db().read().await?;
+        if !self.secrets_unusable(&mut tx, project).await?.is_empty() {
+            return Ok(false);
+        }
+        drop(tx);
+        let mut tx = self.db().write().await?;
+        let went_on = self
+            .go_on_with_secrets(&mut tx, &SYSTEM, project, None)
+            .await?;
+        if went_on {
+            self.commit_plain(tx).await?;
+        }
+        Ok(went_on)
+    }
+
+    /// Tries the issues again that failed for want of a value, once every value is there: after this
+    /// one was set, if one was. Whether there was any.
     async fn go_on_with_secrets(
         &self,
         tx: &mut Tx,
-        caller: &Caller,
+        actor: &Actor,
         project: &Project,
-        name: &str,
-    ) -> Result<(), Error> {
+        name: Option<&str>,
+    ) -> Result<bool, Error> {
+        let mut went_on = false;
         if !self.secrets_unusable(tx, project).await?.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
-        let actor = caller.actor();
-        let context = Context::new(&actor, self.now());
+        let context = Context::new(actor, self.now());
         for id in issue::issue_list_failed(tx, project.id).await? {
             let Some(row) = issue::issue_lock(tx, id).await? else {
                 continue;
@@ -238,8 +258,9 @@ impl App {
             self.record(tx, &row, "secret.given", &context, data)
                 .await?;
             self.change(tx, row, IssueEvent::Retried, &context).await?;
+            went_on = true;
         }
-        Ok(())
+        Ok(went_on)
     }
 
     /// The secrets that a project names and has no value for.

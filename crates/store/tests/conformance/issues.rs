@@ -429,3 +429,46 @@ pub(crate) async fn messages(w: World) {
     }
     assert_eq!(message_list(&mut tx, issue.id).await.unwrap(), said);
 }
+
+pub(crate) async fn what_failed_for_a_reason_is_found(w: World) {
+    let (project, _, mut issue) = w.one_issue().await;
+    let mut tx = w.db.write().await.unwrap();
+    let secret = Reason::SecretMissing;
+    let failure = |reason, detail: &str| {
+        Some(Failure {
+            reason,
+            detail: Kept::quoted(detail),
+            retry_at: None,
+        })
+    };
+    // What is said about it does not count.
+    let like = "{\"reason\":\"secret-missing\"";
+    let cases = [
+        (Phase::Ready, failure(secret, "no value"), true),
+        (Phase::InReview, failure(secret, "no value"), true),
+        (Phase::Landing, failure(secret, "no value"), true),
+        (Phase::Landing, failure(Reason::HostMissing, like), false),
+        (Phase::Ready, None, false),
+        (Phase::Draft, failure(secret, "no value"), false),
+        (
+            Phase::Done { commit: commit(3) },
+            failure(secret, "no value"),
+            false,
+        ),
+    ];
+    for (phase, failed, expected) in cases {
+        issue.state.phase = phase;
+        issue.state.failed = failed;
+        issue_save(&mut tx, &issue, at(5)).await.unwrap();
+        issue.version += 1;
+        let found = issue_projects_failed(&mut tx, secret).await.unwrap();
+        assert_eq!(
+            found == [project.id],
+            expected,
+            "{:?} {:?}",
+            issue.state.phase,
+            issue.state.failed
+        );
+        assert!(expected || found.is_empty());
+    }
+}

@@ -216,6 +216,20 @@ pub(crate) async fn hosts_that_are_open_are_found_until_somebody_decides(w: Worl
     assert_eq!(host_ask_list(&mut tx, issue.id).await.unwrap(), asked);
     let both = [issue.id, other.id];
     let open = host_ask_list_open(&mut tx, &both).await.unwrap();
+    assert_eq!(
+        host_ask_issues_open(&mut tx).await.unwrap(),
+        [(project.id, issue.id)]
+    );
+    let mut ended = issue_get(&mut tx, issue.id).await.unwrap().unwrap();
+    let phase = ended.state.phase.clone();
+    ended.state.phase = nightshift_domain::issue::Phase::Closed {
+        reason: String::new(),
+    };
+    issue_save(&mut tx, &ended, at(3)).await.unwrap();
+    assert_eq!(host_ask_issues_open(&mut tx).await.unwrap(), []);
+    ended.version += 1;
+    ended.state.phase = phase;
+    issue_save(&mut tx, &ended, at(3)).await.unwrap();
     let named = |number: i64| (issue.id, format!("h{number}.example.com"), Need::Author);
     assert_eq!(open, [named(1), named(2)]);
     for (one, decision) in asked.iter_mut().zip([Decision::Issue, Decision::Denied]) {
@@ -228,6 +242,7 @@ pub(crate) async fn hosts_that_are_open_are_found_until_somebody_decides(w: Worl
     }
     assert_eq!(host_ask_list(&mut tx, issue.id).await.unwrap(), asked);
     assert_eq!(host_ask_list_open(&mut tx, &both).await.unwrap(), []);
+    assert_eq!(host_ask_issues_open(&mut tx).await.unwrap(), []);
     // Asked again, it is open again.
     asked[0].decided = None;
     host_ask_set(&mut tx, &asked[0]).await.unwrap();

@@ -43,7 +43,7 @@ macro_rules! cases {
 const BOTH: &[Case] = cases! {
     check: every_statement_fits_the_schema, a_newer_schema_is_refused, a_migration_that_breaks_half_way_leaves_nothing, a_dropped_transaction_leaves_nothing, a_cancelled_caller_leaves_nothing, a_reader_sees_one_snapshot_and_cannot_write, text_with_nul_is_refused;
     people: users, identities, views, secrets, sign_ins_come_back_once, tokens, labelled_tokens, passwords, runners, projects, members, the_database_has_a_size;
-    issues: round_trip, versions_guard, lists_filter, pages_are_complete_while_rows_arrive, sweeps_skip_damaged_rows, acceptances, blocks, messages;
+    issues: round_trip, versions_guard, lists_filter, pages_are_complete_while_rows_arrive, sweeps_skip_damaged_rows, acceptances, blocks, messages, what_failed_for_a_reason_is_found;
     desk: the_first_of_what_waits_are_listed, stale_standings_are_found, costs_add_up, parks, viewed_files, draft_comments;
     landing: pulls_and_heads, verdicts, reviews, merge_queue;
     keyboard: a_tried_seal_is_found_with_its_result, words_to_a_run_end_in_one_way, what_agents_say_is_counted_and_kept, hosts_that_are_open_are_found_until_somebody_decides;

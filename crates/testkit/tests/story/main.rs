@@ -1,5 +1,6 @@
 //! Stories: the loop as people and runners live it, through the public doors.
 
+mod answer;
 mod awry;
 mod budget;
 mod drain;
