@@ -21,6 +21,7 @@ pub use agent::{Agent, Harness, PromptBy};
 use secret::{FileSecret, Secret};
 
 mod agent;
+mod cache;
 pub mod edit;
 pub mod field;
 mod place;
@@ -72,7 +73,8 @@ pub struct Environment {
     pub setup: Option<String>,
     /// The limit of either, in seconds.
     pub setup_timeout_s: u64,
-    /// Files whose content is the key of the set-up cache.
+    /// Files and folders whose content decides whether a set-up is the same: then it runs once, and later
+    /// runs start from what it left. Where none is named it runs every time.
     pub cache: Vec<String>,
 }
 
@@ -275,7 +277,7 @@ struct FileEnvironment {
     setup: Option<String>,
     timeout: Option<Span>,
     #[serde(default)]
-    cache: Vec<String>,
+    cache: Vec<toml::Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -429,6 +431,15 @@ impl File {
         if let (None, Some(install)) = (&image, &install) {
             return Err(fail(install.span(), say::install_alone()));
         }
+        let mut paths = Vec::new();
+        for entry in self.environment.cache {
+            let bad = cache::check(entry.get_ref()).and(cache::count(paths.len() + 1));
+            bad.map_err(|said| fail(entry.span(), said))?;
+            let path = entry.into_inner();
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
         let checks: Vec<String> = seen.into_iter().collect();
         let mut secrets = Vec::new();
         for secret in self.secret {
@@ -447,7 +458,7 @@ impl File {
                     .environment
                     .timeout
                     .map_or(DEFAULT_TIMEOUT_S, |span| span.0),
-                cache: self.environment.cache,
+                cache: paths,
             },
             checks: self
                 .check
@@ -614,6 +625,11 @@ issue_minutes = 90
                 "[environment]\nsetup = \"a\"\ninstall = \"b\"",
                 3,
                 "give `image`",
+            ),
+            (
+                "[environment]\nsetup = \"a\"\ncache = [\n  \"go.sum\",\n  \"**/*.lock\",\n]",
+                5,
+                "name each, or their folder",
             ),
             ("[budget]\nissue = -1.5", 2, "is no budget in US dollars"),
             ("[budget]\nissue_minutes = 0", 2, "is no budget in minutes"),

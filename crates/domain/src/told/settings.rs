@@ -52,10 +52,17 @@ sentences! {
     host(text, why) = "settings-wrong.host": "network.allow: {text} cannot be allowed: {why}; write \"packages.example.com\", \"*.example.com\" or \"example.com:8443\"";
     image(text, why) = "settings-wrong.image": "{text} is no name of an image: {why}; write \"registry.example.com/team/base:1\"";
     install_alone() = "settings-wrong.install": "it adds to an image, and none is named: give `image`, or use `setup`, which needs none";
+    cache(text, why) = "settings-wrong.cache": "environment.cache: {text} cannot decide anything: {why}; write \"package-lock.json\" or \"tools/versions\"";
+    cache_many(most) = "settings-wrong.cache-many": "environment.cache names more than {most} paths: name the folder that they are in";
     secret_twice(name) = "settings-wrong.secret-twice": "secret {name} is defined twice: name all its steps in one";
     secret_idle(name) = "settings-wrong.secret-idle": "secret {name} is for no step: name those that need it";
     secret_step(name, step, setup, acceptance, agent) = "settings-wrong.secret-step": "secret {name} is for {step}, which is no step: name a check of this file, {setup}, {acceptance} or {agent}";
     secret_agent(name) = "settings-wrong.secret-agent": "secret {name} is for the agent itself: say `author = true` if the agent, and whoever wrote what it reads, may know it";
+
+    cache_empty() = "unfit-cache.empty": "it is empty";
+    cache_length() = "unfit-cache.length": "a path has at most 512 bytes, and no control characters";
+    cache_pattern() = "unfit-cache.pattern": "a pattern does not say which files count: name each, or their folder";
+    cache_place() = "unfit-cache.place": "a path is one within the repository, without `/` at either end, `.`, `..` or `.git`";
 
     image_length() = "unfit-image.length": "a name has 1 to 255 bytes";
     image_scheme() = "unfit-image.scheme": "a name is written without https://";

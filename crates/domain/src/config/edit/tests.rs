@@ -271,6 +271,12 @@ fn value(section: &str, kind: Kind) -> BoxedStrategy<Option<Value>> {
                 .prop_map(|list| Some(Value::List(list)))
                 .boxed()
         }
+        Kind::Lines if section == "environment" => {
+            let path = "[a-z#][a-z# .]{0,8}[a-z](/[a-z#][a-z# .]{0,4}[a-z]){0,2}";
+            proptest::collection::vec(path, 0..4)
+                .prop_map(|list| Some(Value::List(list)))
+                .boxed()
+        }
         Kind::Lines => proptest::collection::vec("[a-z#/*. ]{1,12}", 0..4)
             .prop_map(|list| Some(Value::List(list)))
             .boxed(),
