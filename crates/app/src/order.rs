@@ -577,10 +577,15 @@ fn wall(
         .iter()
         .map(|check| check.timeout_s)
         .sum::<u64>();
-    let proof = setup * 2 + checks + tests * 2;
+    // Where what it leaves is kept, it may run once more, by itself.
+    let kept = match config.environment.cache.is_empty() {
+        true => 0,
+        false => setup,
+    };
+    let proof = setup * 2 + kept + checks + tests * 2;
     match (kind, author) {
         (_, Some(author)) => author.agent.timeout_s + proof.min(AROUND_AGENT) + 300,
-        (Kind::Tryout, None) => setup + tests + 300,
+        (Kind::Tryout, None) => setup + kept + tests + 300,
         (Kind::Author | Kind::Verify | Kind::Trial, None) => proof + 600,
     }
 }

@@ -189,7 +189,7 @@ async fn open(
         run_dir: place.path().to_owned(),
         tree: match host.support().no_overlay {
             Some(_) => Tree::Plain,
-            None => Tree::Overlay { lower },
+            None => Tree::Overlay { lower, setup: None },
         },
         image: None,
         read_only: vec![Bind {

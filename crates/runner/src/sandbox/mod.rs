@@ -15,6 +15,7 @@ mod host;
 mod images;
 pub mod init;
 mod layout;
+mod machine;
 mod probe;
 mod prove;
 mod relay;

@@ -120,7 +120,7 @@ fn sandbox(
         Spec {
             run_dir: run.path().to_owned(),
             tree: if overlay {
-                Tree::Overlay { lower }
+                Tree::Overlay { lower, setup: None }
             } else {
                 Tree::Plain
             },

@@ -6,7 +6,8 @@
 //!   control/  read-only inside at /nightshift: prompt, acceptance tests
 //!   sockets/  the broker's sockets
 //!   home/     the run's /home/agent
-//!   upper/    what the run changes over the warm checkout, with work/, lower/, merged/ for the mount
+//!   upper/    what the run changes over the warm checkout, with work/, lower/, merged/ for the mount,
+//!             and setup/ for what a set-up left below; home-* are the same places for the home
 //!   tree/     a checkout of its own, where there are no overlays
 //!   steps/    reports of the sandboxes; not visible inside
 //! ```
@@ -36,8 +37,12 @@ const OURS: &[&str] = &[
     "control/lib",
     "control/objects",
     "control/sockets",
+    "home-lower",
+    "home-merged",
+    "home-work",
     "lower",
     "merged",
+    "setup",
     "sockets",
     "steps",
     "work",

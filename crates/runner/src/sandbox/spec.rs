@@ -61,6 +61,9 @@ pub enum Tree {
     Overlay {
         /// The warm checkout's tree.
         lower: PathBuf,
+        /// What a set-up left, never written either: its `tree` lies under the warm checkout, so that
+        /// what git tracks hides it, and its `home` under the run's home.
+        setup: Option<PathBuf>,
     },
     /// The directory `tree` of the run's directory, a checkout of its own.
     Plain,

@@ -77,6 +77,9 @@ pub async fn run(config: Config, clock: Clock, shutdown: CancellationToken) -> a
     let beats = self::client(&config)?;
     let pulse = Pulse::start(move || beats, config.timing).context("starting the heartbeat")?;
     let workspaces = Arc::new(Workspaces::new(Arc::clone(&host), config.git.clone()));
+    workspaces
+        .clear()
+        .context("removing what was left half made of set-ups")?;
     let settings = Settings {
         endpoints: config.endpoints.by_name.clone(),
         prices: config.prices.clone(),

@@ -21,6 +21,7 @@ use nightshift_domain::transcript::{self, Usage};
 
 use super::agent::{self, Came};
 use super::bench::{Agent, Bench};
+use super::cache::{self, Prepared};
 use super::check::{self, last_lines};
 use super::cut::{Cut, bounded};
 use super::publish::{self, Snapshot};
@@ -86,7 +87,7 @@ pub(crate) async fn run(task: &Task) -> Option<Ended> {
     if let Ok((bench, ..)) = opened {
         traffic = Some(bench.close().await);
     }
-    usage::add(traffic.get_or_insert_default(), early);
+    usage::add_whole(traffic.get_or_insert_default(), early);
     if let Some(traffic) = &traffic {
         so_far.usage = usage::measured(so_far.usage, traffic, whole);
     }
@@ -142,12 +143,17 @@ async fn open<'a>(
         source: bind.host.clone(),
         target: bind.inside.clone(),
     };
+    let setup = match cache::of(task, &task.order.start, image.as_ref(), early).await? {
+        Prepared::Runs => None,
+        Prepared::Taken(setup) => Some(setup),
+        Prepared::Failed(result) => return Err(no_setup(&result)),
+    };
     let agent = Agent {
         route,
         read_only: invocation.binds.iter().map(bind).collect(),
         writable: session::binds(task, author, &invocation)?,
     };
-    let bench = Bench::open(task, &task.order.start, image, Some(agent)).await?;
+    let bench = Bench::open(task, &task.order.start, image, Some(agent), setup).await?;
     agent::tools(&bench, author)?;
     if let Some(dialect) = dialect {
         order.model_base_url =
@@ -214,15 +220,19 @@ async fn work(
 
 async fn set_up(bench: &Bench<'_>) -> Result<(), Cut> {
     match check::setup(bench, &bench.task.order.start).await? {
-        Some(result) if !result.passed() => Err(Cut::failed(
-            Reason::SetupFailed,
-            say::its_last_words(
-                say::setup(ended(&result.outcome)),
-                last_lines(&result.output_tail),
-            ),
-        )),
+        Some(result) if !result.passed() => Err(no_setup(&result)),
         Some(_) | None => Ok(()),
     }
+}
+
+fn no_setup(result: &CheckResult) -> Cut {
+    Cut::failed(
+        Reason::SetupFailed,
+        say::its_last_words(
+            say::setup(ended(&result.outcome)),
+            last_lines(&result.output_tail),
+        ),
+    )
 }
 
 /// Starts the agent; once more without its session where that is not known any more. Returns

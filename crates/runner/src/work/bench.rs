@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use nightshift_domain::failure::Reason;
 use nightshift_domain::git_name::ObjectId;
@@ -20,16 +20,13 @@ use nightshift_domain::transcript;
 use super::check::Printed;
 use super::cut::Cut;
 use super::step::{self, Guard, Stepped};
+use super::ways::{add_agents_ways, network, open_room, speech};
 use super::{Task, seal, usage};
-use crate::broker::{
-    Budget, Dialect, Event, Grant, Lever, ModelsWay, NetworkWay, PlatformWay, Room, RouteWay, Rule,
-    Ways, rule,
-};
+use crate::broker::{Dialect, Room, RouteWay, Ways};
 use crate::sandbox::spec::PROXY_PORT;
 use crate::sandbox::{self, Exit, Image, Limits, RunDir, Sandbox, Spec, Stdin, System, Tree};
 use crate::secret::Secret;
-use crate::supervisor::Halt;
-use crate::workspace::{Collect, Source, Workspace};
+use crate::workspace::{About, Clean, Collect, Setup, Source, Workspace, WorkspaceError};
 
 /// The largest index of a working tree that is taken over; a million files have one of this size.
 const INDEX: u64 = 256 << 20;
@@ -56,18 +53,20 @@ pub(crate) struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// Makes the workspace at `commit` and everything around it; sealed files are put beside the
-    /// tree, not into it.
+    /// Makes the workspace at `commit` and everything around it, over what a set-up left where there is
+    /// something; sealed files are put beside the tree, not into it.
     pub(crate) async fn open(
         task: &'a Task,
         commit: &ObjectId,
         image: Option<Arc<Image>>,
         agent: Option<Agent>,
+        setup: Option<Setup>,
     ) -> Result<Self, Cut> {
-        let begun = std::time::Instant::now();
-        let workspace = prepare(task, commit).await?;
-        let mut spec = workspace.spec(limits(task));
-        spec.image = image;
+        let begun = Instant::now();
+        let (workspaces, source) = (Arc::clone(&task.worker.workspaces), source(task));
+        let (run, start) = (task.order.run, commit.clone());
+        let made = async move { workspaces.prepare_over(&source, run, &start, setup).await };
+        let workspace = prepare(task, made).await?;
         // A proof leans on nothing that was allowed for one issue.
         let granted: &[Allowed] = match task.order.author {
             Some(_) => &task.order.grants,
@@ -77,19 +76,14 @@ impl<'a> Bench<'a> {
             network: Some(network(task, granted)),
             ..Ways::default()
         };
+        let mut spec = workspace.spec(limits(task));
+        spec.image = image;
         if let Some(agent) = agent {
             spec.read_only.extend(agent.read_only);
             spec.writable.extend(agent.writable);
             add_agents_ways(&mut ways, task, agent.route);
         }
-        let room = open_room(task, workspace.run_dir(), ways).await?;
-        spec.relays = room.relays();
-        let bench = Self {
-            task,
-            sandbox: Sandbox::new(Arc::clone(&task.worker.host), spec),
-            workspace: Some(workspace),
-            room: Some(room),
-        };
+        let bench = Self::over(task, workspace, spec, ways).await?;
         seal::write(bench.run_dir()?, task.order.acceptance.as_ref())?;
         bench.adjust().await?;
         bench.keep_index()?;
@@ -98,6 +92,50 @@ impl<'a> Bench<'a> {
             format!("at {} after {:.1?}", commit.short(), begun.elapsed()),
         );
         Ok(bench)
+    }
+
+    /// Where a set-up runs that is to be kept: on this commit alone, with nothing of the run's own. It
+    /// has neither the agent's things nor the sealed tests, and of the network what the project's and
+    /// the operator's lists name.
+    pub(crate) async fn alone(
+        task: &'a Task,
+        commit: &ObjectId,
+        image: Option<Arc<Image>>,
+    ) -> Result<Self, Cut> {
+        let (workspaces, source) = (Arc::clone(&task.worker.workspaces), source(task));
+        let (name, start) = (format!("setup-{}", task.order.run), commit.clone());
+        let made = async move { workspaces.prepare_alone(&source, &name, &start).await };
+        let workspace = prepare(task, made).await?;
+        let ways = Ways {
+            network: Some(network(task, &[])),
+            ..Ways::default()
+        };
+        let mut spec = workspace.spec(limits(task));
+        spec.image = image;
+        let bench = Self::over(task, workspace, spec, ways).await?;
+        match bench.adjust().await {
+            Ok(()) => Ok(bench),
+            Err(cut) => {
+                bench.close().await;
+                Err(cut)
+            }
+        }
+    }
+
+    async fn over(
+        task: &'a Task,
+        workspace: Workspace,
+        mut spec: Spec,
+        ways: Ways,
+    ) -> Result<Self, Cut> {
+        let room = open_room(task, workspace.run_dir(), ways).await?;
+        spec.relays = room.relays();
+        Ok(Self {
+            task,
+            sandbox: Sandbox::new(Arc::clone(&task.worker.host), spec),
+            workspace: Some(workspace),
+            room: Some(room),
+        })
     }
 
     /// Where something is added to an image, with the ways to what the project's and the operator's
@@ -219,8 +257,31 @@ impl<'a> Bench<'a> {
         (!traffic.models.is_empty()).then_some(used)
     }
 
+    /// What of the tree is tracked, as long as nothing but git was in it.
+    pub(crate) async fn clean(&self) -> Result<Clean, Cut> {
+        Ok(self.workspace()?.clean().await?)
+    }
+
+    /// What a set-up left before, where this is over it.
+    pub(crate) fn setup(&self) -> Option<&About> {
+        self.workspace.as_ref()?.setup()
+    }
+
     /// Closes the ways out and removes everything; what went out is said in the log, and returned.
     pub(crate) async fn close(mut self) -> Traffic {
+        let traffic = self.shut().await;
+        if let Some(workspace) = self.workspace.take() {
+            remove(workspace).await;
+        }
+        traffic
+    }
+
+    /// Closes the ways out, and returns with what went out the workspace that is left.
+    pub(crate) async fn leave(mut self) -> (Traffic, Option<Workspace>) {
+        (self.shut().await, self.workspace.take())
+    }
+
+    async fn shut(&mut self) -> Traffic {
         let mut traffic = Traffic::default();
         if let Some(room) = self.room.take() {
             let report = room.close().await;
@@ -243,15 +304,16 @@ impl<'a> Bench<'a> {
                 ),
             );
         }
-        if let Some(workspace) = self.workspace.take() {
-            remove(workspace).await;
-        }
         traffic
     }
 
-    fn run_dir(&self) -> Result<&sandbox::RunDir, Cut> {
+    fn workspace(&self) -> Result<&Workspace, Cut> {
         let gone = || Cut::failed(Reason::WorkspaceFailed, say::workspace_gone());
-        Ok(self.workspace.as_ref().ok_or_else(gone)?.run_dir())
+        self.workspace.as_ref().ok_or_else(gone)
+    }
+
+    fn run_dir(&self) -> Result<&sandbox::RunDir, Cut> {
+        Ok(self.workspace()?.run_dir())
     }
 
     /// Brings the tree from the nearest warm checkout to the start.
@@ -286,7 +348,7 @@ impl<'a> Bench<'a> {
             run.join("upper"),
             run.join("tree"),
             match &self.sandbox.spec().tree {
-                Tree::Overlay { lower } => lower.clone(),
+                Tree::Overlay { lower, .. } => lower.clone(),
                 Tree::Plain => run.join("tree"),
             },
         ];
@@ -310,9 +372,9 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// Makes the workspace; a halt does not wait for it, and what then still comes of it is removed.
-async fn prepare(task: &Task, commit: &ObjectId) -> Result<Workspace, Cut> {
-    let source = Source {
+/// Where the run's repository is read from.
+pub(super) fn source(task: &Task) -> Source {
+    Source {
         project: task.order.project_id,
         url: format!(
             "{}{}",
@@ -320,10 +382,15 @@ async fn prepare(task: &Task, commit: &ObjectId) -> Result<Workspace, Cut> {
             task.order.git_path
         ),
         token: Secret::new(task.order.token.clone()),
-    };
-    let workspaces = Arc::clone(&task.worker.workspaces);
-    let (run, commit) = (task.order.run, commit.clone());
-    let mut made = tokio::spawn(async move { workspaces.prepare(&source, run, &commit).await });
+    }
+}
+
+/// Makes a workspace; a halt does not wait for it, and what then still comes of it is removed.
+async fn prepare(
+    task: &Task,
+    made: impl Future<Output = Result<Workspace, WorkspaceError>> + Send + 'static,
+) -> Result<Workspace, Cut> {
+    let mut made = tokio::spawn(made);
     let late = |made: tokio::task::JoinHandle<Result<Workspace, _>>| {
         tokio::spawn(async move {
             if let Ok(Ok(workspace)) = made.await {
@@ -351,7 +418,8 @@ async fn prepare(task: &Task, commit: &ObjectId) -> Result<Workspace, Cut> {
     }
 }
 
-async fn remove(workspace: Workspace) {
+/// Removes a workspace in which nothing is alive.
+pub(super) async fn remove(workspace: Workspace) {
     let removed = tokio::task::spawn_blocking(move || workspace.remove()).await;
     match removed {
         Ok(Ok(())) => {}
@@ -368,68 +436,4 @@ fn limits(task: &Task) -> Limits {
         disk_bytes: order.disk_bytes,
         ..Limits::default()
     }
-}
-
-/// What the project and the operator allow. Where that is nothing, everything is refused, and what was
-/// tried is known.
-fn network(task: &Task, granted: &[Allowed]) -> NetworkWay {
-    let operator = &task.worker.config.network;
-    let grants = |entries: &[Allowed], by: &str| -> Vec<Grant> {
-        let grant = |entry: &Allowed| Grant {
-            entry: entry.clone(),
-            by: by.to_owned(),
-        };
-        entries.iter().map(grant).collect()
-    };
-    let mut allow = grants(&task.order.network.allow, "project");
-    allow.extend(grants(&operator.allow, "operator"));
-    allow.extend(grants(granted, "issue"));
-    NetworkWay {
-        allow,
-        budget: operator.budget,
-    }
-}
-
-fn add_agents_ways(ways: &mut Ways, task: &Task, route: Option<RouteWay>) {
-    let mut rules = rule::git(&task.order.git_path);
-    for what in ["ask", "progress", "guidelines", "issues", "hosts"] {
-        rules.push(Rule::new(hyper::Method::POST, speech(task, what)));
-    }
-    ways.platform = Some(PlatformWay {
-        base: task.worker.config.server.clone(),
-        rules,
-        budget: Budget::default(),
-    });
-    ways.models = route.map(|route| ModelsWay {
-        routes: vec![route],
-        budget: Budget::default(),
-        cost_micro_usd: task.order.limits.cost_micro_usd,
-    });
-}
-
-async fn open_room(task: &Task, run: &RunDir, ways: Ways) -> Result<Room, Cut> {
-    let (control, log) = (Arc::clone(&task.control), Arc::clone(&task.log));
-    let clock = Arc::clone(&task.worker.clock);
-    let lever: Lever = Box::new(move |event| match event {
-        Event::Lost { how } => control.halt(Halt::Broker { how }),
-        Event::Limited { wait_s, why } => {
-            let until = clock().checked_add(Duration::from_secs(wait_s)).ok();
-            control.halt(Halt::Limited { until, why });
-        }
-        Event::Login { why } => control.halt(Halt::Login { why }),
-        Event::Budget { most, .. } => control.halt(Halt::Budget { most }),
-        Event::Refused { what } => log.status(transcript::Step::Runner, what),
-        Event::Blocked { place, why } => {
-            log.status(transcript::Step::Runner, format!("blocked: {place}: {why}"));
-        }
-        Event::Spent { what } => log.status(transcript::Step::Runner, what),
-    });
-    let worker = &task.worker;
-    let opened = worker.broker.open(&worker.host, run, ways, lever).await;
-    opened.map_err(|error| Cut::failed(Reason::SandboxUnavailable, say::as_said(error.to_string())))
-}
-
-/// Where the agent speaks to the platform.
-fn speech(task: &Task, what: &str) -> String {
-    format!("/api/v1/runs/{}/{what}", task.order.run)
 }

@@ -13,11 +13,13 @@ use nightshift_domain::told::failure as say;
 use nightshift_domain::transcript::{self, Entry, Stream};
 
 use super::bench::Bench;
+use super::cache;
 use super::cut::Cut;
 use super::seal;
 use super::step::{self, Guard, Reader, Stepped};
 use crate::harness::output;
 use crate::sandbox::{self, Cap, Exit, Stdin, System};
+use crate::workspace::About;
 
 /// What is kept of the output.
 const TAIL: usize = 16 << 10;
@@ -122,11 +124,15 @@ pub(crate) async fn accept(
     .await
 }
 
-/// Runs the set-up command, if there is one, as a step of its own.
+/// Runs the set-up command, if there is one, as a step of its own; where the tree lies over what it left
+/// before, that is its result.
 pub(crate) async fn setup(
     bench: &Bench<'_>,
     commit: &ObjectId,
 ) -> Result<Option<CheckResult>, Cut> {
+    if let Some(about) = bench.setup() {
+        return Ok(Some(taken(about, commit)));
+    }
     let environment = &bench.task.order.environment;
     let Some(line) = &environment.setup else {
         return Ok(None);
@@ -136,6 +142,17 @@ pub(crate) async fn setup(
     run(bench, phase, SETUP, commit, line, timeout)
         .await
         .map(Some)
+}
+
+/// The result of a set-up that does not run again.
+fn taken(about: &About, commit: &ObjectId) -> CheckResult {
+    CheckResult {
+        name: SETUP.to_owned(),
+        commit: commit.clone(),
+        outcome: Outcome::Passed,
+        duration_ms: 0,
+        output_tail: format!("{}\n", cache::origin(about)),
+    }
 }
 
 /// The last lines of an output, for a message.

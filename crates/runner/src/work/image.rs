@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use nightshift_domain::failure::Reason;
 use nightshift_domain::image::Image as Named;
+use nightshift_domain::sentence::Sentence;
 use nightshift_domain::told::failure as say;
 use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript::Step;
@@ -149,16 +150,22 @@ async fn fetch(task: &Task, named: &Named) -> Result<(), Cut> {
     Ok(unless_cut(task, pulled).await??)
 }
 
-/// Waits for something, but not for longer than the run has, and not when it is to end.
+/// Waits for something of an image, but not for longer than the run has, and not when it is to end.
 pub(super) async fn unless_cut<T>(task: &Task, what: impl Future<Output = T>) -> Result<T, Cut> {
+    in_time(task, say::time_up_image(), what).await
+}
+
+/// The same for anything, with what is said where the run's time is used up.
+pub(super) async fn in_time<T>(
+    task: &Task,
+    late: Sentence,
+    what: impl Future<Output = T>,
+) -> Result<T, Cut> {
     tokio::select! {
         biased;
         () = task.control.until_halted() => Err(Cut::of_control(&task.control).unwrap_or(Cut::Lost)),
         done = what => Ok(done),
-        () = tokio::time::sleep(task.left()) => Err(Cut::failed(
-            Reason::TimeLimit,
-            say::time_up_image(),
-        )),
+        () = tokio::time::sleep(task.left()) => Err(Cut::failed(Reason::TimeLimit, late)),
     }
 }
 

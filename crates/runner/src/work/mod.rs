@@ -8,6 +8,7 @@
 mod agent;
 mod author;
 mod bench;
+mod cache;
 mod check;
 mod complete;
 mod cut;
@@ -21,6 +22,7 @@ mod seal;
 mod session;
 mod step;
 mod usage;
+mod ways;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -57,6 +59,7 @@ pub(crate) struct Worker {
     host: Arc<SandboxHost>,
     workspaces: Arc<Workspaces>,
     broker: Broker,
+    setups: cache::Turns,
 }
 
 /// One run's own things.
@@ -95,6 +98,7 @@ impl Worker {
             host,
             workspaces,
             broker,
+            setups: cache::Turns::default(),
         }
     }
 

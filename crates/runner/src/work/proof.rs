@@ -10,6 +10,7 @@ use std::time::Duration;
 use nightshift_api::runner::End;
 use nightshift_domain::check::{Acceptance, CheckResult, ProofReport};
 use nightshift_domain::failure::Reason;
+use nightshift_domain::git_name::ObjectId;
 use nightshift_domain::job::Kind;
 use nightshift_domain::told::failure as say;
 use nightshift_domain::traffic::Traffic;
@@ -17,6 +18,7 @@ use nightshift_domain::transcript::Step;
 use nightshift_domain::tryout::Report;
 
 use super::bench::Bench;
+use super::cache::{self, Prepared};
 use super::check;
 use super::cut::Cut;
 use super::{Ended, Task, image, usage};
@@ -53,19 +55,34 @@ pub(crate) async fn try_out(task: &Task) -> Option<Ended> {
 }
 
 async fn tried(task: &Task, acceptance: &Acceptance) -> Result<OnBase, Cut> {
-    let image = image::of(task, &mut Traffic::default()).await?;
-    on_base(task, acceptance, &image).await
+    // What is tried is no change: nobody is asked about what it did not reach.
+    let traffic = &mut Traffic::default();
+    let image = image::of(task, traffic).await?;
+    on_base(task, acceptance, &image, traffic).await
 }
 
 async fn report(task: &Task, traffic: &mut Traffic) -> Result<ProofReport, Cut> {
     let image = image::of(task, traffic).await?;
     // One after the other: both use the run's one directory.
     let acceptance_on_base = match (&task.order.acceptance, task.order.kind) {
-        (Some(acceptance), Kind::Verify) => on_base(task, acceptance, &image).await?.acceptance,
+        (Some(acceptance), Kind::Verify) => {
+            let base = on_base(task, acceptance, &image, traffic).await?;
+            base.acceptance
+        }
         // The base of a trial holds what others landed since; nothing has to be red there.
         (Some(_) | None, _) => None,
     };
-    let bench = Bench::open(task, &task.order.start, image, None).await?;
+    let head = &task.order.start;
+    let setup = match cache::of(task, head, image.as_ref(), traffic).await? {
+        Prepared::Runs => None,
+        Prepared::Taken(setup) => Some(setup),
+        Prepared::Failed(result) => {
+            let mut report = nothing(head, acceptance_on_base);
+            report.setup = Some(result);
+            return Ok(report);
+        }
+    };
+    let bench = Bench::open(task, head, image, None, setup).await?;
     let report = on_head(&bench, acceptance_on_base).await;
     let early = std::mem::replace(traffic, bench.close().await);
     usage::add(traffic, early);
@@ -84,18 +101,20 @@ async fn on_base(
     task: &Task,
     acceptance: &Acceptance,
     image: &Option<Arc<Image>>,
+    traffic: &mut Traffic,
 ) -> Result<OnBase, Cut> {
     let base = &task.order.base;
     task.say(Step::Checks, format!("on the base {}", base.short()));
-    let bench = Bench::open(task, base, image.clone(), None).await?;
+    let setup = match cache::of(task, base, image.as_ref(), traffic).await? {
+        Prepared::Runs => None,
+        Prepared::Taken(setup) => Some(setup),
+        Prepared::Failed(result) => return Ok(not_set_up(task, Some(result))),
+    };
+    let bench = Bench::open(task, base, image.clone(), None, setup).await?;
     let result = async {
         let setup = check::setup(&bench, base).await?;
         if setup.as_ref().is_some_and(|setup| !setup.passed()) {
-            task.say(Step::Checks, "the set-up command fails on the base");
-            return Ok(OnBase {
-                setup,
-                acceptance: None,
-            });
+            return Ok(not_set_up(task, setup));
         }
         let acceptance = check::accept(&bench, base, acceptance).await?;
         Ok(OnBase {
@@ -108,6 +127,25 @@ async fn on_base(
     result
 }
 
+fn not_set_up(task: &Task, setup: Option<CheckResult>) -> OnBase {
+    task.say(Step::Checks, "the set-up command fails on the base");
+    OnBase {
+        setup,
+        acceptance: None,
+    }
+}
+
+/// A report of a change of which nothing was seen yet.
+fn nothing(head: &ObjectId, acceptance_on_base: Option<CheckResult>) -> ProofReport {
+    ProofReport {
+        head: head.clone(),
+        setup: None,
+        acceptance_on_base,
+        acceptance_on_head: None,
+        checks: Vec::new(),
+    }
+}
+
 async fn on_head(
     bench: &Bench<'_>,
     acceptance_on_base: Option<CheckResult>,
@@ -117,13 +155,8 @@ async fn on_head(
     bench
         .task
         .say(Step::Checks, format!("on the change {}", head.short()));
-    let mut report = ProofReport {
-        head: head.clone(),
-        setup: check::setup(bench, head).await?,
-        acceptance_on_base,
-        acceptance_on_head: None,
-        checks: Vec::new(),
-    };
+    let mut report = nothing(head, acceptance_on_base);
+    report.setup = check::setup(bench, head).await?;
     if report.setup.as_ref().is_some_and(|setup| !setup.passed()) {
         return Ok(report);
     }

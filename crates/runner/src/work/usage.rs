@@ -1,6 +1,6 @@
 //! What several starts of an agent used together.
 
-use nightshift_domain::traffic::{HostUse, Traffic};
+use nightshift_domain::traffic::Traffic;
 use nightshift_domain::transcript::Usage;
 
 /// The sum.
@@ -46,22 +46,27 @@ pub(crate) fn measured(said: Usage, traffic: &Traffic, whole: bool) -> Usage {
 
 /// Counts what was reached at the beginning of a run to what it reached later. What was refused there
 /// is not counted: nothing that is allowed for one issue would change it.
-pub(crate) fn add(sum: &mut Traffic, more: Traffic) {
+pub(crate) fn add(sum: &mut Traffic, mut more: Traffic) {
+    more.hosts.retain(|host| host.requests > 0);
+    for host in &mut more.hosts {
+        host.refused = 0;
+        host.refused_because = None;
+    }
+    add_whole(sum, more);
+}
+
+/// The same with what was refused, where that is what the run ends with.
+pub(crate) fn add_whole(sum: &mut Traffic, more: Traffic) {
     for more in more.hosts {
-        if more.requests == 0 {
-            continue;
-        }
         let found = sum
             .hosts
             .iter_mut()
             .find(|host| host.host == more.host && host.allowed_by == more.allowed_by);
         match found {
-            None => sum.hosts.push(HostUse {
-                refused: 0,
-                refused_because: None,
-                ..more
-            }),
+            None => sum.hosts.push(more),
             Some(host) => {
+                host.refused = host.refused.saturating_add(more.refused);
+                host.refused_because = host.refused_because.take().or(more.refused_because);
                 host.requests = host.requests.saturating_add(more.requests);
                 host.bytes_sent = host.bytes_sent.saturating_add(more.bytes_sent);
                 host.bytes_received = host.bytes_received.saturating_add(more.bytes_received);

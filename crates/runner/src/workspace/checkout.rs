@@ -1,74 +1,62 @@
 //! Warm checkouts: whole trees of single commits, kept between runs, never written by an agent.
 //!
 //! A checkout is made inside a sandbox (its git reads attributes of the repository) and moved to its
-//! name when it is known to be clean. Invariants: `<commit>/tree` is whole from the moment it has
-//! that name; it is removed only under its exclusive lock, by renaming it away first; a user holds
-//! the shared lock of the very directory it uses.
+//! name when it is known to be clean ([`Shelf`]). Invariant: `<commit>/tree` is the commit's tree, bit
+//! for bit. Deliberately absent: who may have which.
 
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use nightshift_domain::git_name::ObjectId;
 
-use crate::sandbox::{remove_tree, spec};
+use super::shelf::{Held, Shelf};
+use crate::sandbox::spec;
 
 /// A checkout in use: it stays while this lives.
 #[derive(Debug)]
 pub(super) struct InUse {
     pub(super) commit: ObjectId,
     pub(super) tree: PathBuf,
-    _lock: File,
+    _held: Held,
 }
 
 /// The checkouts of one project.
 #[derive(Debug, Clone)]
-pub(super) struct Checkouts(pub(super) PathBuf);
+pub(super) struct Checkouts(Shelf);
 
 impl Checkouts {
+    /// Those in this folder.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self(Shelf(path))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0.0
+    }
+
     /// The checkout of exactly this commit, if it is there.
     pub(super) fn exact(&self, commit: &ObjectId) -> Option<InUse> {
-        let path = self.0.join(commit.as_str());
-        // A removal renames between our opening and our locking at most once; then there is none.
-        let lock = File::open(path.join("lock")).ok()?;
-        lock.try_lock_shared().ok()?;
-        let tree = path.join("tree");
-        if !tree.is_dir() || !same(&lock, &path.join("lock")) {
-            return None;
-        }
-        // The time of last use; losing it costs a checkout its place in the order only.
-        fs::write(path.join("used"), "1").ok();
-        Some(InUse {
+        let held = self.0.take(commit.as_str())?;
+        let tree = held.path.join("tree");
+        tree.is_dir().then_some(InUse {
             commit: commit.clone(),
             tree,
-            _lock: lock,
+            _held: held,
         })
     }
 
     /// The checkout that was used last, whatever its commit.
     pub(super) fn newest(&self) -> Option<InUse> {
         let mut all = self.list();
-        all.sort_by_key(|(_, used)| std::cmp::Reverse(*used));
-        all.iter().find_map(|(commit, _)| self.exact(commit))
+        all.find_map(|(commit, _)| self.exact(&commit))
     }
 
     /// Takes a finished tree under its commit's name. Another one that came first wins.
     pub(super) fn adopt(&self, commit: &ObjectId, tree: &Path) -> io::Result<()> {
-        fs::create_dir_all(&self.0)?;
-        let staging = tempfile::Builder::new()
-            .prefix(".new-")
-            .tempdir_in(&self.0)?;
-        fs::rename(tree, staging.path().join("tree"))?;
-        fs::write(staging.path().join("lock"), "")?;
-        fs::write(staging.path().join("used"), "1")?;
-        let path = self.0.join(commit.as_str());
-        if path.exists() {
-            return remove_tree(staging.path());
-        }
-        fs::rename(staging.path(), path)?;
-        let _renamed: PathBuf = staging.keep();
-        Ok(())
+        let staged = self.0.stage()?;
+        std::fs::rename(tree, staged.path().join("tree"))?;
+        self.0.place(staged, commit.as_str())
     }
 
     /// Removes what nobody uses, was last used longer than `grace` ago, and is not among the
@@ -76,65 +64,27 @@ impl Checkouts {
     pub(super) fn sweep(&self, now: SystemTime, grace: Duration, keep: usize) -> io::Result<usize> {
         let old = |time: SystemTime| now.duration_since(time).is_ok_and(|age| age > grace);
         let mut gone = 0;
-        let mut all = self.list();
-        all.sort_by_key(|(_, used)| std::cmp::Reverse(*used));
-        for (commit, used) in all.into_iter().skip(keep) {
-            if old(used) && self.retire(&commit)? {
+        for (commit, used) in self.list().skip(keep) {
+            if old(used) && self.0.retire(commit.as_str())? {
                 gone += 1;
             }
         }
-        for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let unfinished = name
-                .to_str()
-                .is_some_and(|n| n.starts_with(".new-") || n.starts_with(".gone-"));
-            if unfinished && entry.metadata()?.modified().is_ok_and(old) {
-                remove_tree(&entry.path())?;
-                gone += 1;
-            }
-        }
-        Ok(gone)
+        Ok(gone + self.0.clear(old)?)
     }
 
-    fn retire(&self, commit: &ObjectId) -> io::Result<bool> {
-        let path = self.0.join(commit.as_str());
-        let lock = File::open(path.join("lock"))?;
-        if lock.try_lock().is_err() {
-            return Ok(false);
-        }
-        let away = self.0.join(format!(".gone-{commit}"));
-        remove_tree(&away)?;
-        fs::rename(&path, &away)?;
-        drop(lock);
-        remove_tree(&away)?;
-        Ok(true)
-    }
-
-    fn list(&self) -> Vec<(ObjectId, SystemTime)> {
-        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
-        entries
-            .filter_map(|entry| {
-                let commit = entry.file_name().to_str()?.parse().ok()?;
-                let used = fs::metadata(entry.path().join("used"))
-                    .ok()?
-                    .modified()
-                    .ok()?;
-                Some((commit, used))
-            })
-            .collect()
+    fn list(&self) -> impl Iterator<Item = (ObjectId, SystemTime)> {
+        let all = self.0.list().into_iter();
+        all.filter_map(|(name, used)| Some((name.parse().ok()?, used)))
     }
 }
 
-fn same(open: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    match (open.metadata(), fs::metadata(path)) {
-        (Ok(a), Ok(b)) => a.ino() == b.ino() && a.dev() == b.dev(),
-        _ => false,
-    }
-}
-
-/// Makes a checkout of `commit` in the current, empty directory, and proves it clean.
-pub(super) fn whole(commit: &ObjectId) -> String {
+/// Makes a checkout of `commit` in the current directory, and proves it clean. Where something is `laid`
+/// there already, which a set-up left, it gives way to what is tracked.
+pub(super) fn whole(commit: &ObjectId, laid: bool) -> String {
+    let untracked = match laid {
+        true => "no",
+        false => "normal",
+    };
     format!(
         "git init -q --template= .\n\
          mkdir -p .git/objects/info && echo {} > .git/objects/info/alternates\n\
@@ -142,17 +92,28 @@ pub(super) fn whole(commit: &ObjectId) -> String {
          git config maintenance.auto false\n\
          git update-ref --no-deref HEAD {commit}\n\
          git read-tree --reset -u {commit}\n\
-         changed=$(git status --porcelain)\n\
+         changed=$(git status --porcelain --untracked-files={untracked})\n\
          test -z \"$changed\" || {{ echo \"not clean after checkout: $changed\" >&2; exit 1; }}\n",
         spec::OBJECTS
     )
 }
 
-/// Turns a clean checkout of `from` into one of `to`; costs what differs.
+/// Turns a clean checkout of `from` into one of `to`; costs what differs. What a set-up left below gives
+/// way.
 pub(super) fn delta(from: &ObjectId, to: &ObjectId) -> String {
     format!(
-        "git read-tree -m -u {from} {to}\n\
+        "git read-tree --reset -u {from} {to}\n\
          git update-ref --no-deref HEAD {to}\n"
+    )
+}
+
+/// Makes the files that differ between the commit that a set-up saw and this one younger than what that
+/// set-up left: tools that compare times would take what was made of the one for the other's.
+pub(super) fn younger(seen: &ObjectId, commit: &ObjectId) -> String {
+    format!(
+        "git diff-tree -r -z --no-renames --name-only --diff-filter=d {seen} {commit} >/tmp/younger\n\
+         xargs -0 -r touch -c -h -- </tmp/younger\n\
+         git update-index -q --refresh >/dev/null || :\n"
     )
 }
 
@@ -163,6 +124,8 @@ pub(super) fn shell(script: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn commit(digit: char) -> ObjectId {
@@ -182,7 +145,7 @@ mod tests {
     )]
     fn only_what_is_old_and_unused_is_removed() {
         let base = tempfile::tempdir().expect("a directory");
-        let checkouts = Checkouts(base.path().join("checkouts"));
+        let checkouts = Checkouts::new(base.path().join("checkouts"));
         for digit in ['a', 'b', 'c'] {
             adopt(&checkouts, base.path(), digit);
         }
@@ -213,13 +176,10 @@ mod tests {
     #[test]
     fn the_checkout_that_came_first_wins() {
         let base = tempfile::tempdir().expect("a directory");
-        let checkouts = Checkouts(base.path().join("checkouts"));
+        let checkouts = Checkouts::new(base.path().join("checkouts"));
         adopt(&checkouts, base.path(), 'a');
-        fs::write(
-            checkouts.0.join(commit('a').as_str()).join("tree/first"),
-            "",
-        )
-        .expect("a mark");
+        let first = checkouts.exact(&commit('a')).expect("there").tree;
+        fs::write(first.join("first"), "").expect("a mark");
         adopt(&checkouts, base.path(), 'a');
         assert!(
             checkouts

@@ -94,10 +94,52 @@ impl Mirror {
         let header = format!("Authorization: Bearer {}", token.expose());
         self.run(&args, &[("http.extraHeader", &header)])
             .await
+            .map(drop)
             .map_err(|cause| WorkspaceError::Fetch {
                 url: url.to_owned(),
                 cause: cause.replace(token.expose(), "***"),
             })
+    }
+
+    /// What a commit has at these paths, as `git ls-tree -z` prints it. A path is taken as it stands.
+    pub(super) async fn listing(
+        &self,
+        commit: &ObjectId,
+        paths: &[String],
+    ) -> Result<Vec<u8>, WorkspaceError> {
+        let mut args = ["ls-tree", "-z", "--full-tree", commit.as_str(), "--"]
+            .map(str::to_owned)
+            .to_vec();
+        args.extend_from_slice(paths);
+        self.read("ls-tree", &args).await
+    }
+
+    /// The paths that one commit has and the other has not, each with a zero byte behind it.
+    pub(super) async fn removed(
+        &self,
+        from: &ObjectId,
+        to: &ObjectId,
+    ) -> Result<Vec<u8>, WorkspaceError> {
+        let args = [
+            "diff-tree",
+            "-r",
+            "-z",
+            "--no-renames",
+            "--name-only",
+            "--diff-filter=D",
+            from.as_str(),
+            to.as_str(),
+        ];
+        self.read("diff-tree", &args.map(str::to_owned)).await
+    }
+
+    async fn read(&self, verb: &str, args: &[String]) -> Result<Vec<u8>, WorkspaceError> {
+        let said = self.run(args, &[]).await;
+        said.map_err(|cause| WorkspaceError::Git {
+            verb: verb.to_owned(),
+            path: self.path.clone(),
+            cause,
+        })
     }
 
     async fn init(&self) -> Result<(), WorkspaceError> {
@@ -107,16 +149,10 @@ impl Mirror {
         let args = ["init", "--quiet", "--bare", "--template="].map(str::to_owned);
         std::fs::create_dir_all(&self.path)
             .map_err(|e| WorkspaceError::host(format!("making {}", self.path.display()), e))?;
-        self.run(&args, &[])
-            .await
-            .map_err(|cause| WorkspaceError::Git {
-                verb: "init".to_owned(),
-                path: self.path.clone(),
-                cause,
-            })
+        self.read("init", &args).await.map(drop)
     }
 
-    async fn run(&self, args: &[String], extra: &[(&str, &str)]) -> Result<(), String> {
+    async fn run(&self, args: &[String], extra: &[(&str, &str)]) -> Result<Vec<u8>, String> {
         let mut command = Command::new(&self.git);
         command
             .args(args)
@@ -128,9 +164,10 @@ impl Mirror {
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_LITERAL_PATHSPECS", "1")
             .current_dir(&self.path)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         let settings = SETTINGS.iter().chain(extra);
@@ -146,7 +183,7 @@ impl Mirror {
             .map_err(|_| format!("no end after {} s", FETCH.as_secs()))?
             .map_err(|e| format!("{}: {e}", self.git.display()))?;
         if output.status.success() {
-            return Ok(());
+            return Ok(output.stdout);
         }
         let said = String::from_utf8_lossy(&output.stderr);
         let lines: Vec<&str> = said.lines().rev().take(6).collect();

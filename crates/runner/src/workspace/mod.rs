@@ -2,14 +2,21 @@
 //!
 //! Under `<data>/projects/<project>/` lies a bare mirror and, per commit, a warm checkout that
 //! borrows the mirror's objects. A run sees an overlay over the nearest warm checkout, and brings it
-//! to its start commit inside its own sandbox. Invariants: nothing here that an agent could have
+//! to its start commit inside its own sandbox. Below both may lie what a set-up left ([`Setup`]): what
+//! git tracks hides it. Invariants: nothing here that an agent could have
 //! written is ever read by the host's git; nothing in use is removed. Deliberately absent:
-//! publishing, and the contents of prompts.
+//! publishing, the contents of prompts, and which set-ups are kept (`work::cache`).
 
 mod checkout;
 pub mod collect;
 mod error;
+mod lay;
 mod mirror;
+mod over;
+mod setups;
+mod shelf;
+mod sift;
+mod walk;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -22,9 +29,13 @@ use tokio::io::AsyncReadExt as _;
 
 pub use collect::Collect;
 pub use error::WorkspaceError;
+pub use over::Clean;
+pub use setups::{About, NotKept, Setup};
+pub use sift::Refused;
 
 use checkout::{Checkouts, InUse};
 use mirror::Mirror;
+use setups::Setups;
 
 use crate::sandbox::{
     Bind, Exit, Limits, RunDir, Sandbox, SandboxHost, Spec, Stdin, Step, System, Tree, free_bytes,
@@ -57,6 +68,7 @@ pub struct Workspaces {
     git: PathBuf,
     /// One change at a time to each project's mirror and checkouts.
     turns: Mutex<HashMap<ProjectId, Arc<tokio::sync::Mutex<()>>>>,
+    setups: Arc<Setups>,
 }
 
 /// The tree of one run. Dropping it lets the warm checkout go; the run's directory stays until
@@ -67,16 +79,19 @@ pub struct Workspace {
     start: ObjectId,
     objects: PathBuf,
     warm: Option<InUse>,
+    setup: Option<Setup>,
 }
 
 impl Workspaces {
     /// Workspaces in the host's data directory; `git` is the host's program.
     #[must_use]
     pub fn new(host: Arc<SandboxHost>, git: PathBuf) -> Self {
+        let setups = Arc::new(Setups::new(host.data().join("projects")));
         Self {
             host,
             git,
             turns: Mutex::default(),
+            setups,
         }
     }
 
@@ -90,6 +105,20 @@ impl Workspaces {
         run: RunId,
         start: &ObjectId,
     ) -> Result<Workspace, WorkspaceError> {
+        self.prepare_over(source, run, start, None).await
+    }
+
+    /// The same over what a set-up left, which the run cannot write.
+    ///
+    /// # Errors
+    /// As [`Workspaces::prepare`]; what is kept cannot be laid.
+    pub async fn prepare_over(
+        &self,
+        source: &Source,
+        run: RunId,
+        start: &ObjectId,
+        setup: Option<Setup>,
+    ) -> Result<Workspace, WorkspaceError> {
         self.admit()?;
         let mirror = self.mirror(source.project);
         if !mirror.has(start) {
@@ -98,14 +127,26 @@ impl Workspaces {
         let warm = if self.host.support().no_overlay.is_some() {
             None
         } else {
-            Some(self.nearest(source, start).await?)
+            let nearest = self.nearest(source, start).await?;
+            match &setup {
+                Some(setup) if self.hides(source, &nearest, start, setup).await? => {
+                    drop(nearest);
+                    Some(self.checkout(source.project, start).await?)
+                }
+                Some(_) | None => Some(nearest),
+            }
         };
-        Ok(Workspace {
+        let mut workspace = Workspace {
             run: self.host.run_dir(&run.to_string())?,
             start: start.clone(),
             objects: mirror.objects(),
             warm,
-        })
+            setup,
+        };
+        if workspace.warm.is_none() && workspace.setup.is_some() {
+            workspace = over::lay(workspace, self.host.owner()).await?;
+        }
+        Ok(workspace)
     }
 
     /// Brings commits into the project's mirror, so that runs can name them.
@@ -142,14 +183,18 @@ impl Workspaces {
         let failed = |e| WorkspaceError::host(format!("sweeping {}", projects.display()), e);
         let mut gone = 0;
         for entry in std::fs::read_dir(&projects).map_err(failed)? {
-            let checkouts = Checkouts(entry.map_err(failed)?.path().join("checkouts"));
+            let checkouts = Checkouts::new(entry.map_err(failed)?.path().join("checkouts"));
             match checkouts.sweep(now, GRACE, KEEP) {
                 Ok(count) => gone += count,
                 // One project that cannot be swept does not hold up the others.
                 Err(error) => {
-                    tracing::warn!(path = %checkouts.0.display(), %error, "warm checkouts stay");
+                    tracing::warn!(path = %checkouts.path().display(), %error, "warm checkouts stay");
                 }
             }
+        }
+        match self.setups.sweep() {
+            Ok(count) => gone += count,
+            Err(error) => tracing::warn!(%error, "old set-ups stay"),
         }
         Ok(gone)
     }
@@ -179,6 +224,7 @@ impl Workspaces {
             start: commit.clone(),
             objects: self.mirror(project).objects(),
             warm: None,
+            setup: None,
         };
         let limits = Limits {
             disk_bytes: 256 << 30,
@@ -243,7 +289,7 @@ impl Workspaces {
     }
 
     fn checkouts(&self, project: ProjectId) -> Checkouts {
-        Checkouts(self.project(project).join("checkouts"))
+        Checkouts::new(self.project(project).join("checkouts"))
     }
 
     fn project(&self, project: ProjectId) -> PathBuf {
@@ -277,6 +323,7 @@ impl Workspace {
             tree: match &self.warm {
                 Some(warm) => Tree::Overlay {
                     lower: warm.tree.clone(),
+                    setup: self.setup.as_ref().map(|setup| setup.path().to_owned()),
                 },
                 None => Tree::Plain,
             },
@@ -295,11 +342,31 @@ impl Workspace {
     /// the start commit; `None` when the warm checkout is of that very commit.
     #[must_use]
     pub fn adjust(&self) -> Option<Vec<String>> {
-        match &self.warm {
-            Some(warm) if warm.commit == self.start => None,
-            Some(warm) => Some(checkout::shell(&checkout::delta(&warm.commit, &self.start))),
-            None => Some(checkout::shell(&checkout::whole(&self.start))),
-        }
+        let laid = self.setup.as_ref();
+        let script = match &self.warm {
+            // All of it is younger than what was laid.
+            None => checkout::whole(&self.start, laid.is_some()),
+            Some(warm) => {
+                let mut script = String::new();
+                if warm.commit != self.start {
+                    script += &checkout::delta(&warm.commit, &self.start);
+                }
+                match laid.map(|setup| &setup.about.commit) {
+                    Some(seen) if *seen != self.start => {
+                        script += &checkout::younger(seen, &self.start);
+                    }
+                    Some(_) | None => {}
+                }
+                script
+            }
+        };
+        (!script.is_empty()).then(|| checkout::shell(&script))
+    }
+
+    /// What a set-up left before, where the workspace is made over it.
+    #[must_use]
+    pub fn setup(&self) -> Option<&About> {
+        self.setup.as_ref().map(|setup| &setup.about)
     }
 
     /// Removes the run's directory with everything the agent made. Nothing of the run may be alive.

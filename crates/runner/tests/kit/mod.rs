@@ -149,7 +149,7 @@ impl Machine {
         let tree = if host.support().no_overlay.is_some() {
             Tree::Plain
         } else {
-            Tree::Overlay { lower }
+            Tree::Overlay { lower, setup: None }
         };
         let spec = Spec {
             run_dir: run.path().to_owned(),

@@ -105,7 +105,7 @@ pub(crate) async fn failed(house: &House, run: RunId) -> Failure {
 /// A file by which the image is known, and none of this machine's programs.
 const SEES: &str = "test -f /of-the-image && test ! -e /usr/bin/git && echo in the image";
 
-async fn image() -> String {
+pub(crate) async fn image() -> String {
     let mut files = Files::plain();
     files.file("of-the-image", 0o644, b"x");
     files.image(&["ENV TOOL=of-the-image"]).await

@@ -4,8 +4,13 @@
 //! Invariant: the real engines; where one is missing its tests fail.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[macro_use]
+#[path = "../kit/on_each.rs"]
+mod on_each;
+
 mod acp;
 mod author;
+mod cache;
 mod captured;
 mod container;
 mod crash;

@@ -45,8 +45,8 @@ pub(super) struct Plan {
     pub(super) identity: Option<(u32, u32)>,
     /// The run's directory.
     pub(super) run_dir: PathBuf,
-    /// The warm checkout to lay the run's `upper` over.
-    pub(super) lower: Option<PathBuf>,
+    /// The overlays to mount in it.
+    pub(super) layers: Vec<Layers>,
     /// What to mount below the run's directory first.
     pub(super) mounts: Vec<Bind>,
     /// The program bubblewrap.
@@ -55,6 +55,30 @@ pub(super) struct Plan {
     pub(super) args: Vec<Arg>,
     /// What it executes.
     pub(super) command: Vec<String>,
+}
+
+/// One overlay: places in the run's directory, and what lies below.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Layers {
+    /// Where it is seen.
+    merged: String,
+    /// What is written.
+    upper: String,
+    /// The kernel's own.
+    work: String,
+    /// Never written, from top to bottom, with the place that each is made visible at.
+    pub(super) lower: Vec<Bind>,
+}
+
+impl Layers {
+    pub(super) fn new(merged: &str, upper: &str, work: &str) -> Self {
+        Self {
+            merged: merged.to_owned(),
+            upper: upper.to_owned(),
+            work: work.to_owned(),
+            lower: Vec::new(),
+        }
+    }
 }
 
 /// Where the host's paths are gathered when the user changes: this directory exists on every
@@ -91,8 +115,8 @@ fn enter(plan: &Plan) -> Result<Infallible, Failed> {
     let info = inherited(&plan.info)?;
     namespaces(plan.identity.is_none())?;
     std::env::set_current_dir(&plan.run_dir).map_err(|e| (Part::Bind, at(&plan.run_dir, e)))?;
-    if let Some(lower) = &plan.lower {
-        overlay(lower, plan.identity.is_some())?;
+    for layers in &plan.layers {
+        overlay(layers, plan.identity.is_some())?;
     }
     for mount in &plan.mounts {
         bind(&mount.source, &mount.target).map_err(|e| (Part::Bind, at(&mount.source, e)))?;
@@ -205,13 +229,22 @@ fn namespaces(user: bool) -> Result<(), Failed> {
     .map_err(failed)
 }
 
-/// Mounts `merged` in the current directory. Paths are relative, so that the mount table seen from
+/// Mounts an overlay in the current directory. Paths are relative, so that the mount table seen from
 /// inside names no directory of the host and no character of a path can become an option.
-fn overlay(lower: &Path, root: bool) -> Result<(), Failed> {
+fn overlay(layers: &Layers, root: bool) -> Result<(), Failed> {
     let failed = |what: &str, e: nix::Error| (Part::Overlay, format!("{what}: {e}"));
-    bind(lower, Path::new("lower"))
-        .map_err(|e| failed(&format!("making {} visible", lower.display()), e))?;
-    let mut options = "lowerdir=lower,upperdir=upper,workdir=work,index=off".to_owned();
+    let mut lower = Vec::new();
+    for Bind { source, target } in &layers.lower {
+        bind(source, target)
+            .map_err(|e| failed(&format!("making {} visible", source.display()), e))?;
+        lower.push(target.display().to_string());
+    }
+    let mut options = format!(
+        "lowerdir={},upperdir={},workdir={},index=off",
+        lower.join(":"),
+        layers.upper,
+        layers.work
+    );
     // Directories of the checkout can be renamed only where the kernel may store a redirect.
     options += if root {
         ",redirect_dir=on,xino=off"
@@ -220,7 +253,7 @@ fn overlay(lower: &Path, root: bool) -> Result<(), Failed> {
     };
     mount(
         Some("overlay"),
-        "merged",
+        layers.merged.as_str(),
         Some("overlay"),
         MsFlags::MS_NODEV | MsFlags::MS_NOSUID,
         Some(options.as_str()),

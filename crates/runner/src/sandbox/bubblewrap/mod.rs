@@ -26,7 +26,7 @@ use super::cgroup::{Cgroups, Group};
 use super::error::{Part, SandboxError};
 use super::host::{SandboxHost, executable};
 use super::running::{self, First, Life as AnyLife, PATIENCE, Running, Streams, Watched};
-use super::spec::{Stdin, Step, Tree};
+use super::spec::{Stdin, Step};
 use super::{Begun, Sandbox};
 
 /// As whom a command finds itself inside.
@@ -110,10 +110,7 @@ impl Bubblewrap {
             cgroups: group.join_files(),
             identity: host.identity,
             run_dir: spec.run_dir.clone(),
-            lower: match &spec.tree {
-                Tree::Overlay { lower } => Some(lower.clone()),
-                Tree::Plain => None,
-            },
+            layers: plan::layers(spec),
             mounts: plan::below_control(spec, &host.config.program.path),
             bwrap: self.program.clone(),
             args,

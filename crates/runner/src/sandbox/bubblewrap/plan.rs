@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::enter::Layers;
 use crate::sandbox::error::SandboxError;
 use crate::sandbox::layout::{TOP, environment, place};
 use crate::sandbox::report;
@@ -66,11 +67,12 @@ pub(super) fn arguments(
     plan.plain(&["--perms", "1777", "--size", &tmp, "--tmpfs", "/dev/shm"]);
     plan.plain(&["--remount-ro", "/dev"]);
     plan.plain(&["--perms", "1777", "--size", &tmp, "--tmpfs", "/tmp"]);
-    plan.bind("--bind", &spec.run_dir.join("home"), spec::HOME);
-    let tree = match spec.tree {
-        Tree::Overlay { .. } => "merged",
-        Tree::Plain => "tree",
+    let (tree, home) = match &spec.tree {
+        Tree::Overlay { setup: None, .. } => ("merged", "home"),
+        Tree::Overlay { setup: Some(_), .. } => ("merged", "home-merged"),
+        Tree::Plain => ("tree", "home"),
     };
+    plan.bind("--bind", &spec.run_dir.join(home), spec::HOME);
     plan.bind("--bind", &spec.run_dir.join(tree), spec::WORKSPACE);
     plan.bind("--ro-bind", &spec.run_dir.join("control"), spec::CONTROL);
     for bind in operator.iter().chain(&spec.read_only) {
@@ -83,6 +85,26 @@ pub(super) fn arguments(
     }
     plan.plain(&["--remount-ro", "/", "--chdir", spec::WORKSPACE]);
     Ok(plan.args)
+}
+
+/// The overlays of a run, each with its layers from top to bottom.
+pub(super) fn layers(spec: &Spec) -> Vec<Layers> {
+    let Tree::Overlay { lower, setup } = &spec.tree else {
+        return Vec::new();
+    };
+    let layer = |source: PathBuf, target: &str| Bind {
+        source,
+        target: target.into(),
+    };
+    let mut tree = Layers::new("merged", "upper", "work");
+    tree.lower.push(layer(lower.clone(), "lower"));
+    let Some(setup) = setup else {
+        return vec![tree];
+    };
+    tree.lower.push(layer(setup.join("tree"), "setup"));
+    let mut home = Layers::new("home-merged", "home", "home-work");
+    home.lower.push(layer(setup.join("home"), "home-lower"));
+    vec![tree, home]
 }
 
 /// What is mounted onto the run's control directory before bubblewrap makes it visible as a whole:
@@ -165,5 +187,60 @@ impl Plan {
             }
         }
         self.bind("--ro-bind", etc, "/etc");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sandbox::Limits;
+
+    use super::*;
+
+    #[test]
+    fn what_a_set_up_left_is_the_lowest_layer_of_the_tree_and_lies_under_the_home() {
+        let spec = |setup: Option<&str>| Spec {
+            run_dir: "/data/run".into(),
+            tree: Tree::Overlay {
+                lower: "/data/warm".into(),
+                setup: setup.map(PathBuf::from),
+            },
+            image: None,
+            read_only: Vec::new(),
+            writable: Vec::new(),
+            relays: Vec::new(),
+            limits: Limits::default(),
+        };
+        let sources = |spec: &Spec| -> Vec<Vec<PathBuf>> {
+            let sources = |layers: &Layers| layers.lower.iter().map(|l| l.source.clone()).collect();
+            layers(spec).iter().map(sources).collect()
+        };
+        assert_eq!(
+            sources(&spec(None)),
+            [["/data/warm"].map(PathBuf::from).to_vec()]
+        );
+        let over = spec(Some("/data/kept"));
+        assert_eq!(
+            sources(&over),
+            [
+                ["/data/warm", "/data/kept/tree"]
+                    .map(PathBuf::from)
+                    .to_vec(),
+                ["/data/kept/home"].map(PathBuf::from).to_vec(),
+            ]
+        );
+        // Neither of the two is visible by itself.
+        let step = Step {
+            command: vec!["true".to_owned()],
+            env: Vec::new(),
+            system: crate::sandbox::System::Project,
+            stdin: Stdin::Closed,
+            timeout: std::time::Duration::from_secs(1),
+        };
+        let args = arguments(&over, &step, &[], Path::new("/data/etc")).expect("arguments");
+        let shown = |path: &str| args.contains(&Arg::Source(path.into()));
+        assert!(shown("/data/run/merged") && shown("/data/run/home-merged"));
+        assert!(!shown("/data/run/home"));
+        let kept = |arg: &Arg| matches!(arg, Arg::Source(path) if path.starts_with("/data/kept"));
+        assert!(!args.iter().any(kept));
     }
 }
