@@ -66,7 +66,7 @@ pub(crate) async fn run(connection: Connection) -> Done {
         ..State::default()
     };
     let (orders, deciding) = in_order(Arc::clone(&connection), answers.clone());
-    let desk = Running {
+    let mut desk = Running {
         orders,
         connection,
         taken,
@@ -79,8 +79,11 @@ pub(crate) async fn run(connection: Connection) -> Done {
     };
     let ended = desk.run(&mut answered).await;
     following.abort();
-    // The terminal is given back; what was decided last may still be on its way.
-    let mut refused = Vec::new();
+    let state = std::mem::take(&mut desk.state).tick(desk.began.elapsed());
+    // The terminal is given back. What was refused a moment ago may not have been read, and what was
+    // decided last may still be on its way.
+    drop(desk);
+    let mut refused: Vec<String> = state.refusals.into_iter().map(|one| one.why).collect();
     if tokio::time::timeout(LEAVE, deciding).await.is_err() {
         let seconds = LEAVE.as_secs();
         refused.push(format!("the server did not answer within {seconds} s"));
@@ -124,7 +127,7 @@ struct Running {
 }
 
 impl Running {
-    async fn run(mut self, news: &mut UnboundedReceiver<News>) -> Done {
+    async fn run(&mut self, news: &mut UnboundedReceiver<News>) -> Done {
         let mut keys = EventStream::new();
         let mut ends = [
             SignalKind::terminate(),

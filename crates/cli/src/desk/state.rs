@@ -14,7 +14,7 @@ use nightshift_domain::check::Colour;
 /// How long a decision can be taken back.
 pub(crate) const UNDO: Duration = Duration::from_secs(10);
 /// How long a remark stands.
-pub(super) const REMARK: Duration = Duration::from_secs(8);
+pub(crate) const REMARK: Duration = Duration::from_secs(8);
 
 /// Project and number.
 pub(crate) type Name = (String, i64);
@@ -92,6 +92,15 @@ pub(crate) struct Remark {
     pub(crate) until: Duration,
 }
 
+/// A decision that the server refused, which may not have been read yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// What it was about.
+    names: Vec<Name>,
+    pub(crate) why: String,
+    until: Duration,
+}
+
 /// Everything that is shown.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct State {
@@ -108,6 +117,9 @@ pub(crate) struct State {
     /// What can be taken back, the newest last.
     pub(crate) undo: Vec<Undo>,
     pub(crate) remark: Option<Remark>,
+    /// What was refused for as long as a remark stands, unless it was decided again since. Who leaves
+    /// meanwhile is told once more.
+    pub(crate) refusals: Vec<Refusal>,
     pub(crate) help: bool,
     /// How many lines of a page are seen at once.
     pub(crate) height: usize,
@@ -220,6 +232,7 @@ impl State {
     pub(crate) fn tick(mut self, now: Duration) -> Self {
         self.undo.retain(|undo| undo.until > now);
         self.remark = self.remark.filter(|remark| remark.until > now);
+        self.refusals.retain(|refusal| refusal.until > now);
         self
     }
 
@@ -256,6 +269,9 @@ impl State {
         if let Ask::Withdraw(names) = ask {
             self.decided.retain(|name| !names.contains(name));
         }
+        let about = about(ask);
+        self.refusals
+            .retain(|refusal| !refusal.names.iter().any(|name| about.contains(name)));
         (self, vec![Ask::Refresh])
     }
 
@@ -267,14 +283,8 @@ impl State {
         {
             self.open = None;
         }
-        self.undo.retain(|undo| {
-            let about = match &undo.ask {
-                Ask::Withdraw(about) => about.as_slice(),
-                Ask::Unpark(name) => std::slice::from_ref(name),
-                _ => &[],
-            };
-            !about.iter().any(|name| names.contains(name))
-        });
+        self.undo
+            .retain(|undo| !about(&undo.ask).iter().any(|name| names.contains(name)));
         // What was typed is not lost.
         if let Ask::SendBack(name, head, text) = ask {
             self.entry = Some(Entry {
@@ -291,6 +301,13 @@ impl State {
             self.decided.remove(name);
         }
         self.settle(None);
+        if ask.decides() {
+            self.refusals.push(Refusal {
+                names: about(ask),
+                why: why.to_owned(),
+                until: now + REMARK,
+            });
+        }
         self.say(now, true, why);
         let again = !names.is_empty() || matches!(ask, Ask::Withdraw(_));
         (
@@ -308,6 +325,15 @@ impl Ask {
     /// Whether it changes anything on the server.
     pub(super) fn decides(&self) -> bool {
         !matches!(self, Self::Refresh | Self::Open(_) | Self::Quit)
+    }
+}
+
+/// The cards that a request is about, also one that takes a decision back.
+fn about(ask: &Ask) -> Vec<Name> {
+    match ask {
+        Ask::Withdraw(names) => names.clone(),
+        Ask::Unpark(name) => vec![name.clone()],
+        _ => decided_by(ask),
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::draw::{Look, draw, page_height};
 use super::keys::Key;
 use super::page::page;
-use super::state::{Ask, Page, State, UNDO};
+use super::state::{Ask, Page, REMARK, State, UNDO};
 
 /// A card of this number; `change` overwrites fields.
 fn card(number: i64, wanted: &str, colour: Option<&str>, change: Value) -> Card {
@@ -249,6 +249,34 @@ fn a_decision_is_gone_at_once_and_comes_back_when_it_is_refused() {
     let (back, _) = back.done(&asks[0]);
     let back = back.listed(self::state().desk);
     assert_eq!(back.cards().len(), 5);
+}
+
+#[test]
+fn what_was_refused_is_told_to_whoever_leaves_before_it_can_be_read() {
+    let whys = |state: State| -> Vec<String> {
+        let refusals = state.refusals.into_iter();
+        refusals.map(|refusal| refusal.why).collect()
+    };
+    let (state, asks) = press(state(), "aa");
+    let (state, _) = state.refused(&asks[0], "the head moved", NOW);
+    // Also where the next decision took its remark away.
+    let (state, more) = press(state, "p");
+    assert!(state.remark.is_none());
+    let (state, _) = state.done(&more[0]);
+    assert_eq!(whys(state.clone()), ["the head moved"]);
+    // It was decided again, or there was time to read it.
+    let (again, _) = state.clone().done(&asks[0]);
+    assert!(whys(again).is_empty());
+    let almost = NOW + REMARK - Duration::from_millis(1);
+    assert_eq!(whys(state.clone().tick(almost)).len(), 1);
+    assert!(whys(state.tick(NOW + REMARK)).is_empty());
+    // A list that does not come is no decision.
+    let (state, _) = self::state().refused(&Ask::Refresh, "no answer", NOW);
+    assert!(whys(state).is_empty());
+    // One that takes another back is.
+    let withdraw = Ask::Withdraw(vec![name(1)]);
+    let (state, _) = self::state().refused(&withdraw, "it has landed", NOW);
+    assert_eq!(whys(state), ["it has landed"]);
 }
 
 #[test]
