@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bollard::errors::Error;
@@ -103,6 +104,8 @@ pub(super) struct Coming {
     /// As whom its first process runs.
     pub(super) user: u32,
     pub(super) packet: Packet,
+    /// Where its first process is told, before that gets its order: who hears the command can find it.
+    pub(super) first: Arc<OnceLock<i32>>,
 }
 
 /// Brings a container up and hands its first process the order.
@@ -116,16 +119,31 @@ pub(super) async fn start(coming: Coming) -> Result<Live, SandboxError> {
         door,
         user,
         packet,
+        first,
     } = coming;
     let options = CreateContainerOptionsBuilder::new().name(&name).build();
     let made = docker.create_container(Some(options), body).await;
     made.map_err(|e| SandboxError::part(Part::Engine, format!("making a container: {e}")))?;
     let shown = Shown { image, places };
-    let started = enter(&docker, &name, &shown, door, user, packet).await;
+    let order = Order {
+        door,
+        user,
+        packet,
+        first,
+    };
+    let started = enter(&docker, &name, &shown, order).await;
     if started.is_err() {
         remove(&docker, &name).await;
     }
     started
+}
+
+/// What the first process of a container is handed, and how.
+struct Order {
+    door: Door,
+    user: u32,
+    packet: Packet,
+    first: Arc<OnceLock<i32>>,
 }
 
 /// What a container has that is not the machine's.
@@ -152,10 +170,14 @@ async fn enter(
     docker: &Docker,
     name: &str,
     shown: &Shown,
-    door: Door,
-    user: u32,
-    packet: Packet,
+    order: Order,
 ) -> Result<Live, SandboxError> {
+    let Order {
+        door,
+        user,
+        packet,
+        first,
+    } = order;
     let failed = |cause: &dyn std::fmt::Display| {
         SandboxError::part(Part::Engine, format!("starting a container: {cause}"))
     };
@@ -199,6 +221,8 @@ async fn enter(
         mounted::check(&mounted, &shown.places).map_err(|why| shown.unfit(&why))?;
     }
     drop(door);
+    // Nobody else sets it.
+    first.set(pid).ok();
     let mut line = line;
     packet.send(&mut line).await.map_err(|e| failed(&e))?;
     Ok(Live {

@@ -81,7 +81,6 @@ pub(super) struct Life {
     starting: Option<Starting>,
     live: Option<Live>,
     failed: Option<SandboxError>,
-    first: Arc<OnceLock<i32>>,
     group: Group,
     hit: Option<Cap>,
     limits: Limits,
@@ -236,7 +235,9 @@ impl Container {
             let most = spec.limits.disk_bytes;
             Layer::new(self.docker.clone(), name.clone(), most)
         });
+        let first = Arc::new(OnceLock::new());
         let starting = engine::start(Coming {
+            first: Arc::clone(&first),
             docker: self.docker.clone(),
             places: plan::places(&body, root),
             name,
@@ -249,12 +250,10 @@ impl Container {
             user: user.0,
             packet,
         });
-        let first = Arc::new(OnceLock::new());
         let life = Life {
             starting: Some(Box::pin(starting)),
             live: None,
             failed: None,
-            first: Arc::clone(&first),
             group: Group::default(),
             hit: None,
             limits: spec.limits.clone(),
@@ -348,8 +347,6 @@ impl Life {
         self.starting = None;
         match started {
             Ok(live) => {
-                // Nobody else sets it.
-                self.first.set(live.pid).ok();
                 if self.limited {
                     self.group = group::of(live.pid, &self.limits);
                 }
